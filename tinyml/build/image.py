@@ -1,0 +1,41 @@
+"""The linked firmware."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinyml.emit.bundle import SourceBundle
+from tinyml.targets.board import Board
+
+
+@dataclass(frozen=True, slots=True)
+class ToolchainInfo:
+    name: str  # "arm-none-eabi-gcc" or "ziglang"
+    version: str
+    cflags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes, read from the linked ELF. static: .data + .bss outside the arena and the stack."""
+
+    code_bytes: int
+    weights_bytes: int
+    model_static_bytes: int
+    firmware_static_bytes: int
+
+    @property
+    def flash_bytes(self) -> int:
+        return self.code_bytes + self.weights_bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirmwareImage:
+    """An ELF with what it was made from."""
+
+    elf: Path
+    bin: Path
+    hex: Path
+    sizes: Sizes
+    toolchain: ToolchainInfo
+    board: Board
+    bundle: SourceBundle

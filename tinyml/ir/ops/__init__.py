@@ -1,0 +1,54 @@
+"""The operations of the IR. Each is declared once, in the module of its family: enum member (here), attribute dataclass,
+shape rule and numpy reference."""
+
+from tinyml.ir.ops.base import NO_CLAMP, RELU, RELU6, Attrs, Clamp, NoAttrs, Op, OpSpec, TensorType, spec
+from tinyml.ir.ops.conv import Conv2dAttrs, FullyConnectedAttrs
+from tinyml.ir.ops.elementwise import BinaryAttrs, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, LookupAttrs
+from tinyml.ir.ops.movement import (
+    CastAttrs,
+    ConcatAttrs,
+    GatherAttrs,
+    PadAttrs,
+    ReshapeAttrs,
+    StackAttrs,
+    StridedSliceAttrs,
+    TransposeAttrs,
+)
+from tinyml.ir.ops.normalize import BatchNormAttrs, SoftmaxAttrs
+from tinyml.ir.ops.pool import Pool2dAttrs, ReduceAttrs
+from tinyml.ir.ops.quantization import QuantizeAttrs
+from tinyml.ir.ops.recurrent import SvdfAttrs
+
+__all__ = [
+    "NO_CLAMP",
+    "RELU",
+    "RELU6",
+    "Attrs",
+    "BatchNormAttrs",
+    "BinaryAttrs",
+    "CastAttrs",
+    "Clamp",
+    "ClipAttrs",
+    "ConcatAttrs",
+    "Conv2dAttrs",
+    "FullyConnectedAttrs",
+    "GatherAttrs",
+    "HardSigmoidAttrs",
+    "LeakyReluAttrs",
+    "LookupAttrs",
+    "NoAttrs",
+    "Op",
+    "OpSpec",
+    "PadAttrs",
+    "Pool2dAttrs",
+    "QuantizeAttrs",
+    "ReduceAttrs",
+    "ReshapeAttrs",
+    "SoftmaxAttrs",
+    "StackAttrs",
+    "StridedSliceAttrs",
+    "SvdfAttrs",
+    "TensorType",
+    "TransposeAttrs",
+    "spec",
+]

@@ -1,0 +1,89 @@
+"""What the compiler knows of a C kernel. A kernel is chosen, planned and emitted through its descriptor alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinyml.ir.graph import Graph, Node
+from tinyml.ir.ops import Op
+from tinyml.targets.core import Isa
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Array:
+    """A constant array that the weights file defines, in the order in which the kernel reads it.
+
+    Attributes:
+        name: what it is, unique within a call ("weights", "bias").
+        data: int8, uint8, int16, int32 or float32; flattened when printed.
+        role: "weights" counts as weights in the flash report; "parameters" are per-channel values and tables.
+        align: bytes.
+    """
+
+    name: str
+    data: np.ndarray
+    role: str = "weights"
+    align: int = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CParams:
+    """The parameter structure of a kernel, `struct_type` in C, printed with designated initializers.
+
+    A field is an int, a float, an Array (printed as the name of the emitted array), None (a null pointer), a tuple (a C array) or
+    another mapping (a nested structure). The C compiler checks names and types.
+    """
+
+    struct_type: str
+    fields: Mapping[str, "Field"] = field(default_factory=dict)
+
+
+Field = int | float | Array | None | tuple["Field", ...] | Mapping[str, "Field"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a kernel reads and writes, as far as the planner may use it.
+
+    Attributes:
+        in_place: index of the input that the output may share memory with, element for element (it is read before it is
+            written, in the same order), or None. Reaches only inputs of the same number of bytes or more.
+        in_place_any: the output may share memory with any one of the inputs (binary operations).
+        alignment: bytes that activation buffers must be aligned to.
+        over_read: bytes past the end of an input that may be read (never used).
+    """
+
+    in_place: int | None = None
+    in_place_any: bool = False
+    alignment: int = 4
+    over_read: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KernelDescriptor:
+    """A C kernel: `void symbol(const params *, const tinyml_rows_t *in, const tinyml_rows_t *out, const tinyml_tile_t *, void *scratch)`.
+
+    Attributes:
+        symbol: the C function (`tinyml_conv_1x1_s8_dsp`).
+        source: file below codegen/kernels/ that defines it; `header`: the one that declares it.
+        op: the operation that it computes.
+        isa: the feature that makes it fast. Its source falls back to portable C where the compiler lacks the feature,
+            with the same packing of weights.
+        rejects: why it cannot compute a node, or None where it can.
+        params: the node's parameters, constants packed in the kernel's reading order.
+        scratch_bytes: working memory for a tile of that many output rows.
+        cost: predicted cycles of a whole node (a rank among candidates until it is autotuned).
+        access: what the planner may rely on.
+    """
+
+    symbol: str
+    source: str
+    header: str
+    op: Op
+    isa: Isa
+    rejects: Callable[[Node, Graph], str | None]
+    params: Callable[[Node, Graph], CParams]
+    scratch_bytes: Callable[[Node, Graph, int], int]
+    cost: Callable[[Node, Graph], float]
+    access: Access = Access()

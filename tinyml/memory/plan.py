@@ -1,0 +1,98 @@
+"""The memory plan: where every byte of an arena belongs at every step."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tinyml.schedule.model import Schedule
+
+
+class BufferKind(enum.Enum):
+    INPUT = "input"
+    OUTPUT = "output"
+    ACTIVATION = "activation"
+    SCRATCH = "scratch"
+    RING = "ring"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Steps from first to last, both included. A network input is written before step 0 (first = -1); an output lives
+    on after the last step (last = number of steps)."""
+
+    first: int
+    last: int
+
+    def overlaps(self, other: "Lifetime") -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A run of bytes in an arena that one or more values share (in place, one after the other).
+
+    Attributes:
+        bytes: size, over-read of its readers included.
+        values: names of the values that live in it; empty for scratch.
+        arena: name of the arena it must be placed in, or None: the planner decides.
+    """
+
+    name: str
+    kind: BufferKind
+    bytes: int
+    alignment: int
+    lifetime: Lifetime
+    values: tuple[str, ...] = ()
+    arena: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    buffer: Buffer
+    arena: str
+    offset: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.buffer.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """One block of RAM that the caller provides.
+
+    Attributes:
+        region: name of the board's memory region it is meant for; None without a board.
+        lower_bound: no plan of the same buffers can be smaller.
+    """
+
+    name: str
+    bytes: int
+    alignment: int
+    lower_bound: int
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemoryPlan:
+    """Offsets of all buffers.
+
+    Attributes:
+        placements: buffer name -> where it lies.
+        location: value name -> (arena name, byte offset of its first element). Constants have none.
+        scratch: node name -> (arena name, byte offset) for nodes whose kernel needs scratch.
+        input_preserved: no buffer overlaps an input's at any step, so a run can be repeated.
+    """
+
+    schedule: Schedule
+    arenas: tuple[Arena, ...]
+    placements: Mapping[str, Placement]
+    location: Mapping[str, tuple[str, int]]
+    scratch: Mapping[str, tuple[str, int]]
+    input_preserved: bool
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes of all arenas."""
+        return sum(a.bytes for a in self.arenas)

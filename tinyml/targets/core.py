@@ -1,0 +1,57 @@
+"""Cortex-M cores: what the compiler is told, and what the kernels may use."""
+
+import enum
+from dataclasses import dataclass
+
+
+class Isa(enum.Enum):
+    """Instruction-set features that kernels come in versions for."""
+
+    PORTABLE = "portable"
+    DSP = "dsp"  # SMLAD and friends: Cortex-M4, M7, M33
+    MVE = "mve"  # Helium: Cortex-M55, M85
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """A processor core.
+
+    Attributes:
+        name: as users write it (`cortex-m7`).
+        gcc_flags: for arm-none-eabi-gcc.
+        zig_target, zig_cpu: -target and -mcpu of `zig cc`.
+        isa: features, PORTABLE always among them.
+        has_fpu: single precision at least.
+        unicorn_model: constant of unicorn.arm_const, or None where Unicorn cannot run it (Helium).
+    """
+
+    name: str
+    gcc_flags: tuple[str, ...]
+    zig_target: str
+    zig_cpu: str
+    isa: frozenset[Isa]
+    has_fpu: bool
+    unicorn_model: str | None
+
+
+_P, _D, _M = Isa.PORTABLE, Isa.DSP, Isa.MVE
+
+CORES = {
+    core.name: core
+    for core in (
+        Core("cortex-m0", ("-mcpu=cortex-m0",), "thumb-freestanding-eabi", "cortex_m0", frozenset({_P}), False,
+             "UC_CPU_ARM_CORTEX_M0"),
+        Core("cortex-m0+", ("-mcpu=cortex-m0plus",), "thumb-freestanding-eabi", "cortex_m0plus", frozenset({_P}), False,
+             "UC_CPU_ARM_CORTEX_M0"),
+        Core("cortex-m3", ("-mcpu=cortex-m3",), "thumb-freestanding-eabi", "cortex_m3", frozenset({_P}), False,
+             "UC_CPU_ARM_CORTEX_M3"),
+        Core("cortex-m4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "thumb-freestanding-eabihf",
+             "cortex_m4+vfp4d16sp", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M4"),
+        Core("cortex-m7", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"), "thumb-freestanding-eabihf",
+             "cortex_m7+fp_armv8d16", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M7"),
+        Core("cortex-m33", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), "thumb-freestanding-eabihf",
+             "cortex_m33", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M33"),
+        Core("cortex-m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "thumb-freestanding-eabihf",
+             "cortex_m55+mve", frozenset({_P, _D, _M}), True, None),
+    )
+}  # fmt: skip
