@@ -1,4 +1,4 @@
-"""Builds graphs: infers shapes and gives unique names. Frontends, the zoo and tests use it; passes use `Graph.with_`."""
+"""Builds graphs: infers shapes, gives unique names. For frontends, the zoo and tests; passes use `Graph.with_`."""
 
 from collections.abc import Sequence
 

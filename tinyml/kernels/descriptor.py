@@ -31,8 +31,8 @@ class Array:
 class CParams:
     """The parameter structure of a kernel, `struct_type` in C, printed with designated initializers.
 
-    A field is an int, a float, an Array (printed as the name of the emitted array), None (a null pointer), a tuple (a C array) or
-    another mapping (a nested structure). The C compiler checks names and types.
+    A field is an int, a float, an Array (printed as the name of the emitted array), None (a null pointer), a tuple
+    (a C array) or another mapping (a nested structure). The C compiler checks names and types.
     """
 
     struct_type: str
@@ -62,7 +62,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KernelDescriptor:
-    """A C kernel: `void symbol(const params *, const tinyml_rows_t *in, const tinyml_rows_t *out, const tinyml_tile_t *, void *scratch)`.
+    """A C kernel.
+
+    void symbol(const struct_type *op, const tinyml_rows_t *in, const tinyml_rows_t *out, const tinyml_tile_t *tile,
+                void *scratch);
 
     Attributes:
         symbol: the C function (`tinyml_conv_1x1_s8_dsp`).

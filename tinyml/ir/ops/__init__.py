@@ -1,5 +1,7 @@
-"""The operations of the IR. Each is declared once, in the module of its family: enum member (here), attribute dataclass,
-shape rule and numpy reference."""
+"""The operations of the IR.
+
+Each is declared once, in the module of its family: enum member (base.py), attribute dataclass, shape rule, numpy reference.
+"""
 
 from tinyml.ir.ops.base import NO_CLAMP, RELU, RELU6, Attrs, Clamp, NoAttrs, Op, OpSpec, TensorType, spec
 from tinyml.ir.ops.conv import Conv2dAttrs, FullyConnectedAttrs
