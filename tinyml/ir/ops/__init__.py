@@ -1,6 +1,6 @@
 """The operations of the IR.
 
-Each is declared once, in the module of its family: enum member (base.py), attribute dataclass, shape rule, numpy reference.
+Each is declared once, in the module of its family: enum member (base.py), attributes, shape rule, numpy reference.
 """
 
 from tinyml.ir.ops.base import NO_CLAMP, RELU, RELU6, Attrs, Clamp, NoAttrs, Op, OpSpec, TensorType, spec

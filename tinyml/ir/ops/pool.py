@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pool2dAttrs(Attrs):
-    """count_include_pad: at the border an average divides by the whole window, not by the taps inside (TFLite: False)."""
+    """count_include_pad: at the border an average divides by the whole window, not by the taps inside (TFLite)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
