@@ -8,6 +8,28 @@
 extern "C" {
 #endif
 
+/* What C99 has no words for. Compilers without these attributes lose speed or placement, not correctness:
+ * kernels read words from byte arrays by memcpy. */
+#if defined(__GNUC__) || defined(__clang__)
+#define TINYML_ALIGNED(bytes) __attribute__((aligned(bytes)))
+#else
+#define TINYML_ALIGNED(bytes)
+#endif
+
+/* A step of a network stays a function of its own, so that profilers and debuggers find it by name. */
+#if defined(__clang__)
+#define TINYML_STEP __attribute__((noinline))
+#elif defined(__GNUC__)
+#define TINYML_STEP __attribute__((noipa))
+#else
+#define TINYML_STEP
+#endif
+
+/* Where weights go: empty, or for example -DTINYML_WEIGHTS_SECTION='__attribute__((section(".weights")))'. */
+#ifndef TINYML_WEIGHTS_SECTION
+#define TINYML_WEIGHTS_SECTION
+#endif
+
 /* Where the rows of a tensor live. Row y of the image (y counts from 0 at the top of the whole image) starts at
  *
  *     base + ((y - first_row) % rows) * row_bytes

@@ -1,0 +1,16 @@
+"""How a tensor of any rank is seen as rows of an image."""
+
+import math
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(rows, columns, channels) of a tensor without its batch axis, which is 1.
+
+    [1, H, W, C] -> (H, W, C); [1, T, C] -> (T, 1, C); [N, C] -> (N, 1, C): rows of a matrix; [C] -> (1, 1, C).
+    Of more than four axes, all before the last two count as rows.
+    """
+    if len(shape) >= 4:
+        return math.prod(shape[:-2]), shape[-2], shape[-1]
+    if len(shape) >= 2:
+        return math.prod(shape[:-1]), 1, shape[-1]
+    return 1, 1, math.prod(shape)
