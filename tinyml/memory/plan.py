@@ -30,12 +30,18 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A run of bytes in an arena that one or more values share (in place, one after the other).
+    """A run of bytes in an arena: the memory of a value and its views, of a state (what is read and what is written),
+    or of one kernel's scratch.
+
+    A kernel that computes in place does not join two buffers into one: the buffer of its output starts at the same
+    offset as that of the input, and may be shorter.
 
     Attributes:
-        bytes: size, over-read of its readers included.
+        bytes: size of the largest value that lives in it.
         values: names of the values that live in it; empty for scratch.
         arena: name of the arena it must be placed in, or None: the planner decides.
+        over_read: bytes past the end that a kernel may read and ignores. They may belong to other buffers, but must lie
+            inside the arena.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Buffer:
     lifetime: Lifetime
     values: tuple[str, ...] = ()
     arena: str | None = None
+    over_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +87,9 @@ class MemoryPlan:
 
     Attributes:
         placements: buffer name -> where it lies.
-        location: value name -> (arena name, byte offset of its first element). Constants have none.
+        location: value name -> (arena name, byte offset of its first element), views included. Constants have none.
         scratch: node name -> (arena name, byte offset) for nodes whose kernel needs scratch.
-        input_preserved: no buffer overlaps an input's at any step, so a run can be repeated.
+        input_preserved: no other buffer overlaps an input's at any step, so a run can be repeated.
     """
 
     schedule: Schedule

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinyml.ir.graph import Graph, Node
+from tinyml.ir.ops import Op
 from tinyml.kernels.descriptor import KernelDescriptor
+from tinyml.kernels.rows import image_shape
+
+VIEWS = frozenset({Op.RESHAPE})
+"""Operations whose output is the input's bytes under another shape. They have no kernel and take no step."""
+
+UPDATES: Mapping[Op, tuple[int, int]] = {Op.SVDF: (4, 1)}
+"""Operations that update a state: its index among the inputs, and among the outputs. Where the two are the read and the
+written side of a `State`, the kernel is given the same memory for both."""
 
 
 class StageKind(enum.Enum):
@@ -56,14 +65,22 @@ class Schedule:
     """What runs when. A step is an index into `stages`.
 
     Attributes:
-        graph: the graph that the stages cover; every node is in exactly one stage.
+        graph: the graph that the stages cover. Every node is in exactly one stage, save for views, which are in none.
         selections: node name -> its kernel.
+        views: the nodes that only rename memory (`VIEWS`), in the graph's order.
     """
 
     graph: Graph
     stages: tuple[Stage, ...]
     selections: Mapping[str, Selection]
     objective: Objective = Objective.BALANCED
+    views: tuple[Node, ...] = ()
 
     def kernel(self, node: Node) -> KernelDescriptor:
         return self.selections[node.name].kernel
+
+    def tile_rows(self, stage: Stage) -> int:
+        """Output rows of one call of the stage's last kernel (see `image_shape`): all where the tiling gives none."""
+        if stage.tiling.rows is not None:
+            return stage.tiling.rows
+        return image_shape(self.graph.value(stage.nodes[-1].outputs[0]).shape)[0]
