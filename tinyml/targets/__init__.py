@@ -1,0 +1,11 @@
+"""What a model is built for: cores, boards and profiles."""
+
+from tinyml.targets.board import Board, Link, MemoryRegion, ReadyBits, Uart
+from tinyml.targets.core import CORES, Core, Isa
+from tinyml.targets.load import generic_target, list_boards, list_profiles, load_board, load_profile, parse_size
+from tinyml.targets.profile import Profile
+
+__all__ = [
+    "CORES", "Board", "Core", "Isa", "Link", "MemoryRegion", "Profile", "ReadyBits", "Uart",
+    "generic_target", "list_boards", "list_profiles", "load_board", "load_profile", "parse_size",
+]  # fmt: skip

@@ -13,7 +13,7 @@ class MemoryRegion:
     Attributes:
         name: as datasheets call it (`dtcm`, `axi_sram`, `flash`).
         kind: "flash" or "ram".
-        wait_cycles: extra cycles of an access that no cache serves.
+        wait_cycles: extra core cycles of an access that no cache serves.
         dma: DMA controllers reach it.
         execute: code may run in it.
         source: where address and size were read.
@@ -35,23 +35,42 @@ class MemoryRegion:
 
 @dataclass(frozen=True, slots=True)
 class Uart:
-    """The serial port that the host talks to. `driver` names a file below firmware/uart/."""
+    """The serial port that the host talks to.
+
+    Attributes:
+        driver: names a file below firmware/uart/ and the emulator's model of the peripheral.
+        base: address of its first register.
+        options: what the driver needs besides (pins, clock bits); each becomes a macro TINYML_UART_<NAME>.
+    """
 
     driver: str
     base: int
     baud: int
     source: str
-    options: Mapping[str, int] = field(default_factory=dict)  # what the driver needs besides: pins, clock bits
+    options: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyBits:
+    """Bits of a register that hardware sets once something is ready and that the firmware waits for.
+
+    An emulator without a model of the peripheral reads the register as what was last written to it, with these bits
+    set: then the firmware takes the same path as on silicon.
+    """
+
+    address: int
+    bits: int
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Which region holds what."""
+    """Names of the regions that hold the parts of a program."""
 
-    code: str
-    arena: str  # also .data and .bss of the model
+    code: str  # vector table, code, constants and weights
+    arena: str
     stack: str
-    data: str  # .data and .bss of the firmware
+    data: str  # .data and .bss
     stack_bytes: int = 8192
 
 
@@ -60,9 +79,11 @@ class Board:
     """A board.
 
     Attributes:
-        clock_hz: the clock that milliseconds are computed with (the default that the firmware sets up).
-        timer: "dwt" or "systick".
-        startup: names a clock set-up file below firmware/clock/, or "none".
+        clock_hz: the core clock that the firmware sets up and milliseconds are computed with. None where there is no
+            such clock (the host, generic targets): then no milliseconds are stated.
+        uart: None for the host, which takes a library instead of firmware.
+        timer: names a file below firmware/timer/: "dwt" or "systick".
+        startup: names a clock set-up file below firmware/clock/; "none" keeps the clock of reset.
         qemu_machine: argument of `qemu-system-arm -M`, or None.
         silicon: what is known of real hardware ("boots on silicon: untested").
     """
@@ -70,7 +91,7 @@ class Board:
     id: str
     title: str
     core: Core
-    clock_hz: int
+    clock_hz: int | None
     regions: tuple[MemoryRegion, ...]
     link: Link
     uart: Uart | None
@@ -78,8 +99,31 @@ class Board:
     startup: str
     aliases: tuple[str, ...] = ()
     qemu_machine: str | None = None
+    ready_bits: tuple[ReadyBits, ...] = ()
     silicon: str = "boots on silicon: untested"
     notes: tuple[str, ...] = ()
 
     def region(self, name: str) -> MemoryRegion:
         return next(r for r in self.regions if r.name == name)
+
+    @property
+    def has_firmware(self) -> bool:
+        """A program can be linked for it. False for the host."""
+        return self.uart is not None
+
+    @property
+    def flash_bytes(self) -> int:
+        """Room for code, constants and weights."""
+        return self.region(self.link.code).bytes
+
+    @property
+    def sram_bytes(self) -> int:
+        """All RAM, of which an arena can have `arena_bytes` at most."""
+        return sum(r.bytes for r in self.regions if r.kind == "ram")
+
+    @property
+    def arena_bytes(self) -> int:
+        """Room in the region of the arena, without the stack where both share it. (The firmware's few hundred bytes of
+        .data and .bss count only once linked: the linker has the last word.)"""
+        room = self.region(self.link.arena).bytes
+        return room - self.link.stack_bytes if self.link.stack == self.link.arena else room

@@ -1,4 +1,4 @@
-"""Cortex-M cores: what the compiler is told, and what the kernels may use."""
+"""Processor cores: what the compiler is told, and what the kernels may use."""
 
 import enum
 from dataclasses import dataclass
@@ -17,11 +17,12 @@ class Core:
     """A processor core.
 
     Attributes:
-        name: as users write it (`cortex-m7`).
+        name: as users write it (`cortex-m7`); "host" is the machine that tinyml runs on.
         gcc_flags: for arm-none-eabi-gcc.
         zig_target, zig_cpu: -target and -mcpu of `zig cc`.
         isa: features, PORTABLE always among them.
         has_fpu: single precision at least.
+        has_caches: instruction and data caches, which the firmware turns on.
         unicorn_model: constant of unicorn.arm_const, or None where Unicorn cannot run it (Helium).
     """
 
@@ -32,6 +33,7 @@ class Core:
     isa: frozenset[Isa]
     has_fpu: bool
     unicorn_model: str | None
+    has_caches: bool = False
 
 
 _P, _D, _M = Isa.PORTABLE, Isa.DSP, Isa.MVE
@@ -48,10 +50,11 @@ CORES = {
         Core("cortex-m4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "thumb-freestanding-eabihf",
              "cortex_m4+vfp4d16sp", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M4"),
         Core("cortex-m7", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"), "thumb-freestanding-eabihf",
-             "cortex_m7+fp_armv8d16", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M7"),
+             "cortex_m7+fp_armv8d16", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M7", has_caches=True),
         Core("cortex-m33", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), "thumb-freestanding-eabihf",
              "cortex_m33", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M33"),
         Core("cortex-m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "thumb-freestanding-eabihf",
-             "cortex_m55+mve", frozenset({_P, _D, _M}), True, None),
+             "cortex_m55+mve", frozenset({_P, _D, _M}), True, None, has_caches=True),
+        Core("host", (), "native", "native", frozenset({_P}), True, None),
     )
 }  # fmt: skip
