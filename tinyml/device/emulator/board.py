@@ -1,0 +1,290 @@
+"""A board in Unicorn: the very ELF that is flashed, in the board's memory map, with its serial port and cycle counter."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import unicorn
+from unicorn import arm_const
+
+from tinyml.device.emulator.counter import NOWHERE, BlockCounter, attach
+from tinyml.device.emulator.elf import Program, load_program
+from tinyml.device.emulator.registers import PERIPHERALS, SYSTEM, Registers
+from tinyml.device.emulator.timing import Cost, Pricer
+from tinyml.errors import BoardError, ToolError
+from tinyml.targets.board import Board, MemoryRegion
+
+OUTSIDE = ""  # the name under which `costs` has what ran outside the watched functions
+
+_PAGE = 4096
+_UNREACHABLE = 0xFFFF_FFFE  # emulation has to have an end address
+_BYTES_PER_INSTRUCTION = 4  # at most; a budget of instructions is kept in bytes of code
+_CPACR_FULL_ACCESS = 0xF << 20
+_FPEXC_ENABLE = 1 << 30
+
+_INVALID = {
+    unicorn.UC_MEM_READ_UNMAPPED: "reads",
+    unicorn.UC_MEM_WRITE_UNMAPPED: "writes",
+    unicorn.UC_MEM_FETCH_UNMAPPED: "executes",
+    unicorn.UC_MEM_READ_PROT: "reads",
+    unicorn.UC_MEM_WRITE_PROT: "writes",
+    unicorn.UC_MEM_FETCH_PROT: "executes",
+}
+
+Visit = Callable[[str], None]
+
+
+class EmulatedBoard:
+    """A board with its firmware, from reset on. Deterministic: the same input gives the same bytes and counts.
+
+    What runs is attributed to the innermost of the watched functions, from its first instruction to its return.
+
+    Attributes:
+        program: what the ELF holds.
+        budget: instructions (about; at least) that one `read` may run before that is an error.
+    """
+
+    def __init__(
+        self,
+        elf: Path,
+        board: Board,
+        *,
+        watch: Sequence[str] = (),
+        on_enter: Visit | None = None,
+        on_leave: Visit | None = None,
+        fill: int = 0xCD,
+        native: bool = True,
+    ) -> None:
+        """
+        Args:
+            watch: functions of the ELF whose cost is to be known.
+            on_enter, on_leave: called with the name of a watched function before its first instruction and after its
+                return. They may read and write the board's memory.
+            fill: the byte that all RAM is full of at power-up.
+            native: count blocks natively if possible. False: in Python, about fifty times slower.
+
+        Raises:
+            ToolError: the ELF cannot be read, lacks a watched function or does not fit into the board's memory;
+                Unicorn has no such core.
+            BoardError: the board's memory map cannot be emulated.
+        """
+        if board.core.unicorn_model is None:
+            raise ToolError(f"the emulator cannot run {board.core.name} ({board.title})", "run it with `--on qemu`")
+        self.board = board
+        self.program: Program = load_program(elf)
+        self.budget = 4_000_000_000
+        self._on_enter = on_enter
+        self._on_leave = on_leave
+        self._frames: list[tuple[str, int]] = []  # watched functions that have not returned, and where they return to
+        self._costs: defaultdict[str, Cost] = defaultdict(Cost)
+        self._total = Cost()
+        self._failure: Exception | None = None
+        self._invalid: str | None = None
+        self._entries = {self.program.symbol(name).address: name for name in watch}
+
+        self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
+        self._uc.ctl_set_cpu_model(getattr(arm_const, board.core.unicorn_model))
+        self._pricer = Pricer(board.core, self.read_memory)
+        self._registers = Registers(board, self._now, self._stop)
+        self._map_memory(fill)
+        self._load()
+        if board.core.has_fpu:
+            self._uc.reg_write(arm_const.UC_ARM_REG_C1_C0_2, _CPACR_FULL_ACCESS)
+            self._uc.reg_write(arm_const.UC_ARM_REG_FPEXC, _FPEXC_ENABLE)
+        self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
+        self._counter: BlockCounter = attach(
+            self._uc, self.program.code_bytes, tuple(self._entries), self._on_watched, native
+        )
+        self._reset()
+
+    # -- the serial line -------------------------------------------------------------------------------------------
+
+    def read(self, timeout: float = 0.0) -> bytes:
+        """Run until the firmware waits for input; what it sent. A Transport's `read`, which needs no time limit here.
+
+        Raises:
+            ToolError: the firmware accesses memory that the board has not, stops, or runs longer than `budget`.
+        """
+        serial = self._registers.serial
+        if serial is None:
+            raise ToolError(f"{self.board.title} has no serial port")
+        if not serial.outbox:
+            serial.stay_awake()
+            self._run()
+        sent = bytes(serial.outbox)
+        serial.outbox.clear()
+        return sent
+
+    def write(self, data: bytes) -> None:
+        if self._registers.serial is not None:
+            self._registers.serial.inbox.extend(data)
+
+    def close(self) -> None:
+        """Nothing is held that garbage collection would not free."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    # -- memory and counts -----------------------------------------------------------------------------------------
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """Raises ToolError outside the board's memory."""
+        try:
+            return bytes(self._uc.mem_read(address, size))
+        except unicorn.UcError:
+            raise ToolError(f"{self.board.title} has no memory at {address:#010x} to {address + size:#010x}") from None
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Raises ToolError outside the board's memory."""
+        try:
+            self._uc.mem_write(address, data)
+        except unicorn.UcError:
+            end = address + len(data)
+            raise ToolError(f"{self.board.title} has no memory at {address:#010x} to {end:#010x}") from None
+
+    @property
+    def stack_pointer(self) -> int:
+        return int(self._uc.reg_read(arm_const.UC_ARM_REG_SP))
+
+    def costs(self) -> Mapping[str, Cost]:
+        """What ran since reset or `clear_costs`, by watched function; the rest as OUTSIDE."""
+        self._settle()
+        return dict(self._costs)
+
+    def clear_costs(self) -> None:
+        """Start `costs` from nothing. The board's own cycle counter goes on."""
+        self._settle()
+        self._costs.clear()
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _map_memory(self, fill: int) -> None:
+        for region in self.board.regions:
+            rights = unicorn.UC_PROT_READ | (unicorn.UC_PROT_WRITE if region.kind == "ram" else 0)
+            rights |= unicorn.UC_PROT_EXEC if region.execute or region.kind == "flash" else 0
+            # Unicorn maps whole pages: where a region ends inside one, an access just behind it goes unnoticed.
+            size = -(-region.bytes // _PAGE) * _PAGE
+            try:
+                self._uc.mem_map(region.address, size, rights)
+            except unicorn.UcError as error:
+                raise BoardError(
+                    f"{self.board.id}: region {region.name} at {region.address:#010x} of {region.bytes} bytes "
+                    f"cannot be emulated: {error}"
+                ) from None
+            self._uc.mem_write(region.address, bytes([fill if region.kind == "ram" else 0xFF]) * region.bytes)
+        for base, size in (PERIPHERALS, SYSTEM):
+            self._uc.mmio_map(base, size, self._on_register_read, base, self._on_register_write, base)
+
+    def _load(self) -> None:
+        for address, data in self.program.segments:
+            if not any(r.address <= address and address + len(data) <= r.end for r in self.board.regions):
+                raise ToolError(
+                    f"{self.program.path}: {len(data)} bytes at {address:#010x} are in no memory region of "
+                    f"{self.board.title} ({_describe(self.board.regions)})"
+                )
+            self._uc.mem_write(address, data)
+
+    def _reset(self) -> None:
+        vectors = self.board.region(self.board.link.code).address
+        stack, start = (int.from_bytes(self.read_memory(vectors + 4 * i, 4), "little") for i in (0, 1))
+        if not start & 1:
+            raise ToolError(
+                f"{self.program.path}: the reset vector at {vectors + 4:#010x} is {start:#010x}; "
+                f"it must be the address of Thumb code, which is odd"
+            )
+        self._uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
+        self._uc.reg_write(arm_const.UC_ARM_REG_LR, 0xFFFF_FFFF)
+        self._pc = start & ~1
+
+    def _run(self) -> None:
+        """Until the firmware waits for input."""
+        self._counter.resume()
+        self._stopped = False
+        self._counter.fuel = self.budget * _BYTES_PER_INSTRUCTION
+        error: unicorn.UcError | None = None
+        try:
+            self._uc.emu_start(self._pc | 1, _UNREACHABLE)
+        except unicorn.UcError as caught:
+            error = caught
+        self._pc = self._uc.reg_read(arm_const.UC_ARM_REG_PC) & ~1
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        if error is not None:
+            what = f"stops ({error})" if self._invalid is None else self._invalid
+            raise ToolError(f"the firmware {what} at {self._here()}")
+        self._settle()
+        if self._counter.fuel < 0:
+            raise ToolError(f"the firmware ran {self.budget} instructions and still does not answer; it is at {self._here()}")
+        if not self._stopped:
+            raise ToolError(f"the firmware halted at {self._here()}")
+
+    def _here(self) -> str:
+        return f"pc {self._pc:#010x} ({self.program.where(self._pc)})"
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self._counter.stop()
+
+    def _settle(self) -> None:
+        """Attribute what ran since the last call to the function that control is in."""
+        name = self._frames[-1][0] if self._frames else OUTSIDE
+        ran = Cost()
+        for (address, size), times in self._counter.drain().items():
+            ran += self._pricer.cost(address, size) * times
+        self._costs[name] += ran
+        self._total += ran
+
+    def _now(self) -> int:
+        self._settle()
+        return self._total.cycles
+
+    def _on_watched(self, address: int) -> None:
+        """Control reached a watched function or the place where one returns to."""
+        try:
+            self._settle()
+            while self._frames and self._frames[-1][1] == address:
+                name, _ = self._frames.pop()
+                if self._on_leave is not None:
+                    self._on_leave(name)
+            entered = self._entries.get(address)
+            if entered is not None:
+                self._frames.append((entered, self._uc.reg_read(arm_const.UC_ARM_REG_LR) & ~1))
+                if self._on_enter is not None:
+                    self._on_enter(entered)
+            self._counter.return_to = self._frames[-1][1] if self._frames else NOWHERE
+        except Exception as error:  # must not cross the native hook; `_run` raises it
+            self._fail(error)
+
+    def _on_register_read(self, uc: Any, offset: int, size: int, base: int) -> int:
+        try:
+            return self._registers.read(base + offset, size)
+        except Exception as error:  # as above
+            self._fail(error)
+            return 0
+
+    def _on_register_write(self, uc: Any, offset: int, size: int, value: int, base: int) -> None:
+        try:
+            self._registers.write(base + offset, size, value)
+        except Exception as error:  # as above
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        self._counter.stop()
+
+    def _on_invalid(self, uc: Any, access: int, address: int, size: int, value: int, _: object) -> bool:
+        region = next((r.name for r in self.board.regions if r.address <= address < r.end), None)
+        where = "which no memory region has" if region is None else f"which {region} does not allow"
+        bytes_ = f"{size} byte{'s' if size > 1 else ''} at " if access != unicorn.UC_MEM_FETCH_UNMAPPED else ""
+        self._invalid = f"{_INVALID[access]} {bytes_}{address:#010x}, {where},"
+        return False
+
+
+def _describe(regions: Sequence[MemoryRegion]) -> str:
+    return ", ".join(f"{r.name} {r.address:#010x} to {r.end:#010x}" for r in regions)

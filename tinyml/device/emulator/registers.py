@@ -1,0 +1,226 @@
+"""The peripherals of an emulated board: its serial port, the cycle counters, and a memory of what was written to all others.
+
+Register names and offsets: RM0433 (STM32H7) chapter 52, RM0432 (STM32L4+) chapter 49, Arm DDI 0479 (CMSDK, AN386 and
+AN500) section 4.3, Arm DDI 0403 (ARMv7-M) sections B3.3 (SysTick) and C1.8 (DWT).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tinyml.errors import ToolError
+from tinyml.targets.board import Board, Uart
+
+PERIPHERALS = (0x4000_0000, 0x2000_0000)  # address, bytes: the device region of ARMv7-M
+SYSTEM = (0xE000_0000, 0x10_0000)  # the private peripheral bus
+
+_SYST_CSR, _SYST_RVR, _SYST_CVR = 0xE000_E010, 0xE000_E014, 0xE000_E018
+_SYST_MASK = 0xFF_FFFF
+_DWT_CTRL, _DWT_CYCCNT = 0xE000_1000, 0xE000_1004
+_DEMCR, _DEMCR_TRCENA = 0xE000_EDFC, 1 << 24
+
+# A poll that nothing ends is a register that hardware would change and this file does not know.
+_ENDLESS_POLL = 100_000
+# Polls of an empty receiver before the firmware counts as waiting. More than one, because the ports of STM32 have one
+# status register for both directions.
+_IDLE_POLLS = 32
+_BAUD_TOLERANCE = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class _UartLayout:
+    """Offsets and bits of a serial port.
+
+    Attributes:
+        ready: bits of the status register while the transmitter is free; it always is.
+        received: bit of the status register while a byte waits.
+        transmit_enable, receive_enable: bits of the control register, all of which must be set.
+        divisor: offset of the baud rate divisor.
+        divisor_scale: baud = kernel clock * scale / divisor.
+    """
+
+    status: int
+    receive: int
+    transmit: int
+    control: int
+    divisor: int
+    ready: int
+    received: int
+    transmit_enable: int
+    receive_enable: int
+    divisor_scale: int = 1
+
+
+def _stm32(divisor_scale: int) -> _UartLayout:
+    return _UartLayout(
+        status=0x1C,  # ISR
+        receive=0x24,  # RDR
+        transmit=0x28,  # TDR
+        control=0x00,  # CR1
+        divisor=0x0C,  # BRR
+        ready=1 << 22 | 1 << 21 | 1 << 7 | 1 << 6,  # REACK, TEACK, TXE, TC
+        received=1 << 5,  # RXNE
+        transmit_enable=1 << 3 | 1 << 0,  # TE, UE
+        receive_enable=1 << 2 | 1 << 0,  # RE, UE
+        divisor_scale=divisor_scale,
+    )
+
+
+_UARTS = {
+    "stm32_usart_v2": _stm32(1),
+    "stm32_lpuart": _stm32(256),
+    "cmsdk_uart": _UartLayout(
+        status=0x04,  # STATE
+        receive=0x00,  # DATA
+        transmit=0x00,
+        control=0x08,  # CTRL
+        divisor=0x10,  # BAUDDIV
+        ready=0,
+        received=1 << 1,  # receive buffer full
+        transmit_enable=1 << 0,
+        receive_enable=1 << 1,
+    ),
+}
+
+
+class SerialPort:
+    """The far end of the board's serial line.
+
+    Attributes:
+        inbox: bytes on their way to the firmware.
+        outbox: bytes that the firmware sent.
+    """
+
+    def __init__(self, uart: Uart, on_idle: Callable[[], None]) -> None:
+        layout = _UARTS.get(uart.driver)
+        if layout is None:
+            raise ToolError(f"the emulator has no model of the serial port {uart.driver!r}; it has {sorted(_UARTS)}")
+        self.inbox: deque[int] = deque()
+        self.outbox = bytearray()
+        self._layout = layout
+        self._uart = uart
+        self._on_idle = on_idle
+        self._idle_polls = 0
+        self._control = 0
+        self._divisor = 0
+
+    @property
+    def extent(self) -> range:
+        return range(self._uart.base, self._uart.base + 0x30)
+
+    def read(self, address: int) -> int | None:
+        """None: a register that only remembers what was written."""
+        layout, offset = self._layout, address - self._uart.base
+        if offset == layout.status:
+            listening = self._control & layout.receive_enable == layout.receive_enable
+            if listening and self.inbox:
+                return layout.ready | layout.received
+            self._idle_polls += 1
+            if self._idle_polls >= _IDLE_POLLS:
+                self._on_idle()
+            return layout.ready
+        if offset == layout.receive:
+            self._idle_polls = 0
+            return self.inbox.popleft() if self.inbox else 0
+        return None
+
+    def write(self, address: int, value: int) -> None:
+        layout, offset = self._layout, address - self._uart.base
+        if offset == layout.control:
+            self._control = value
+        elif offset == layout.divisor:
+            self._divisor = value
+        elif offset == layout.transmit and self._control & layout.transmit_enable == layout.transmit_enable:
+            if not self.outbox:
+                self._check_baud()
+            self._idle_polls = 0
+            self.outbox.append(value & 0xFF)
+
+    def stay_awake(self) -> None:
+        """Count polls of an empty receiver from zero."""
+        self._idle_polls = 0
+
+    def _check_baud(self) -> None:
+        clock = self._uart.options.get("kernel_clock_hz")
+        if clock is None:
+            return
+        baud = clock * self._layout.divisor_scale / self._divisor if self._divisor else 0.0
+        if abs(baud - self._uart.baud) > _BAUD_TOLERANCE * self._uart.baud:
+            raise ToolError(
+                f"the firmware sends at {baud:.0f} baud (divisor {self._divisor:#x} of a clock of {clock} Hz); "
+                f"the board file says {self._uart.baud}"
+            )
+
+
+class Registers:
+    """All memory-mapped registers of a board.
+
+    Addresses are the core's; accesses are of 1, 2 or 4 bytes. A register that has no model reads as what was last
+    written, with the board file's ready bits set.
+    """
+
+    def __init__(self, board: Board, cycles: Callable[[], int], on_idle: Callable[[], None]) -> None:
+        """`cycles()` is the time of the emulated core; `on_idle()` is called when the firmware waits for input."""
+        self.serial = None if board.uart is None else SerialPort(board.uart, on_idle)
+        self._cycles = cycles
+        self._written: dict[int, int] = {}
+        self._ready = {ready.address: ready.bits for ready in board.ready_bits}
+        self._cyccnt_start = 0
+        self._systick_start = 0
+        self._polled = 0
+        self._polls = 0
+
+    def read(self, address: int, size: int) -> int:
+        word = self._read_word(address & ~3)
+        return word >> 8 * (address & 3) & (1 << 8 * size) - 1
+
+    def write(self, address: int, size: int, value: int) -> None:
+        self._polls = 0
+        word, shift = address & ~3, 8 * (address & 3)
+        mask = ((1 << 8 * size) - 1) << shift
+        merged = self._written.get(word, 0) & ~mask | value << shift & mask
+        self._written[word] = merged
+        if self.serial is not None and word in self.serial.extent:
+            self.serial.write(word, merged)
+        elif word == _DWT_CYCCNT:
+            self._cyccnt_start = self._cycles() - merged
+        elif word == _SYST_CVR or (word == _SYST_CSR and merged & 1):
+            self._systick_start = self._cycles()
+
+    def _read_word(self, address: int) -> int:
+        if self.serial is not None and address in self.serial.extent:
+            value = self.serial.read(address)
+            if value is not None:
+                return value
+        elif address == _DWT_CYCCNT and self._counting:
+            return self._cycles() - self._cyccnt_start & 0xFFFF_FFFF
+        elif address in (_SYST_CVR, _SYST_CSR):
+            return self._systick(address)
+        self._note_poll(address)
+        return self._written.get(address, 0) | self._ready.get(address, 0)
+
+    @property
+    def _counting(self) -> bool:
+        return bool(self._written.get(_DEMCR, 0) & _DEMCR_TRCENA and self._written.get(_DWT_CTRL, 0) & 1)
+
+    def _systick(self, address: int) -> int:
+        control = self._written.get(_SYST_CSR, 0)
+        if not control & 1:
+            return control if address == _SYST_CSR else 0
+        period = (self._written.get(_SYST_RVR, 0) & _SYST_MASK) + 1
+        elapsed = self._cycles() - self._systick_start
+        if address == _SYST_CVR:
+            return (period - elapsed % period) % period
+        wrapped = elapsed >= period
+        if wrapped:  # reading clears COUNTFLAG
+            self._systick_start += elapsed - elapsed % period
+        return control | wrapped << 16
+
+    def _note_poll(self, address: int) -> None:
+        self._polls = self._polls + 1 if address == self._polled else 0
+        self._polled = address
+        if self._polls > _ENDLESS_POLL:
+            raise ToolError(
+                f"the firmware polls the register at {address:#010x}, which the emulator has no model of",
+                "name the bits that it waits for as ready_bits in the board file",
+            )

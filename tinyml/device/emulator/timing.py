@@ -1,0 +1,232 @@
+"""What a basic block costs: instructions exactly, cycles by a model of the core's pipeline.
+
+Cortex-M4: the table of instruction timings in the Cortex-M4 Technical Reference Manual (Arm DDI 0439, section 3.3 and
+table 7-1 for the FPU), with memory that never waits. Where the table gives a range, the constants below say what is
+taken and why.
+
+Cortex-M7: Arm publishes no table. The model is the in-order, dual-issue pipeline that the Cortex-M7 Technical Reference
+Manual (Arm DDI 0489) describes: two issue slots a cycle, one multiplier, one FPU, one branch and one store a cycle,
+results forwarded after a latency per class; every cache access hits and every branch is predicted.
+
+Neither model knows flash wait states, bus contention or the state that one block leaves the pipeline in for the next.
+docs/emulator.md states what is known of their errors.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import capstone
+from capstone.arm import ARM_OP_REG
+
+from tinyml.targets.core import Core
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Instructions and cycles of code that ran. Instructions that an IT block skipped count: they take their cycle."""
+
+    instructions: int = 0
+    cycles: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.instructions + other.instructions, self.cycles + other.cycles)
+
+    def __mul__(self, times: int) -> "Cost":
+        return Cost(self.instructions * times, self.cycles * times)
+
+
+_BRANCH = re.compile(r"(b|bl|bx|blx|cbz|cbnz|tbb|tbh|b(eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le))")
+_LOAD = ("ldr", "ldm", "pop", "vldr", "vldm", "vpop")
+_STORE = ("str", "stm", "push", "vstr", "vstm", "vpush")
+_SEVERAL = ("ldm", "stm", "push", "pop", "vldm", "vstm", "vpush", "vpop")
+_DOUBLE = ("ldrd", "strd")
+_DIVIDE = ("sdiv", "udiv")
+_FP_DIVIDE = ("vdiv", "vsqrt")
+_FP_MULTIPLY_ADD = ("vmla", "vmls", "vfma", "vfms", "vnmla", "vnmls", "vfnma", "vfnms")
+_MULTIPLY = (
+    "mul", "mla", "mls", "smul", "smla", "smlal", "umull", "umlal", "umaal", "smull", "smmul", "smmla", "smmls",
+    "smuad", "smusd", "smlsd",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Instruction:
+    """The properties of an instruction that either model asks for.
+
+    Attributes:
+        operation: mnemonic without its width and type suffix (`vmla` of `vmla.f32`).
+        registers: number of register operands written in the instruction.
+        accumulates: the first operand is also an addend of a multiplication.
+    """
+
+    operation: str
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    registers: int
+    first_register: int
+    is_branch: bool
+    is_load: bool
+    is_store: bool
+    is_multiply: bool
+    accumulates: bool
+    loads_pc: bool
+
+    def starts(self, prefixes: tuple[str, ...]) -> bool:
+        return self.operation.startswith(prefixes)
+
+    @property
+    def is_float(self) -> bool:
+        return self.operation.startswith("v") and not (self.is_load or self.is_store)
+
+
+def _decode(instruction: Any) -> _Instruction:
+    operation = instruction.mnemonic.split(".")[0]
+    operands = [o for o in instruction.operands if o.type == ARM_OP_REG]
+    reads, writes = instruction.regs_access()
+    is_multiply = operation.startswith(_MULTIPLY)
+    destination = instruction.op_str if operation == "pop" else instruction.op_str.split(",")[0]
+    return _Instruction(
+        operation=operation,
+        reads=tuple(reads),
+        writes=tuple(writes),
+        registers=len(operands),
+        first_register=operands[0].reg if operands else 0,
+        is_branch=_BRANCH.fullmatch(operation) is not None,
+        is_load=operation.startswith(_LOAD),
+        is_store=operation.startswith(_STORE),
+        is_multiply=is_multiply,
+        accumulates=is_multiply and len(instruction.operands) == 4,
+        loads_pc=operation.startswith(_LOAD) and re.search(r"\bpc\b", destination) is not None,
+    )
+
+
+# The manual writes 1 + P with P from 1 to 3, "depending on the alignment and width of the target instruction, and whether
+# the processor manages to speculate the address early". 2 is the middle. A conditional branch ends most blocks that run
+# often, and there it is a loop's, taken nearly always: all are priced as taken.
+_M4_REFILL = 2
+# SDIV and UDIV: 2 to 12, "depending on the number of leading ones and zeroes in the input operands".
+_M4_DIVIDE = 7
+_M4_FP_DIVIDE = 14
+_M4_FP_MULTIPLY_ADD = 3
+
+
+def _m4_cycles(block: Sequence[_Instruction]) -> int:
+    total = 0
+    pipelined = False  # the instruction before was a single load or store, whose address phase this one can overlap
+    for x in block:
+        single = (x.is_load or x.is_store) and not x.starts(_SEVERAL + _DOUBLE)
+        if x.is_branch:
+            total += 1 + _M4_REFILL + (1 if x.starts(("tbb", "tbh")) else 0)
+        elif x.starts(_DOUBLE):
+            total += 3
+        elif x.starts(("push", "pop")):
+            total += 1 + x.registers + (_M4_REFILL if x.loads_pc else 0)
+        elif x.starts(_SEVERAL):
+            total += 1 + max(1, x.registers - 1)  # the base register is an operand, too
+        elif single:
+            total += (2 if x.is_load and not pipelined else 1) + (1 + _M4_REFILL if x.loads_pc else 0)
+        elif x.starts(_DIVIDE):
+            total += _M4_DIVIDE
+        elif x.starts(_FP_DIVIDE):
+            total += _M4_FP_DIVIDE
+        elif x.starts(_FP_MULTIPLY_ADD):
+            total += _M4_FP_MULTIPLY_ADD
+        else:
+            total += 1
+        pipelined = single
+    return total
+
+
+_M7_LATENCY = {"load": 2, "multiply": 2, "float": 3}
+_M7_DIVIDE = 8
+_M7_FP_DIVIDE = 14
+_M7_ONCE_A_CYCLE = ("multiply", "branch", "float", "store")
+
+
+def _m7_unit(x: _Instruction) -> str:
+    if x.is_store:
+        return "store"
+    if x.is_load:
+        return "load"
+    if x.is_multiply:
+        return "multiply"
+    if x.is_branch:
+        return "branch"
+    return "float" if x.is_float else "alu"
+
+
+def _m7_busy(x: _Instruction) -> int:
+    """Cycles in which nothing else issues; 1: it shares its cycle."""
+    if x.starts(_SEVERAL):
+        return max(1, (x.registers + 1) // 2)  # 64 bits a cycle
+    if x.starts(_DIVIDE):
+        return _M7_DIVIDE
+    return _M7_FP_DIVIDE if x.starts(_FP_DIVIDE) else 1
+
+
+def _m7_pairs(unit: str, issued: Sequence[str]) -> bool:
+    """Whether an instruction for `unit` can issue in a cycle in which `issued` already do."""
+    if not issued:
+        return True
+    if len(issued) == 2:
+        return False
+    first = issued[0]
+    if {unit, first} <= {"load", "store"} and "store" in (unit, first):
+        return False
+    return not (unit == first and unit in _M7_ONCE_A_CYCLE)
+
+
+def _m7_cycles(block: Sequence[_Instruction]) -> int:
+    ready: dict[int, int] = {}  # register -> the first cycle in which its value can be read
+    cycle = 0
+    issued: list[str] = []
+    for x in block:
+        unit, busy = _m7_unit(x), _m7_busy(x)
+        operands = max((ready.get(r, 0) for r in x.reads), default=0)
+        if operands > cycle:
+            cycle, issued = operands, []
+        if issued and (busy > 1 or not _m7_pairs(unit, issued)):
+            cycle, issued = cycle + 1, []
+        issued.append(unit)
+        for register in x.writes:
+            ready[register] = cycle + _M7_LATENCY.get(unit, 1)
+        if x.accumulates:  # the sum is forwarded to the next multiply-accumulate a cycle early
+            ready[x.first_register] = cycle + 1
+        if busy > 1:
+            cycle, issued = cycle + busy, []
+    return cycle + 1 if block else 0
+
+
+_MODELS: Mapping[str, Callable[[Sequence[_Instruction]], int]] = {"cortex-m4": _m4_cycles, "cortex-m7": _m7_cycles}
+
+
+def has_cycle_model(core: Core) -> bool:
+    """Whether cycles of this core can be modelled; otherwise a block costs as many cycles as it has instructions."""
+    return core.name in _MODELS
+
+
+class Pricer:
+    """Prices basic blocks for one core. Prices are remembered: a block's code never changes."""
+
+    def __init__(self, core: Core, read: Callable[[int, int], bytes]) -> None:
+        """`read(address, bytes)` yields the code of a block."""
+        self._cycles = _MODELS.get(core.name, len)
+        self._read = read
+        self._known: dict[tuple[int, int], Cost] = {}
+        mode = capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8
+        self._disassembler = capstone.Cs(capstone.CS_ARCH_ARM, mode)
+        self._disassembler.detail = True
+
+    def cost(self, address: int, size: int) -> Cost:
+        """Of one execution of the block of `size` bytes at `address`."""
+        known = self._known.get((address, size))
+        if known is None:
+            code = self._read(address, size)
+            instructions = list(self._disassembler.disasm(code, address))
+            # What Capstone cannot decode are 32-bit encodings that are newer than it.
+            unknown = (size - sum(i.size for i in instructions)) // 4
+            cycles = self._cycles([_decode(i) for i in instructions]) + unknown
+            known = self._known[address, size] = Cost(len(instructions) + unknown, cycles)
+        return known

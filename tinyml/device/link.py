@@ -1,0 +1,52 @@
+"""Ways to a board: what carries the bytes of the serial protocol."""
+
+import socket
+from typing import Protocol
+
+from tinyml.errors import ToolError
+
+
+class Transport(Protocol):
+    """A serial line. Bytes arrive in order; nothing says that all of them arrive at once."""
+
+    def read(self, timeout: float) -> bytes:
+        """Whatever has arrived, waiting up to `timeout` seconds for the first byte. Empty: the board is silent.
+
+        Raises:
+            ToolError: the line is broken, or the board stopped working.
+        """
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises ToolError where the line is broken."""
+
+    def close(self) -> None:
+        """Give the line up. More than one call does no harm."""
+
+
+class TcpTransport:
+    """A line over a connected TCP socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def read(self, timeout: float) -> bytes:
+        self._connection.settimeout(timeout)
+        try:
+            data = self._connection.recv(65536)
+        except TimeoutError:
+            return b""
+        except OSError as error:
+            raise ToolError(f"the serial line over TCP broke: {error}") from None
+        if not data:
+            raise ToolError("the other end closed the serial line")
+        return data
+
+    def write(self, data: bytes) -> None:
+        self._connection.settimeout(30.0)
+        try:
+            self._connection.sendall(data)
+        except OSError as error:
+            raise ToolError(f"the serial line over TCP broke: {error}") from None
+
+    def close(self) -> None:
+        self._connection.close()
