@@ -1,4 +1,4 @@
-"""A board in Unicorn: the very ELF that is flashed, in the board's memory map, with its serial port and cycle counter."""
+"""A board in Unicorn: the very ELF that is flashed, in the board's memory map, with serial port and cycle counter."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +63,7 @@ class EmulatedBoard:
             on_enter, on_leave: called with the name of a watched function before its first instruction and after its
                 return. They may read and write the board's memory.
             fill: the byte that all RAM is full of at power-up.
-            native: count blocks natively if possible. False: in Python, about fifty times slower.
+            native: count blocks natively if possible. False: in Python, some 25 times slower.
 
         Raises:
             ToolError: the ELF cannot be read, lacks a watched function or does not fit into the board's memory;
@@ -220,7 +220,9 @@ class EmulatedBoard:
             raise ToolError(f"the firmware {what} at {self._here()}")
         self._settle()
         if self._counter.fuel < 0:
-            raise ToolError(f"the firmware ran {self.budget} instructions and still does not answer; it is at {self._here()}")
+            raise ToolError(
+                f"the firmware ran {self.budget} instructions and still does not answer; it is at {self._here()}"
+            )
         if not self._stopped:
             raise ToolError(f"the firmware halted at {self._here()}")
 

@@ -1,7 +1,7 @@
 """Counts executed basic blocks: a native hook, and a slower one in Python that gives the same numbers.
 
-Both stop the core only between blocks and tell a listener when control reaches a watched address, before the block there
-is counted; so what was executed can be attributed exactly, and no block is counted twice.
+Both stop the core only between blocks, and tell a listener when control reaches a watched address before the block
+there is counted; so what ran can be attributed exactly, and no block is counted twice.
 """
 
 import ctypes

@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import logging
 import os
-
 import shutil
 import subprocess
 import sys
@@ -67,5 +66,5 @@ def library() -> ctypes.CDLL | None:
             return ctypes.CDLL(str(target))
     except OSError as error:
         _log.debug("no native block counter: %s", error)
-    _log.warning("no C compiler works here; the emulator counts blocks in Python, about fifty times slower")
+    _log.warning("no C compiler works here; the emulator counts blocks in Python, some 25 times slower")
     return None

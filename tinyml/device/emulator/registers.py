@@ -1,4 +1,4 @@
-"""The peripherals of an emulated board: its serial port, the cycle counters, and a memory of what was written to all others.
+"""The peripherals of an emulated board: serial port, cycle counters, and a memory of what was written to all others.
 
 Register names and offsets: RM0433 (STM32H7) chapter 52, RM0432 (STM32L4+) chapter 49, Arm DDI 0479 (CMSDK, AN386 and
 AN500) section 4.3, Arm DDI 0403 (ARMv7-M) sections B3.3 (SysTick) and C1.8 (DWT).

@@ -102,9 +102,9 @@ def _decode(instruction: Any) -> _Instruction:
     )
 
 
-# The manual writes 1 + P with P from 1 to 3, "depending on the alignment and width of the target instruction, and whether
-# the processor manages to speculate the address early". 2 is the middle. A conditional branch ends most blocks that run
-# often, and there it is a loop's, taken nearly always: all are priced as taken.
+# The manual writes 1 + P with P from 1 to 3 (alignment and width of the target, early speculation); 2 is the middle. A
+# conditional branch ends most blocks that run often, and there it is a loop's, taken nearly always: all are priced as
+# taken.
 _M4_REFILL = 2
 # SDIV and UDIV: 2 to 12, "depending on the number of leading ones and zeroes in the input operands".
 _M4_DIVIDE = 7
