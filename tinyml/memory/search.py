@@ -1,0 +1,167 @@
+"""Search for a placement that meets the lower bound, or a proof that there is none.
+
+Both searches do a bounded amount of work, counted in pairs of buffers compared and never in seconds, from fixed seeds: a
+plan depends on the network alone.
+"""
+
+import random
+from dataclasses import dataclass
+
+from tinyml.memory.packing import Offsets, Problem, greedy_orders, height, place_in_order
+
+LOCAL_WORK = 2_000_000
+EXACT_WORK = 1_000_000
+UNLIMITED = 1 << 62
+EXACT_BUFFERS = 128  # more would rarely be proved, and recurse deeply
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Offsets by buffer index, and a bound that no placement of these buffers is below."""
+
+    offsets: tuple[int, ...]
+    bytes: int
+    lower_bound: int
+
+
+def pack(problem: Problem) -> Packing:
+    """The best placement found; greedy, then local search, then exact search, while the bound is not met."""
+    best: Offsets = []
+    best_order: list[int] = []
+    least = UNLIMITED
+    for order in greedy_orders(problem):
+        offsets = place_in_order(problem, order, least)
+        if offsets is not None:
+            best, best_order, least = offsets, order, height(problem, offsets)
+    bound = problem.lower_bound
+    if least > bound:
+        best, least = _improve(problem, best, best_order)
+    if least > bound and len(problem) <= EXACT_BUFFERS:
+        found, proved = _Exact(problem, least).run()
+        if found is not None:
+            best, least = found, height(problem, found)
+        if proved:
+            bound = least
+    return Packing(tuple(best), least, bound)
+
+
+def _improve(problem: Problem, best: Offsets, order: list[int]) -> tuple[Offsets, int]:
+    """Local search over orders: a buffer that ends highest, or a rival of it, moves to another place in the order."""
+    rng = random.Random(0)
+    least = height(problem, best)
+    current = place_in_order(problem, order, UNLIMITED)
+    assert current is not None
+    top = height(problem, current)
+    work = LOCAL_WORK
+    while work > 0 and least > problem.lower_bound:
+        work -= problem.pairs
+        moved = rng.choice([i for i, at in enumerate(current) if at + problem.size[i] == top])
+        if rng.random() < 0.5 and problem.rivals[moved]:
+            moved = rng.choice(problem.rivals[moved])
+        trial = order.copy()
+        trial.remove(moved)
+        trial.insert(rng.randrange(len(order)), moved)
+        offsets = place_in_order(problem, trial, top + 1)
+        if offsets is None:
+            continue
+        order, current, top = trial, offsets, height(problem, offsets)
+        if top < least:
+            best, least = offsets, top
+    return best, least
+
+
+class _Exact:
+    """Branch and bound over placements in order of offset.
+
+    A placement can be lowered until every buffer rests on offset 0, on the end of a rival below it, or shares the offset
+    of a twin; sorted by offset, each buffer of such a placement lies above all rivals before it. The search therefore
+    appends buffers at non-decreasing offsets. It gives up a branch when
+    - at some step the buffers that are placed and those to come cannot end below the best placement known, or
+    - a buffer left out fits entirely below the one that was chosen: lowering it costs nothing.
+    (M. D. Moffitt, "MiniMalloc: a lightweight memory allocator for hardware-accelerated machine learning", ASPLOS 2023,
+    states the same for buffers without twins.)
+    """
+
+    def __init__(self, problem: Problem, limit: int) -> None:
+        self.problem = problem
+        self.limit = limit
+        self.best: Offsets | None = None
+        self.work = EXACT_WORK
+        self.offsets = [-1 if size else 0 for size in problem.size]
+        steps = sorted({first for first, size in zip(problem.first, problem.size, strict=True) if size})
+        self.live = [
+            [s for s, step in enumerate(steps) if problem.first[i] <= step <= problem.last[i]]
+            for i in range(len(problem))
+        ]
+        # A buffer with a twin may add nothing to the step that they share.
+        self.weight = [
+            {
+                s: 0 if any((i, j) in problem.twins and steps[s] == problem.first[i] and s in self.live[j]
+                            for j in problem.rivals[i]) else problem.size[i]
+                for s in self.live[i]
+            }
+            for i in range(len(problem))
+        ]  # fmt: skip
+        self.top = [0] * len(steps)
+        self.rest = [
+            sum(self.weight[i].get(s, 0) for i in range(len(problem)) if problem.size[i]) for s in range(len(steps))
+        ]
+
+    def run(self) -> tuple[Offsets | None, bool]:
+        """A placement that ends below the limit, or None, and whether nothing better exists."""
+        self._extend(0)
+        return self.best, self.work > 0
+
+    def _extend(self, floor: int) -> None:
+        """Tries all ways to place another buffer at `floor` or above."""
+        problem = self.problem
+        todo = [i for i, at in enumerate(self.offsets) if at < 0]
+        if not todo:
+            self.best = self.offsets.copy()
+            self.limit = height(problem, self.best)
+            return
+        choices = []
+        ceiling = self.limit
+        for i in todo:
+            self.work -= len(problem.rivals[i])
+            options = self._options(i)
+            ceiling = min(ceiling, options[0] + problem.size[i])
+            choices += [(at, -problem.size[i], i) for at in options if at >= floor]
+        seen = set()
+        for at, negative, i in sorted(choices):
+            if at >= ceiling or self.work <= 0 or self.limit <= problem.lower_bound:
+                return
+            kind = (at, negative, problem.first[i], problem.last[i], problem.alignment[i])
+            if at - negative < self.limit and (problem.twins or kind not in seen):
+                seen.add(kind)
+                self._place(i, at)
+
+    def _options(self, i: int) -> list[int]:
+        """Offsets at which buffer i can rest, given what is placed: the least first."""
+        problem = self.problem
+        placed = [j for j in problem.rivals[i] if self.offsets[j] >= 0]
+        lone = problem.align(i, max((self.offsets[j] + problem.size[j] for j in placed), default=0))
+        options = [lone]
+        for j in placed:
+            if (i, j) in problem.twins:
+                at = self.offsets[j]
+                others = (k for k in placed if not (self.offsets[k] == at and (i, k) in problem.twins))
+                if at < lone and at == problem.align(i, at) and all(self.offsets[k] + problem.size[k] <= at for k in others):
+                    options.append(at)
+        return sorted(options)
+
+    def _place(self, i: int, at: int) -> None:
+        size = self.problem.size[i]
+        before = [self.top[s] for s in self.live[i]]
+        self.offsets[i] = at
+        feasible = True
+        for s in self.live[i]:
+            self.top[s] = max(self.top[s], at + size)
+            self.rest[s] -= self.weight[i][s]
+            feasible &= self.top[s] + self.rest[s] < self.limit
+        if feasible:
+            self._extend(at)
+        self.offsets[i] = -1
+        for s, top in zip(self.live[i], before, strict=True):
+            self.top[s] = top
+            self.rest[s] += self.weight[i][s]

@@ -1,0 +1,86 @@
+"""The stage: Graph -> Schedule. Chooses a kernel for every node and cuts the graph into stages, one a node."""
+
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+
+from tinyml.errors import ModelError
+from tinyml.ir.graph import Graph, Node, Value
+from tinyml.kernels.descriptor import KernelDescriptor
+from tinyml.kernels.registry import candidates
+from tinyml.schedule.model import VIEWS, Objective, Schedule, Selection, Stage, StageKind
+from tinyml.targets.core import Isa
+
+# (node, graph, features of the core) -> kernels of that operation, each with the reason why it cannot serve, or None
+Candidates = Callable[[Node, Graph, frozenset[Isa]], Sequence[tuple[KernelDescriptor, str | None]]]
+
+
+def schedule(
+    graph: Graph,
+    isa: frozenset[Isa],
+    *,
+    objective: Objective = Objective.BALANCED,
+    kernels: Candidates = candidates,
+) -> Schedule:
+    """Runs the graph layer by layer, in its own order, each node by the fastest kernel that can compute it.
+
+    Layer by layer the objectives coincide; `objective` is recorded for the stages that follow.
+
+    Raises:
+        ModelError: some nodes have no kernel; the message lists all of them, with why each kernel refuses.
+    """
+    selections: dict[str, Selection] = {}
+    refused: list[tuple[Node, list[tuple[str, str]]]] = []
+    computed = [node for node in graph.nodes if node.op not in VIEWS]
+    for node in computed:
+        offered = kernels(node, graph, isa)
+        able = [kernel for kernel, reason in offered if reason is None]
+        reasons = [(kernel.symbol, reason) for kernel, reason in offered if reason is not None]
+        if able:
+            selections[node.name] = _fastest(node, graph, able, reasons)
+        else:
+            refused.append((node, reasons))
+    if refused:
+        raise ModelError(
+            "\n".join([f"{graph.name}: {_counted(len(refused))} no kernel", *(_refusal(graph, *r) for r in refused)]),
+            "replace these operations by a form that is named above, or quantize the model to int8",
+        )
+    return Schedule(
+        graph,
+        tuple(Stage(StageKind.LAYER, (node,)) for node in computed),
+        MappingProxyType(selections),
+        objective,
+        tuple(node for node in graph.nodes if node.op in VIEWS),
+    )
+
+
+def _fastest(
+    node: Node, graph: Graph, able: list[KernelDescriptor], refusals: list[tuple[str, str]]
+) -> Selection:
+    """The kernel of least predicted cycles; among equals the first that is offered."""
+    costs = [kernel.cost(node, graph) for kernel in able]
+    least = min(costs)
+    best = costs.index(least)
+    slower = [
+        (kernel.symbol, f"{cost:,.0f} cycles predicted")
+        for i, (kernel, cost) in enumerate(zip(able, costs, strict=True))
+        if i != best
+    ]
+    reason = f"{least:,.0f} cycles predicted, the least of {len(able)}" if slower else "the only one that can compute it"
+    return Selection(able[best], reason, (*slower, *refusals))
+
+
+def _counted(nodes: int) -> str:
+    return "1 operation has" if nodes == 1 else f"{nodes} operations have"
+
+
+def _refusal(graph: Graph, node: Node, reasons: list[tuple[str, str]]) -> str:
+    operands = ", ".join(_type(graph.value(name)) for name in node.used)
+    results = ", ".join(_type(graph.value(name)) for name in node.outputs)
+    head = f"  {node.source or node.name} ({node.op.value}): {operands} -> {results}"
+    if not reasons:
+        return f"{head}\n    no kernel computes {node.op.value}"
+    return "\n".join([head, *(f"    {symbol}: {reason}" for symbol, reason in reasons)])
+
+
+def _type(value: Value) -> str:
+    return f"{value.dtype.value}{list(value.shape)}"
