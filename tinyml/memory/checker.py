@@ -1,7 +1,7 @@
 """Proves a memory plan by running it: byte by byte, step by step, with owners instead of data.
 
-It shares nothing with the planner but the dataclasses: it takes the graph, the chosen kernels and the offsets, and knows
-nothing of lifetimes. A plan that fails is a bug of ours, never the user's.
+It shares nothing with the planner but the dataclasses: it takes the graph, the chosen kernels and the offsets, and
+knows nothing of lifetimes. A plan that fails is a bug of ours, never the user's.
 """
 
 from collections.abc import Iterable
@@ -21,10 +21,11 @@ def check(plan: MemoryPlan) -> None:
     """Replays a run under a plan.
 
     Raises:
-        BrokenPlanError: a value is read after some of its bytes have been overwritten; a kernel writes over what it still
-            reads; scratch touches a live value; a state does not come back to where it is read, or does not survive; an
-            output does not survive the run; an input does not survive although the plan says so; a buffer leaves its
-            arena, is misaligned or missing; the report's placements disagree with the offsets that the code uses.
+        BrokenPlanError: a value is read after some of its bytes have been overwritten; a kernel writes over what it
+            still reads; scratch touches a live value; a state does not come back to where it is read, or does not
+            survive; an output does not survive the run; an input does not survive although the plan says so; a buffer
+            leaves its arena, is misaligned or missing; the placements, which reports are made from, disagree with the
+            locations, which the code is made from.
     """
     _Replay(plan).run()
 
@@ -157,7 +158,9 @@ class _Replay:
         if arena not in self.owner:
             raise BrokenPlanError(f"{what} is in {arena}, which is no arena of the plan")
         if start < 0 or start + size > len(self.owner[arena]):
-            raise BrokenPlanError(f"{what}: [{start}, {start + size}) is out of {arena} ({len(self.owner[arena])} bytes)")
+            raise BrokenPlanError(
+                f"{what}: [{start}, {start + size}) is out of {arena} ({len(self.owner[arena])} bytes)"
+            )
         if start % alignment or self.alignment[arena] % alignment:
             raise BrokenPlanError(f"{what}: offset {start} of {arena} is not aligned to {alignment} bytes")
 
@@ -187,7 +190,9 @@ class _Replay:
             self._range(name)
         for arena in self.plan.arenas:
             if arena.lower_bound > arena.bytes:
-                raise BrokenPlanError(f"{arena.name}: {arena.bytes} bytes, said to be impossible below {arena.lower_bound}")
+                raise BrokenPlanError(
+                    f"{arena.name}: {arena.bytes} bytes, said to be impossible below {arena.lower_bound}"
+                )
 
     def _activations(self) -> Iterable[str]:
         yield from self.graph.inputs

@@ -1,12 +1,12 @@
 """Which buffers a schedule needs, how long each lives, and which may lie over each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinyml.errors import ModelError
 from tinyml.ir.graph import Graph, Node, State
 from tinyml.memory.plan import Buffer, BufferKind, Lifetime
-from tinyml.schedule.model import UPDATES, Schedule, StageKind
+from tinyml.schedule.model import UPDATES, VIEWS, Schedule, StageKind
 
 MIN_ALIGNMENT = 4  # of every buffer: kernels read and write words
 
@@ -40,17 +40,19 @@ def step_nodes(schedule: Schedule) -> tuple[Node, ...]:
 def demand(schedule: Schedule, keep_input: bool) -> Demand:
     """The buffers of a schedule.
 
-    A network input is written before step 0 and lives until it is read last (to the end with keep_input); an output lives
-    to the end; a state lives throughout and is one buffer for what is read and what is written. A view lives in the
-    buffer that it is a view of.
+    A network input is written before step 0 and lives until it is read last (to the end with keep_input); an output
+    lives to the end; a state lives throughout and is one buffer for what is read and what is written. A view lives in
+    the buffer that it is a view of.
 
     Raises:
         ModelError: a state is read after its next value has been computed.
     """
     graph = schedule.graph
     nodes = step_nodes(schedule)
-    root = storage_roots(schedule)
-    lifetimes = _lifetimes(schedule, nodes, root, keep_input)
+    root = storage_roots(graph)
+    lifetimes = storage_lifetimes(graph, nodes, root, keep_input)
+    for state in graph.states:
+        _check_state(schedule, state, nodes, root)
     buffers = _value_buffers(schedule, nodes, root, lifetimes)
     in_place = {}
     scratch: dict[str, Buffer] = {}
@@ -72,15 +74,13 @@ def demand(schedule: Schedule, keep_input: bool) -> Demand:
     )
 
 
-def storage_roots(schedule: Schedule) -> dict[str, str]:
+def storage_roots(graph: Graph) -> dict[str, str]:
     """Activation value -> the value that names its buffer: a view's source, the read side of a state."""
-    graph = schedule.graph
-    views = {node.name for node in schedule.views}
     root = {name: name for name in (*graph.inputs, *(s.read for s in graph.states))}
     given = set(root)
     for node in graph.nodes:
         for name in node.outputs:
-            root[name] = root[node.used[0]] if node.name in views else name
+            root[name] = root[node.used[0]] if node.op in VIEWS else name
     owner: dict[str, str] = {}
     for state in graph.states:
         written = root[state.written]
@@ -93,11 +93,10 @@ def storage_roots(schedule: Schedule) -> dict[str, str]:
     return {name: owner.get(r, r) for name, r in root.items()}
 
 
-def _lifetimes(
-    schedule: Schedule, nodes: tuple[Node, ...], root: Mapping[str, str], keep_input: bool
+def storage_lifetimes(
+    graph: Graph, nodes: Sequence[Node], root: Mapping[str, str], keep_input: bool
 ) -> dict[str, Lifetime]:
-    """Root value -> lifetime of its buffer."""
-    graph = schedule.graph
+    """Root value -> lifetime of its buffer, where step i computes nodes[i]."""
     end = len(nodes)
     first = {root[name]: -1 for name in (*graph.inputs, *(s.read for s in graph.states))}
     last = dict(first)
@@ -107,17 +106,15 @@ def _lifetimes(
             last[root[name]] = step
     kept = (*graph.outputs, *(s.read for s in graph.states), *(graph.inputs if keep_input else ()))
     last.update((root[name], end) for name in kept if not graph.value(name).is_constant)
-    for state in graph.states:
-        _check_state(schedule, state, nodes, root)
     return {name: Lifetime(first[name], last[name]) for name in first}
 
 
 def _check_state(schedule: Schedule, state: State, nodes: tuple[Node, ...], root: Mapping[str, str]) -> None:
     """What is read must be read no later than the node that overwrites it, and by that node only if it can."""
     old = {state.read}  # and its views
-    for view in schedule.views:
-        if view.used[0] in old:
-            old.add(view.output)
+    for node in schedule.graph.nodes:
+        if node.op in VIEWS and node.used[0] in old:
+            old.add(node.output)
     new = {name for name in root if root[name] == state.read} - old
     write = next(step for step, node in enumerate(nodes) if new & set(node.outputs))
     for step, node in enumerate(nodes):
@@ -158,7 +155,11 @@ def _hosts(
     for name in graph.activations(node):
         host = root[name]
         dies = lifetimes[host].last == step and operands.count(host) == 1
-        if dies and graph.value(name).bytes >= graph.value(node.output).bytes and _may_overwrite(schedule, node, {name}):
+        if (
+            dies
+            and graph.value(name).bytes >= graph.value(node.output).bytes
+            and _may_overwrite(schedule, node, {name})
+        ):
             hosts.add(host)
     return frozenset(hosts)
 

@@ -1,7 +1,7 @@
 """Search for a placement that meets the lower bound, or a proof that there is none.
 
-Both searches do a bounded amount of work, counted in pairs of buffers compared and never in seconds, from fixed seeds: a
-plan depends on the network alone.
+Both searches do a bounded amount of work, counted in pairs of buffers compared and never in seconds, from fixed seeds:
+a plan depends on the network alone.
 """
 
 import random
@@ -73,9 +73,9 @@ def _improve(problem: Problem, best: Offsets, order: list[int]) -> tuple[Offsets
 class _Exact:
     """Branch and bound over placements in order of offset.
 
-    A placement can be lowered until every buffer rests on offset 0, on the end of a rival below it, or shares the offset
-    of a twin; sorted by offset, each buffer of such a placement lies above all rivals before it. The search therefore
-    appends buffers at non-decreasing offsets. It gives up a branch when
+    A placement can be lowered until every buffer rests on offset 0, on the end of a rival below it, or shares the
+    offset of a twin; sorted by offset, each buffer of such a placement lies above all rivals before it. The search
+    therefore appends buffers at non-decreasing offsets. It gives up a branch when
     - at some step the buffers that are placed and those to come cannot end below the best placement known, or
     - a buffer left out fits entirely below the one that was chosen: lowering it costs nothing.
     (M. D. Moffitt, "MiniMalloc: a lightweight memory allocator for hardware-accelerated machine learning", ASPLOS 2023,
@@ -146,7 +146,11 @@ class _Exact:
             if (i, j) in problem.twins:
                 at = self.offsets[j]
                 others = (k for k in placed if not (self.offsets[k] == at and (i, k) in problem.twins))
-                if at < lone and at == problem.align(i, at) and all(self.offsets[k] + problem.size[k] <= at for k in others):
+                if (
+                    at < lone
+                    and at == problem.align(i, at)
+                    and all(self.offsets[k] + problem.size[k] <= at for k in others)
+                ):
                     options.append(at)
         return sorted(options)
 

@@ -65,16 +65,14 @@ class Schedule:
     """What runs when. A step is an index into `stages`.
 
     Attributes:
-        graph: the graph that the stages cover. Every node is in exactly one stage, save for views, which are in none.
+        graph: the graph that the stages cover. Every node is in exactly one stage, save for `VIEWS`, which are in none.
         selections: node name -> its kernel.
-        views: the nodes that only rename memory (`VIEWS`), in the graph's order.
     """
 
     graph: Graph
     stages: tuple[Stage, ...]
     selections: Mapping[str, Selection]
     objective: Objective = Objective.BALANCED
-    views: tuple[Node, ...] = ()
 
     def kernel(self, node: Node) -> KernelDescriptor:
         return self.selections[node.name].kernel

@@ -49,13 +49,10 @@ def schedule(
         tuple(Stage(StageKind.LAYER, (node,)) for node in computed),
         MappingProxyType(selections),
         objective,
-        tuple(node for node in graph.nodes if node.op in VIEWS),
     )
 
 
-def _fastest(
-    node: Node, graph: Graph, able: list[KernelDescriptor], refusals: list[tuple[str, str]]
-) -> Selection:
+def _fastest(node: Node, graph: Graph, able: list[KernelDescriptor], refusals: list[tuple[str, str]]) -> Selection:
     """The kernel of least predicted cycles; among equals the first that is offered."""
     costs = [kernel.cost(node, graph) for kernel in able]
     least = min(costs)
@@ -65,7 +62,9 @@ def _fastest(
         for i, (kernel, cost) in enumerate(zip(able, costs, strict=True))
         if i != best
     ]
-    reason = f"{least:,.0f} cycles predicted, the least of {len(able)}" if slower else "the only one that can compute it"
+    reason = (
+        f"{least:,.0f} cycles predicted, the least of {len(able)}" if slower else "the only one that can compute it"
+    )
     return Selection(able[best], reason, (*slower, *refusals))
 
 

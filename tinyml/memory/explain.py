@@ -1,0 +1,161 @@
+"""What a user asks about a plan: where its peak is, what lives there, and whether a board has room for it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tinyml.errors import DoesNotFitError
+from tinyml.ir.graph import Graph, Node
+from tinyml.memory.lifetimes import step_nodes, storage_lifetimes, storage_roots
+from tinyml.memory.plan import BufferKind, MemoryPlan, Placement
+from tinyml.memory.planner import plan as make_plan
+from tinyml.schedule.model import VIEWS
+from tinyml.targets.board import Board
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBuffer:
+    name: str
+    kind: BufferKind
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The step at which most bytes live.
+
+    Attributes:
+        node: what the step computes; None where inputs that nobody reads, or outputs, need most.
+        bytes: of the arena that are taken at that step (memory shared in place counts once). The arena is larger where
+            the planner could not pack without gaps.
+        live: what is there, largest first.
+    """
+
+    step: int
+    node: Node | None
+    bytes: int
+    live: tuple[LiveBuffer, ...]
+
+
+def live_bytes(plan: MemoryPlan) -> tuple[int, ...]:
+    """Bytes of all arenas that are taken at each step."""
+    return tuple(_covered(_live(plan, step)) for step in range(len(plan.schedule.stages)))
+
+
+def peak_report(plan: MemoryPlan) -> Peak:
+    """The first step with the most live bytes."""
+    nodes = step_nodes(plan.schedule)
+    steps = [*range(len(nodes)), -1, len(nodes)]
+    step = max(steps, key=lambda s: _covered(_live(plan, s)))
+    live = _live(plan, step)
+    buffers = sorted((p.buffer for p in live), key=lambda b: -b.bytes)
+    return Peak(
+        step,
+        nodes[step] if 0 <= step < len(nodes) else None,
+        _covered(live),
+        tuple(LiveBuffer(b.name, b.kind, b.bytes) for b in buffers),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMemory:
+    """Activation bytes while a node runs, as the graph alone tells them: nothing in place, no scratch.
+
+    Attributes:
+        waiting_bytes: values that the node does not touch but later ones, or the caller, need.
+    """
+
+    node: Node
+    input_bytes: int
+    output_bytes: int
+    waiting_bytes: int
+
+    @property
+    def live_bytes(self) -> int:
+        return self.input_bytes + self.output_bytes + self.waiting_bytes
+
+
+def layer_memory(graph: Graph) -> tuple[LayerMemory, ...]:
+    """Live bytes at each node but views, for graphs that may have no kernels. A plan's own figure is `live_bytes`."""
+    nodes = [node for node in graph.nodes if node.op not in VIEWS]
+    root = storage_roots(graph)
+    lifetimes = storage_lifetimes(graph, nodes, root, keep_input=False)
+    size = {name: max(graph.value(v).bytes for v in root if root[v] == name) for name in lifetimes}
+    layers = []
+    for step, node in enumerate(nodes):
+        read = {root[name] for name in graph.activations(node)}
+        written = {root[name] for name in node.outputs} - read
+        live = {name for name, life in lifetimes.items() if life.first <= step <= life.last}
+        layers.append(
+            LayerMemory(node, *(sum(size[n] for n in part) for part in (read, written, live - read - written)))
+        )
+    return tuple(layers)
+
+
+def arena_capacity(board: Board, reserve_bytes: int = 0) -> int:
+    """Bytes that a board has for the arena: its region, less the stack where it is the same, less what is reserved.
+
+    The firmware's static data is not known before the link; the linker has the last word.
+    """
+    stack = board.link.stack_bytes if board.link.stack == board.link.arena else 0
+    return board.region(board.link.arena).bytes - stack - reserve_bytes
+
+
+def fits(plan: MemoryPlan, board: Board, *, reserve_bytes: int = 0, boards: Iterable[Board] = ()) -> None:
+    """Returns where the board has room for the arena.
+
+    Args:
+        reserve_bytes: RAM that the application keeps (`--reserve-sram`).
+        boards: others that the message may suggest.
+
+    Raises:
+        DoesNotFitError: it has not: by how much, in which layer, what lives there, and what would help.
+    """
+    capacity, needed = arena_capacity(board, reserve_bytes), plan.peak_bytes
+    if needed <= capacity:
+        return
+    peak = peak_report(plan)
+    region = board.link.arena
+    taken = f" with {reserve_bytes:,} reserved" if reserve_bytes else ""
+    where = f"{peak.node.source or peak.node.name} ({peak.node.op.value})" if peak.node else "the inputs and outputs"
+    raise DoesNotFitError(
+        "\n".join(
+            [
+                f"{plan.schedule.graph.name} does not fit {board.id} by {needed - capacity:,} bytes of SRAM: "
+                f"its arena takes {needed:,} bytes, {region} has {max(capacity, 0):,}{taken}",
+                f"  the peak is in {where}, where {peak.bytes:,} bytes live at once:",
+                *(f"  {b.bytes:>11,}  {b.kind.value:<10}  {b.name}" for b in peak.live),
+            ]
+        ),
+        _remedies(plan, board, reserve_bytes, boards),
+    )
+
+
+def _remedies(plan: MemoryPlan, board: Board, reserve_bytes: int, boards: Iterable[Board]) -> str:
+    """What would make it fit: options first, as they cost nothing, each of them tried."""
+    needed, free = plan.peak_bytes, arena_capacity(board)
+    remedies = []
+    if needed <= free:
+        remedies.append(f"reserve at most {free - needed:,} bytes (--reserve-sram)")
+    overwriting = make_plan(plan.schedule, keep_input=False).peak_bytes
+    if overwriting <= free - reserve_bytes:
+        remedies.append(f"let the run overwrite its input (no --keep-input): {overwriting:,} bytes")
+    roomy = [b.id for b in boards if b.id not in (board.id, "host") and arena_capacity(b, reserve_bytes) >= needed]
+    if roomy:
+        remedies.append(f"take a board that has room: {', '.join(roomy)}")
+    remedies.append("make the network's input smaller: activations grow with its area")
+    return "; or ".join(remedies)
+
+
+def _live(plan: MemoryPlan, step: int) -> list[Placement]:
+    return [p for p in plan.placements.values() if p.buffer.lifetime.first <= step <= p.buffer.lifetime.last]
+
+
+def _covered(placements: Sequence[Placement]) -> int:
+    """Bytes that are in at least one of the placements."""
+    total, arena, reached = 0, "", 0
+    for p in sorted(placements, key=lambda p: (p.arena, p.offset)):
+        if p.arena != arena:
+            arena, reached = p.arena, 0
+        total += max(0, p.end - max(p.offset, reached))
+        reached = max(reached, p.end)
+    return total
