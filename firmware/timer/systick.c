@@ -5,6 +5,8 @@
 #define SYST_CSR 0xE000E010u
 #define SYST_RVR 0xE000E014u
 #define SYST_CVR 0xE000E018u
+#define SCB_ICSR 0xE000ED04u
+#define ICSR_PENDSTSET (1u << 26)
 #define RELOAD 0x00FFFFFFu
 
 static volatile uint32_t wraps;
@@ -26,12 +28,19 @@ void timer_init(void)
 
 uint64_t timer_cycles(void)
 {
-    /* A wrap between the reads is seen as a changed count: then read again. */
-    uint32_t before;
+    /* The interrupt may come between the reads (then wraps changes: read again), or be pending but not yet taken. */
+    uint32_t count;
     uint32_t value;
+    uint32_t pending;
     do {
-        before = wraps;
+        count = wraps;
         value = *reg(SYST_CVR);
-    } while (before != wraps);
-    return (uint64_t)before * (RELOAD + 1u) + (RELOAD - value);
+        pending = *reg(SCB_ICSR) & ICSR_PENDSTSET;
+        if (pending != 0) {
+            value = *reg(SYST_CVR);
+        }
+    } while (count != wraps);
+    /* The interrupt comes as the counter reaches 0; the next tick reloads it. */
+    const uint32_t since_wrap = value == 0 ? 0 : RELOAD - value + 1u;
+    return (uint64_t)(count + (pending != 0)) * (RELOAD + 1u) + since_wrap;
 }

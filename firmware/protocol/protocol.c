@@ -1,0 +1,367 @@
+/* The device side of PROTOCOL.md: every byte that arrives may be wrong, and none may do harm.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "protocol.h"
+
+#include <string.h>
+
+#include "board.h"
+#include "board_config.h"
+#include "text.h"
+#include "tinyml_model.h"
+
+#define LINE_BYTES 80u
+#define MAX_ARGUMENTS 3u
+#define SILENCE_SECONDS 2u
+
+/* The linker gives the first two; the last is written into the linked file (see link.ld.j2). */
+extern const uint8_t weights_start[], weights_end[];
+__attribute__((section(".tinyml_crc"), used)) const volatile uint32_t weights_crc = 0;
+
+static uint32_t clock_hz;
+static uint32_t weights_crc_found;
+
+static uint64_t microseconds(void)
+{
+    const uint64_t cycles = timer_cycles();
+    /* In two parts, so that the product stays below 2^64 for centuries. */
+    return cycles / clock_hz * 1000000u + cycles % clock_hz * 1000000u / clock_hz;
+}
+
+static int weights_damaged(void)
+{
+    return weights_crc_found != weights_crc;
+}
+
+static void put_weights_damaged(void)
+{
+    put_text("e-[Weights damaged: CRC ");
+    put_hex(weights_crc_found);
+    put_text(", expected ");
+    put_hex(weights_crc);
+    put_line("", "]", "");
+}
+
+/* Arguments -------------------------------------------------------------------------------------------------------- */
+
+/* Reads a whole decimal number of 32 bits. Returns 0 where the text is anything else. */
+static int parse_decimal(const char *text, uint32_t *value)
+{
+    uint32_t result = 0;
+    if (*text == '\0') {
+        return 0;
+    }
+    for (; *text != '\0'; ++text) {
+        if (*text < '0' || *text > '9') {
+            return 0;
+        }
+        const uint32_t digit = (uint32_t)(*text - '0');
+        if (result > (UINT32_MAX - digit) / 10u) {
+            return 0;
+        }
+        result = result * 10u + digit;
+    }
+    *value = result;
+    return 1;
+}
+
+/* Reads exactly 8 hexadecimal digits. */
+static int parse_crc(const char *text, uint32_t *value)
+{
+    uint32_t result = 0;
+    uint32_t count = 0;
+    for (; *text != '\0'; ++text, ++count) {
+        uint32_t digit;
+        if (*text >= '0' && *text <= '9') {
+            digit = (uint32_t)(*text - '0');
+        } else if (*text >= 'a' && *text <= 'f') {
+            digit = (uint32_t)(*text - 'a') + 10u;
+        } else if (*text >= 'A' && *text <= 'F') {
+            digit = (uint32_t)(*text - 'A') + 10u;
+        } else {
+            return 0;
+        }
+        result = (result << 4) | digit;
+    }
+    *value = result;
+    return count == 8u;
+}
+
+static int same(const char *a, const char *b)
+{
+    while (*a == *b && *a != '\0') {
+        ++a;
+        ++b;
+    }
+    return *a == *b;
+}
+
+/* Commands --------------------------------------------------------------------------------------------------------- */
+
+typedef char *arguments_t[MAX_ARGUMENTS];
+
+static void command_name(const arguments_t arguments)
+{
+    (void)arguments;
+    put_line("m-name-dut-[", "tinyml", "]");
+}
+
+static void command_timestamp(const arguments_t arguments)
+{
+    (void)arguments;
+    put_line_number("m-lap-us-", microseconds());
+}
+
+static void put_tensors(const char *kind, uint32_t count, const uint32_t *bytes)
+{
+    put_text("m-");
+    put_text(kind);
+    put_line_number("s-", count);
+    for (uint32_t i = 0; i < count; ++i) {
+        put_text("m-");
+        put_text(kind);
+        put_text("-");
+        put_decimal(i);
+        put_line_number("-", bytes[i]);
+    }
+}
+
+static void command_model(const arguments_t arguments)
+{
+    (void)arguments;
+    put_line("m-model-[", tinyml_model.name, "]");
+    put_line("m-sha256-[", tinyml_model.sha256, "]");
+    put_line("m-board-[", TINYML_BOARD_ID, "]");
+    put_line_number("m-clock-hz-", clock_hz);
+    put_line_number("m-input-preserved-", tinyml_model.input_preserved);
+    put_tensors("input", tinyml_model.input_count, tinyml_model.input_bytes);
+    put_tensors("output", tinyml_model.output_count, tinyml_model.output_bytes);
+}
+
+/* Reads bytes until all are there or none came for a while. Returns how many came. */
+static uint32_t receive(uint8_t *to, uint32_t bytes)
+{
+    const uint64_t patience = (uint64_t)clock_hz * SILENCE_SECONDS;
+    uint64_t heard = timer_cycles();
+    uint32_t count = 0;
+    while (count < bytes) {
+        const int32_t byte = uart_poll();
+        if (byte >= 0) {
+            to[count++] = (uint8_t)byte;
+            heard = timer_cycles();
+        } else if (timer_cycles() - heard > patience) {
+            break;
+        }
+    }
+    return count;
+}
+
+static void command_put(const arguments_t arguments)
+{
+    uint32_t index;
+    uint32_t bytes;
+    uint32_t crc;
+    if (!parse_decimal(arguments[0], &index) || !parse_decimal(arguments[1], &bytes) || !parse_crc(arguments[2], &crc)) {
+        put_line("e-[", "put takes: input bytes crc", "]");
+        return;
+    }
+    if (index >= tinyml_model.input_count) {
+        put_text("e-[No input ");
+        put_decimal(index);
+        put_line("", "]", "");
+        return;
+    }
+    if (bytes != tinyml_model.input_bytes[index]) {
+        put_text("e-[Input ");
+        put_decimal(index);
+        put_text(" takes ");
+        put_decimal(tinyml_model.input_bytes[index]);
+        put_line("", " bytes]", "");
+        return;
+    }
+    put_line("m-go", "", "");
+    uint8_t *to = tinyml_model.input(index);
+    const uint32_t count = receive(to, bytes);
+    if (count != bytes) {
+        put_text("e-[Only ");
+        put_decimal(count);
+        put_text(" of ");
+        put_decimal(bytes);
+        put_line("", " bytes came]", "");
+        return;
+    }
+    const uint32_t found = crc32_update(0, to, bytes);
+    if (found != crc) {
+        put_text("e-[CRC of ");
+        put_decimal(bytes);
+        put_text(" bytes is ");
+        put_hex(found);
+        put_text(", expected ");
+        put_hex(crc);
+        put_line("", "]", "");
+        return;
+    }
+    put_line("m-put-done", "", "");
+}
+
+static void command_run(const arguments_t arguments)
+{
+    uint32_t count;
+    if (!parse_decimal(arguments[0], &count) || count == 0) {
+        put_line("e-[", "run takes: a number of inferences above 0", "]");
+        return;
+    }
+    if (weights_damaged()) {
+        put_weights_damaged();
+        return;
+    }
+    put_line_number("m-lap-us-", microseconds());
+    const uint64_t begin = timer_cycles();
+    for (uint32_t i = 0; i < count; ++i) {
+        tinyml_model.run();
+        (void)timer_cycles(); /* a counter of 32 bits must be read once per wrap */
+    }
+    const uint64_t end = timer_cycles();
+    put_line_number("m-lap-us-", microseconds());
+    put_line_number("m-cycles-", end - begin);
+    put_line("m-run-done", "", "");
+}
+
+static void command_get(const arguments_t arguments)
+{
+    uint32_t index;
+    if (!parse_decimal(arguments[0], &index)) {
+        put_line("e-[", "get takes: output", "]");
+        return;
+    }
+    if (index >= tinyml_model.output_count) {
+        put_text("e-[No output ");
+        put_decimal(index);
+        put_line("", "]", "");
+        return;
+    }
+    const uint32_t bytes = tinyml_model.output_bytes[index];
+    const uint8_t *from = tinyml_model.output(index);
+    put_text("m-get-");
+    put_decimal(bytes);
+    put_text("-");
+    put_hex(crc32_update(0, from, bytes));
+    put_line_end();
+    for (uint32_t i = 0; i < bytes; ++i) {
+        uart_put(from[i]);
+    }
+    put_line_end();
+}
+
+static void command_mem(const arguments_t arguments)
+{
+    (void)arguments;
+    uint32_t arenas = 0;
+    for (uint32_t i = 0; i < tinyml_model.arena_count; ++i) {
+        arenas += tinyml_model.arena_bytes[i];
+    }
+    put_line_number("m-stack-", stack_high_water());
+    put_line_number("m-stack-size-", stack_size());
+    put_line_number("m-arena-", arenas);
+}
+
+static void command_help(const arguments_t arguments);
+
+typedef struct {
+    const char *name;
+    uint32_t arguments;
+    void (*run)(const arguments_t arguments);
+    const char *help;
+} command_t;
+
+static const command_t commands[] = {
+    {"name", 0, command_name, "name%            who answers"},
+    {"timestamp", 0, command_timestamp, "timestamp%       microseconds since reset"},
+    {"model", 0, command_model, "model%           the model, its inputs and outputs"},
+    {"put", 3, command_put, "put I N CRC%     write the N bytes that follow to input I"},
+    {"run", 1, command_run, "run N%           run the network N times"},
+    {"get", 1, command_get, "get I%           read output I"},
+    {"mem", 0, command_mem, "mem%             stack and arena in bytes"},
+    {"help", 0, command_help, "help%            this text"},
+};
+
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void command_help(const arguments_t arguments)
+{
+    (void)arguments;
+    for (uint32_t i = 0; i < COMMANDS; ++i) {
+        put_line(commands[i].help, "", "");
+    }
+}
+
+/* Splits at single spaces and calls. The name is echoed in an error as it came: it holds printable characters only. */
+static void execute(char *line)
+{
+    arguments_t arguments = {NULL, NULL, NULL};
+    uint32_t count = 0;
+    for (char *p = line; *p != '\0'; ++p) {
+        if (*p == ' ') {
+            *p = '\0';
+            if (count < MAX_ARGUMENTS) {
+                arguments[count] = p + 1;
+            }
+            ++count;
+        }
+    }
+    for (uint32_t i = 0; i < COMMANDS; ++i) {
+        if (same(line, commands[i].name)) {
+            if (count != commands[i].arguments) {
+                put_line("e-[Wrong number of arguments: ", commands[i].help, "]");
+            } else {
+                commands[i].run(arguments);
+            }
+            return;
+        }
+    }
+    put_line("e-[Unknown command: ", line, "]");
+}
+
+/* Reads up to '%' into a string. Returns 0 where the line was too long to be a command; it is read to its end. */
+static int read_line(char line[LINE_BYTES])
+{
+    uint32_t length = 0;
+    for (;;) {
+        const int32_t byte = uart_poll();
+        (void)timer_cycles(); /* keeps time while waiting */
+        if (byte == '%') {
+            line[length < LINE_BYTES ? length : LINE_BYTES - 1u] = '\0';
+            return length < LINE_BYTES;
+        }
+        if (byte >= ' ' && byte <= '~') {
+            if (length < LINE_BYTES) {
+                line[length] = (char)byte;
+                ++length;
+            }
+        }
+    }
+}
+
+void protocol_serve(uint32_t clock)
+{
+    char line[LINE_BYTES];
+
+    clock_hz = clock;
+    tinyml_model.init();
+    weights_crc_found = crc32_update(0, weights_start, (uint32_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
+
+    put_line("m-timestamp-mode-performance", "", "");
+    put_line_number("m-lap-us-", microseconds());
+    if (weights_damaged()) {
+        put_weights_damaged();
+    }
+    put_line("m-init-done", "", "");
+    put_line("m-ready", "", "");
+    for (;;) {
+        if (read_line(line)) {
+            execute(line);
+        } else {
+            put_line("e-[Command too long]", "", "");
+        }
+        put_line("m-ready", "", "");
+    }
+}

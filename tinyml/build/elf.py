@@ -1,0 +1,85 @@
+"""Reads a linked firmware and writes it in the forms that flash tools take."""
+
+import io
+import zlib
+from collections.abc import Iterator
+
+from elftools.elf.elffile import ELFFile
+
+from tinyml.build.image import Sizes
+
+_WEIGHTS, _CRC = ".tinyml_weights", ".tinyml_crc"
+
+
+def read_sizes(elf: bytes) -> Sizes:
+    """Bytes of code, weights and static data, from the section headers and the symbols of the link script."""
+    file = ELFFile(io.BytesIO(elf))
+    loaded = sum(segment["p_filesz"] for segment in file.iter_segments("PT_LOAD"))
+    weights = _section_bytes(file, _WEIGHTS)
+    symbols = {s.name: int(s["st_value"]) for s in file.get_section_by_name(".symtab").iter_symbols()}
+    model = sum(symbols[f"model_{part}_end"] - symbols[f"model_{part}_start"] for part in ("data", "bss"))
+    static = _section_bytes(file, ".data") + _section_bytes(file, ".bss")
+    return Sizes(
+        code_bytes=loaded - weights,
+        weights_bytes=weights,
+        model_static_bytes=model,
+        firmware_static_bytes=static - model,
+    )
+
+
+def with_weights_crc(elf: bytes) -> bytes:
+    """The ELF file with the CRC-32 of its weights in the word that the firmware compares at boot."""
+    file = ELFFile(io.BytesIO(elf))
+    section = file.get_section_by_name(_WEIGHTS)
+    crc = zlib.crc32(b"" if section is None else section.data())
+    symbol = file.get_section_by_name(".symtab").get_symbol_by_name("weights_crc")[0]
+    home = file.get_section(symbol["st_shndx"])
+    offset = home["sh_offset"] + symbol["st_value"] - home["sh_addr"]
+    return elf[:offset] + crc.to_bytes(4, "little") + elf[offset + 4 :]
+
+
+def to_binary(elf: bytes) -> bytes:
+    """What flash holds, from the first byte to the last; gaps as erased flash has them (0xFF)."""
+    chunks = sorted(_segments(elf))
+    base = chunks[0][0]
+    image = bytearray()
+    for address, data in chunks:
+        image += b"\xff" * (address - base - len(image))
+        image += data
+    return bytes(image)
+
+
+def to_intel_hex(elf: bytes) -> bytes:
+    """The same as Intel HEX: 16 bytes a record, addresses of 32 bits by records of type 4."""
+    lines = []
+    upper = -1
+    for start, data in sorted(_segments(elf)):
+        position = 0
+        while position < len(data):
+            address = start + position
+            if address >> 16 != upper:
+                upper = address >> 16
+                lines.append(_record(4, 0, upper.to_bytes(2, "big")))
+            # No record crosses a border of 64 KiB.
+            count = min(16, len(data) - position, 0x1_0000 - (address & 0xFFFF))
+            lines.append(_record(0, address & 0xFFFF, data[position : position + count]))
+            position += count
+    lines.append(_record(1, 0, b""))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _record(kind: int, address: int, data: bytes) -> str:
+    body = bytes([len(data), address >> 8, address & 0xFF, kind]) + data
+    return f":{(body + bytes([-sum(body) & 0xFF])).hex().upper()}"
+
+
+def _segments(elf: bytes) -> Iterator[tuple[int, bytes]]:
+    """(physical address, bytes) of everything that is flashed."""
+    for segment in ELFFile(io.BytesIO(elf)).iter_segments("PT_LOAD"):
+        if segment["p_filesz"]:
+            yield int(segment["p_paddr"]), segment.data()
+
+
+def _section_bytes(file: ELFFile, name: str) -> int:
+    section = file.get_section_by_name(name)
+    return 0 if section is None else int(section["sh_size"])

@@ -1,0 +1,140 @@
+"""Emitted sources + a board -> firmware.elf, .bin and .hex."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import jinja2
+
+from tinyml.build.elf import read_sizes, to_binary, to_intel_hex, with_weights_crc
+from tinyml.build.files import write_file, write_tree
+from tinyml.build.image import FirmwareImage, ToolchainInfo
+from tinyml.build.objects import Unit, compile_units, runtime_library
+from tinyml.build.toolchain import Toolchain, run_tool
+from tinyml.emit.bundle import SourceBundle
+from tinyml.errors import ToolError
+from tinyml.resources import resource_dir
+from tinyml.targets.board import Board
+
+_WEIGHTS_SECTION = 'TINYML_WEIGHTS_SECTION=__attribute__((section(".tinyml_weights")))'
+_ARENA_SECTION = 'TINYML_ARENA_SECTION=__attribute__((section(".bss.tinyml_arena")))'
+
+
+def build_firmware(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Path) -> FirmwareImage:
+    """Writes src/ (the emitted C), firmware/ (what else was generated for this build), firmware.elf, .bin and .hex.
+
+    The same inputs give the same bytes, wherever they are built. An interrupted build leaves no half-written file.
+
+    Raises:
+        ToolError: the board takes no firmware; or compiler or linker fail, as where the program does not fit.
+    """
+    if not board.has_firmware:
+        raise ToolError(f"{board.id} takes no firmware", "emit C, or choose a board: tinyml boards")
+    write_tree(out_dir / "src", bundle.files)
+    write_tree(
+        out_dir / "firmware",
+        {
+            "board_config.h": _render("board_config.h.j2", board=board),
+            "link.ld": _render("link.ld.j2", board=board, link=board.link, regions=_linked_regions(board)),
+            "model_adapter.c": render_adapter(bundle),
+        },
+    )
+    model = model_units(bundle, out_dir, (_WEIGHTS_SECTION,), (resource_dir("firmware") / "libc",))
+    firmware = _firmware_units(bundle, board, out_dir)
+    objects = compile_units(toolchain, board.core, [*model, *firmware])
+    library = runtime_library(toolchain, board.core)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        names = []
+        for index, (unit, compiled) in enumerate(zip([*model, *firmware], objects, strict=True)):
+            # The link script tells model from firmware by these folders.
+            part = "model" if index < len(model) else "firmware"
+            names.append(f"{part}/{index:03d}_{Path(unit.path).stem}.o")
+            (folder / part).mkdir(exist_ok=True)
+            shutil.copyfile(compiled, folder / names[-1])
+        shutil.copyfile(out_dir / "firmware" / "link.ld", folder / "link.ld")
+        if library is not None:
+            shutil.copyfile(library, folder / "rt.a")
+        run_tool(_link_command(toolchain, board, names), folder)
+        elf = with_weights_crc((folder / "firmware.elf").read_bytes())
+
+    outputs = {"elf": elf, "bin": to_binary(elf), "hex": to_intel_hex(elf)}
+    paths = {suffix: out_dir / f"firmware.{suffix}" for suffix in outputs}
+    for suffix, data in outputs.items():
+        write_file(paths[suffix], data)
+    info = ToolchainInfo(toolchain.name, toolchain.version, toolchain.cflags(board.core))
+    return FirmwareImage(paths["elf"], paths["bin"], paths["hex"], read_sizes(elf), info, board, bundle)
+
+
+def model_units(
+    bundle: SourceBundle, out_dir: Path, definitions: tuple[str, ...], includes: tuple[Path, ...] = ()
+) -> list[Unit]:
+    """The emitted C files, as `write_tree` put them into out_dir/src."""
+    root = out_dir / "src"
+    headers = header_folders(bundle, out_dir)
+    return [Unit(root, path, (*headers, *includes), definitions) for path in bundle.sources]
+
+
+def header_folders(bundle: SourceBundle, out_dir: Path) -> list[Path]:
+    """Where the emitted headers are, as `write_tree` put them into out_dir/src."""
+    return list(dict.fromkeys((out_dir / "src" / path).parent for path in bundle.files if path.endswith(".h")))
+
+
+def render_adapter(bundle: SourceBundle) -> str:
+    """The C file that shows the model to firmware and host under the names of tinyml_model.h."""
+    graph = bundle.plan.schedule.graph
+    return _render(
+        "model_adapter.c.j2",
+        name=bundle.name,
+        prefix=bundle.name.upper(),
+        arenas=len(bundle.plan.arenas),
+        inputs=len(graph.inputs),
+        outputs=len(graph.outputs),
+        suffix=lambda index, count: f"_{index}" if count > 1 else "",
+    )
+
+
+def _firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[Unit]:
+    root = resource_dir("firmware")
+    assert board.uart is not None
+    paths = (
+        "startup/cortex_m.c",
+        "main.c",
+        "protocol/protocol.c",
+        "lib/crc32.c",
+        "lib/mem.c",
+        "lib/text.c",
+        f"clock/{board.startup}.c",
+        f"timer/{board.timer}.c",
+        f"uart/{board.uart.driver}.c",
+    )
+    generated = out_dir / "firmware"
+    includes = (root / "include", root / "libc", generated)
+    adapter = Unit(generated, "model_adapter.c", (*header_folders(bundle, out_dir), *includes), (_ARENA_SECTION,))
+    return [*(Unit(root, path, includes) for path in paths), adapter]
+
+
+def _linked_regions(board: Board) -> list[object]:
+    used = {board.link.code, board.link.arena, board.link.stack, board.link.data}
+    return [region for region in board.regions if region.name in used]
+
+
+def _link_command(toolchain: Toolchain, board: Board, objects: list[str]) -> list[str]:
+    script = ("-T", "link.ld", "-o", "firmware.elf")
+    options = ("--nmagic", "--gc-sections", "--build-id=none")
+    if toolchain.is_zig:
+        return [*toolchain.command, "ld.lld", "-m", "armelf", *options, *script, *objects, "rt.a"]
+    machine = ("-mthumb", *board.core.gcc_flags, "-nostdlib", "-nostartfiles")
+    return [*toolchain.command, *machine, *(f"-Wl,{option}" for option in options), *script, *objects, "-lgcc"]
+
+
+def _render(template: str, **context: object) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resource_dir("firmware")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**context)
