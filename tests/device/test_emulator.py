@@ -109,7 +109,7 @@ def test_watched_functions_are_told_apart_through_nesting_and_tail_calls(build_w
     assert set(emulated.costs()) <= {OUTSIDE}
 
 
-def test_native_and_python_counters_agree_and_runs_repeat(build_workload: Build) -> None:
+def test_native_and_python_meters_agree_and_runs_repeat(build_workload: Build) -> None:
     elf, board = build_workload("nucleo_h743zi")
 
     def run(native: bool) -> tuple[bytes, dict[str, Cost]]:

@@ -9,8 +9,8 @@ from typing import Any, Self
 import unicorn
 from unicorn import arm_const
 
-from tinyml.device.emulator.counter import NOWHERE, BlockCounter, attach
 from tinyml.device.emulator.elf import Program, load_program
+from tinyml.device.emulator.meter import NOWHERE, Meter, attach
 from tinyml.device.emulator.registers import PERIPHERALS, SYSTEM, Registers
 from tinyml.device.emulator.timing import Cost, Pricer
 from tinyml.errors import BoardError, ToolError
@@ -20,7 +20,6 @@ OUTSIDE = ""  # the name under which `costs` has what ran outside the watched fu
 
 _PAGE = 4096
 _UNREACHABLE = 0xFFFF_FFFE  # emulation has to have an end address
-_BYTES_PER_INSTRUCTION = 4  # at most; a budget of instructions is kept in bytes of code
 _CPACR_FULL_ACCESS = 0xF << 20
 _FPEXC_ENABLE = 1 << 30
 
@@ -43,7 +42,7 @@ class EmulatedBoard:
 
     Attributes:
         program: what the ELF holds.
-        budget: instructions (about; at least) that one `read` may run before that is an error.
+        budget: instructions that one `read` may run before that is an error.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class EmulatedBoard:
             on_enter, on_leave: called with the name of a watched function before its first instruction and after its
                 return. They may read and write the board's memory.
             fill: the byte that all RAM is full of at power-up.
-            native: count blocks natively if possible. False: in Python, some 25 times slower.
+            native: meter natively if possible. False: in Python, some 25 times slower.
 
         Raises:
             ToolError: the ELF cannot be read, lacks a watched function or does not fit into the board's memory;
@@ -79,7 +78,7 @@ class EmulatedBoard:
         self._on_leave = on_leave
         self._frames: list[tuple[str, int]] = []  # watched functions that have not returned, and where they return to
         self._costs: defaultdict[str, Cost] = defaultdict(Cost)
-        self._total = Cost()
+        self._settled = Cost()  # of the meter's total, what `_costs` has
         self._failure: Exception | None = None
         self._invalid: str | None = None
         self._entries = {self.program.symbol(name).address: name for name in watch}
@@ -87,15 +86,15 @@ class EmulatedBoard:
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         self._uc.ctl_set_cpu_model(getattr(arm_const, board.core.unicorn_model))
         self._pricer = Pricer(board.core, self.read_memory)
-        self._registers = Registers(board, self._now, self._stop)
+        self._registers = Registers(board, lambda: self._meter.total.cycles, self._stop)
         self._map_memory(fill)
         self._load()
         if board.core.has_fpu:
             self._uc.reg_write(arm_const.UC_ARM_REG_C1_C0_2, _CPACR_FULL_ACCESS)
             self._uc.reg_write(arm_const.UC_ARM_REG_FPEXC, _FPEXC_ENABLE)
         self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
-        self._counter: BlockCounter = attach(
-            self._uc, self.program.code_bytes, tuple(self._entries), self._on_watched, native
+        self._meter: Meter = attach(
+            self._uc, self.program.code_bytes, self._price, self._entries, self._on_watched, native
         )
         self._reset()
 
@@ -203,9 +202,9 @@ class EmulatedBoard:
 
     def _run(self) -> None:
         """Until the firmware waits for input."""
-        self._counter.resume()
+        self._meter.resume()
         self._stopped = False
-        self._counter.fuel = self.budget * _BYTES_PER_INSTRUCTION
+        self._meter.fuel = self.budget
         error: unicorn.UcError | None = None
         try:
             self._uc.emu_start(self._pc | 1, _UNREACHABLE)
@@ -219,7 +218,7 @@ class EmulatedBoard:
             what = f"stops ({error})" if self._invalid is None else self._invalid
             raise ToolError(f"the firmware {what} at {self._here()}")
         self._settle()
-        if self._counter.fuel < 0:
+        if self._meter.fuel <= 0:
             raise ToolError(
                 f"the firmware ran {self.budget} instructions and still does not answer; it is at {self._here()}"
             )
@@ -231,20 +230,21 @@ class EmulatedBoard:
 
     def _stop(self) -> None:
         self._stopped = True
-        self._counter.stop()
+        self._meter.stop()
 
     def _settle(self) -> None:
         """Attribute what ran since the last call to the function that control is in."""
         name = self._frames[-1][0] if self._frames else OUTSIDE
-        ran = Cost()
-        for (address, size), times in self._counter.drain().items():
-            ran += self._pricer.cost(address, size) * times
-        self._costs[name] += ran
-        self._total += ran
+        total = self._meter.total
+        self._costs[name] += total - self._settled
+        self._settled = total
 
-    def _now(self) -> int:
-        self._settle()
-        return self._total.cycles
+    def _price(self, address: int, size: int) -> Cost:
+        try:
+            return self._pricer.cost(address, size)
+        except Exception as error:  # must not cross the native hook; `_run` raises it
+            self._fail(error)
+            return Cost()
 
     def _on_watched(self, address: int) -> None:
         """Control reached a watched function or the place where one returns to."""
@@ -259,8 +259,8 @@ class EmulatedBoard:
                 self._frames.append((entered, self._uc.reg_read(arm_const.UC_ARM_REG_LR) & ~1))
                 if self._on_enter is not None:
                     self._on_enter(entered)
-            self._counter.return_to = self._frames[-1][1] if self._frames else NOWHERE
-        except Exception as error:  # must not cross the native hook; `_run` raises it
+            self._meter.return_to = self._frames[-1][1] if self._frames else NOWHERE
+        except Exception as error:  # as above
             self._fail(error)
 
     def _on_register_read(self, uc: Any, offset: int, size: int, base: int) -> int:
@@ -278,7 +278,7 @@ class EmulatedBoard:
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
-        self._counter.stop()
+        self._meter.stop()
 
     def _on_invalid(self, uc: Any, access: int, address: int, size: int, value: int, _: object) -> bool:
         region = next((r.name for r in self.board.regions if r.address <= address < r.end), None)

@@ -1,4 +1,4 @@
-"""Compiles blocks.c for the machine that we run on, once, and loads it."""
+"""Compiles meter.c for the machine that we run on, once, and loads it."""
 
 import ctypes
 import functools
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-_SOURCE = Path(__file__).with_name("blocks.c")
+_SOURCE = Path(__file__).with_name("meter.c")
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 _log = logging.getLogger(__name__)
 
@@ -55,16 +55,16 @@ def _compile(target: Path) -> bool:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """blocks.c as a shared library, or None where no compiler works: then blocks are counted in Python."""
+    """meter.c as a shared library, or None where no compiler works: then blocks are counted in Python."""
     source = _SOURCE.read_bytes()
     identity = hashlib.sha256(source + sysconfig.get_platform().encode()).hexdigest()[:16]
     try:
         folder = cache_dir() / "native"
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"blocks-{identity}{_SUFFIX}"
+        target = folder / f"meter-{identity}{_SUFFIX}"
         if target.exists() or _compile(target):
             return ctypes.CDLL(str(target))
     except OSError as error:
-        _log.debug("no native block counter: %s", error)
-    _log.warning("no C compiler works here; the emulator counts blocks in Python, some 25 times slower")
+        _log.debug("no native meter: %s", error)
+    _log.warning("no C compiler works here; the emulator meters in Python, some 25 times slower")
     return None

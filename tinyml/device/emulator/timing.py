@@ -33,8 +33,8 @@ class Cost:
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(self.instructions + other.instructions, self.cycles + other.cycles)
 
-    def __mul__(self, times: int) -> "Cost":
-        return Cost(self.instructions * times, self.cycles * times)
+    def __sub__(self, other: "Cost") -> "Cost":
+        return Cost(self.instructions - other.instructions, self.cycles - other.cycles)
 
 
 _BRANCH = re.compile(r"(b|bl|bx|blx|cbz|cbnz|tbb|tbh|b(eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le))")
@@ -208,25 +208,20 @@ def has_cycle_model(core: Core) -> bool:
 
 
 class Pricer:
-    """Prices basic blocks for one core. Prices are remembered: a block's code never changes."""
+    """Prices basic blocks for one core."""
 
     def __init__(self, core: Core, read: Callable[[int, int], bytes]) -> None:
         """`read(address, bytes)` yields the code of a block."""
         self._cycles = _MODELS.get(core.name, len)
         self._read = read
-        self._known: dict[tuple[int, int], Cost] = {}
         mode = capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8
         self._disassembler = capstone.Cs(capstone.CS_ARCH_ARM, mode)
         self._disassembler.detail = True
 
     def cost(self, address: int, size: int) -> Cost:
         """Of one execution of the block of `size` bytes at `address`."""
-        known = self._known.get((address, size))
-        if known is None:
-            code = self._read(address, size)
-            instructions = list(self._disassembler.disasm(code, address))
-            # What Capstone cannot decode are 32-bit encodings that are newer than it.
-            unknown = (size - sum(i.size for i in instructions)) // 4
-            cycles = self._cycles([_decode(i) for i in instructions]) + unknown
-            known = self._known[address, size] = Cost(len(instructions) + unknown, cycles)
-        return known
+        instructions = list(self._disassembler.disasm(self._read(address, size), address))
+        # What Capstone cannot decode are 32-bit encodings that are newer than it.
+        unknown = (size - sum(i.size for i in instructions)) // 4
+        cycles = self._cycles([_decode(i) for i in instructions]) + unknown
+        return Cost(len(instructions) + unknown, cycles)

@@ -1,0 +1,212 @@
+"""Adds up what executed blocks cost: a native hook, and a slower one in Python that gives the same numbers.
+
+Both stop the core only between blocks, and tell a listener when control reaches a watched address before the block
+there is counted; so what ran can be attributed exactly, and no block is counted twice.
+"""
+
+import ctypes
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
+
+import unicorn
+from unicorn.unicorn_py3.unicorn import uclib
+
+from tinyml.device.emulator import native
+from tinyml.device.emulator.timing import Cost
+from tinyml.errors import ToolError
+
+Price = Callable[[int, int], Cost]  # of one execution of a block, by its address and bytes
+Listener = Callable[[int], None]
+
+NOWHERE = 1  # no Thumb instruction has an odd address
+
+
+class Meter(Protocol):
+    """Attributes:
+    return_to: the listener is told of this address, too.
+    fuel: instructions that may still be executed before the core stops.
+    """
+
+    return_to: int
+    fuel: int
+
+    @property
+    def total(self) -> Cost:
+        """All that ran."""
+
+    def stop(self) -> None:
+        """Stop the core before the next block."""
+
+    def resume(self) -> None:
+        """Take back `stop`."""
+
+
+class PythonMeter:
+    """The fallback where no C compiler works."""
+
+    def __init__(self, uc: unicorn.Uc, price: Price, watched: Collection[int], listener: Listener) -> None:
+        self.return_to = NOWHERE
+        self.fuel = 0
+        self._stop = False
+        self._price = price
+        self._watched = frozenset(watched)
+        self._listener = listener
+        self._known: dict[tuple[int, int], Cost] = {}
+        self._instructions = 0
+        self._cycles = 0
+        uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+
+    @property
+    def total(self) -> Cost:
+        return Cost(self._instructions, self._cycles)
+
+    def stop(self) -> None:
+        self._stop = True
+
+    def resume(self) -> None:
+        self._stop = False
+
+    def _on_block(self, uc: unicorn.Uc, address: int, size: int, _: object) -> None:
+        if self._stop or self.fuel <= 0:
+            uc.emu_stop()
+            return
+        cost = self._known.get((address, size))
+        if cost is None:
+            cost = self._known[address, size] = self._price(address, size)
+        if address in self._watched or address == self.return_to:
+            self._listener(address)
+        self.fuel -= cost.instructions
+        self._instructions += cost.instructions
+        self._cycles += cost.cycles
+
+
+class _Block(ctypes.Structure):
+    """block_t of meter.c."""
+
+    _fields_ = (
+        ("address", ctypes.c_uint32),
+        ("bytes", ctypes.c_uint32),
+        ("instructions", ctypes.c_uint32),
+        ("cycles", ctypes.c_uint32),
+        ("watched", ctypes.c_uint32),
+    )
+
+
+_PRICE = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Block))
+_LISTENER = ctypes.CFUNCTYPE(None, ctypes.c_uint32)
+
+
+class _Shared(ctypes.Structure):
+    """meter_t of meter.c."""
+
+    _fields_ = (
+        ("slots", ctypes.POINTER(_Block)),
+        ("price", _PRICE),
+        ("listener", _LISTENER),
+        ("emu_stop", ctypes.c_void_p),
+        ("instructions", ctypes.c_uint64),
+        ("cycles", ctypes.c_uint64),
+        ("fuel", ctypes.c_int64),
+        ("mask", ctypes.c_uint32),
+        ("used", ctypes.c_uint32),
+        ("return_to", ctypes.c_uint32),
+        ("stop", ctypes.c_uint32),
+        ("full", ctypes.c_uint32),
+    )
+
+
+def _slots_for(code_bytes: int) -> int:
+    """A power of two. A block has four bytes or more on average, so half of the slots stay free."""
+    return 1 << min(max(code_bytes // 2, 1 << 12), 1 << 20).bit_length()
+
+
+class NativeMeter:
+    """meter.c at work."""
+
+    def __init__(
+        self,
+        uc: unicorn.Uc,
+        library: ctypes.CDLL,
+        code_bytes: int,
+        price: Price,
+        watched: Collection[int],
+        listener: Listener,
+    ) -> None:
+        watched = frozenset(watched)
+
+        def price_block(pointer: Any) -> None:
+            block = pointer.contents
+            cost = price(block.address, block.bytes)
+            block.instructions, block.cycles = cost.instructions, cost.cycles
+            block.watched = block.address in watched
+
+        slots = _slots_for(code_bytes)
+        # Unicorn and meter.c keep pointers to all of these for as long as `uc` lives.
+        self._slots = (_Block * slots)()
+        self._shared = _Shared(
+            slots=self._slots,
+            price=_PRICE(price_block),
+            listener=_LISTENER(listener),
+            emu_stop=ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p),
+            mask=slots - 1,
+            return_to=NOWHERE,
+        )
+        handle = ctypes.c_size_t()
+        error = uclib.uc_hook_add(
+            uc._uch,
+            ctypes.byref(handle),
+            ctypes.c_int(unicorn.UC_HOOK_BLOCK),
+            ctypes.cast(library.tinyml_on_block, ctypes.c_void_p),
+            ctypes.byref(self._shared),
+            ctypes.c_uint64(1),
+            ctypes.c_uint64(0),
+        )
+        if error != unicorn.UC_ERR_OK:
+            raise unicorn.UcError(error)
+
+    @property
+    def return_to(self) -> int:
+        return int(self._shared.return_to)
+
+    @return_to.setter
+    def return_to(self, address: int) -> None:
+        self._shared.return_to = address
+
+    @property
+    def fuel(self) -> int:
+        return int(self._shared.fuel)
+
+    @fuel.setter
+    def fuel(self, instructions: int) -> None:
+        self._shared.fuel = instructions
+
+    @property
+    def total(self) -> Cost:
+        if self._shared.full:
+            raise ToolError(f"the firmware ran more than {self._shared.used} different blocks of code")
+        return Cost(self._shared.instructions, self._shared.cycles)
+
+    def stop(self) -> None:
+        self._shared.stop = 1
+
+    def resume(self) -> None:
+        self._shared.stop = 0
+
+
+def attach(
+    uc: Any, code_bytes: int, price: Price, watched: Collection[int], listener: Listener, use_native: bool
+) -> Meter:
+    """Meter what `uc` runs from now on.
+
+    Args:
+        code_bytes: size of the program's code, for the size of tables.
+        price: the cost of a block; asked once for each.
+        watched: addresses of blocks that `listener` is told of.
+        use_native: False for the hook in Python even where the native one is at hand.
+
+    `price` and `listener` are called amid emulation and must not raise.
+    """
+    library = native.library() if use_native else None
+    if library is None:
+        return PythonMeter(uc, price, watched, listener)
+    return NativeMeter(uc, library, code_bytes, price, watched, listener)
