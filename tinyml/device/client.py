@@ -1,0 +1,226 @@
+"""The host's side of firmware/protocol/PROTOCOL.md."""
+
+import re
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tinyml.device.link import Transport
+from tinyml.errors import ToolError
+
+_READY = "m-ready"
+_LONGEST_LINE = 1024
+_LARGEST_TENSOR = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceModel:
+    """What `model%` says. clock_hz is the clock that the device reached; the rest is of the model that it runs."""
+
+    name: str
+    sha256: str
+    board: str
+    clock_hz: int
+    input_preserved: bool
+    input_bytes: tuple[int, ...]
+    output_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """Of all inferences of one `run`. Microseconds by the device's own clock."""
+
+    microseconds: int
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """Bytes. stack_bytes: in use at the deepest point since reset."""
+
+    stack_bytes: int
+    stack_size: int
+    arena_bytes: int
+
+
+class Client:
+    """Speaks to one board. Every method raises ToolError where the board reports an error, says nothing for too long,
+    or says what the protocol does not have."""
+
+    def __init__(self, transport: Transport, *, timeout: float = 10.0) -> None:
+        """`timeout`: seconds within which the board must have answered anything but `run`."""
+        self._transport = transport
+        self._timeout = timeout
+        self._buffer = bytearray()
+
+    def connect(self) -> None:
+        """Wait until the board takes commands: after its reset, or, where it has been on for long, after a call."""
+        try:
+            self._reply("the reset", self._timeout)
+        except _SilenceError:
+            self._buffer.clear()
+            self._send(b"%")  # nobody has seen the reset: an empty command, which does nothing
+            self._find_ready()
+
+    def name(self) -> str:
+        return self._command("name", r"m-name-dut-\[(.*)\]")[1]
+
+    def model(self) -> DeviceModel:
+        lines = self._lines("model")
+
+        def number(key: str) -> int:
+            return int(_match(lines, "model", rf"m-{key}-(\d{{1,12}})")[1])
+
+        def sizes(kind: str) -> tuple[int, ...]:
+            count = number(f"{kind}s")
+            if count > len(lines):
+                raise ToolError(f"the board says that its model has {count} {kind}s, and describes fewer")
+            return tuple(number(f"{kind}-{i}") for i in range(count))
+
+        return DeviceModel(
+            name=_match(lines, "model", r"m-model-\[(.*)\]")[1],
+            sha256=_match(lines, "model", r"m-sha256-\[([0-9a-f]{64})\]")[1],
+            board=_match(lines, "model", r"m-board-\[(.*)\]")[1],
+            clock_hz=number("clock-hz"),
+            input_preserved=bool(number("input-preserved")),
+            input_bytes=sizes("input"),
+            output_bytes=sizes("output"),
+        )
+
+    def put(self, index: int, data: bytes) -> None:
+        """Write input `index`; the board checks the CRC."""
+        command = f"put {index} {len(data)} {zlib.crc32(data):08x}"
+        self._send(f"{command}%".encode())
+        self._until("m-go", command, time.monotonic() + self._timeout)
+        self._send(data)
+        # A serial line of 115200 baud carries 11520 bytes a second.
+        _match(self._reply(command, self._timeout + len(data) / 5000), command, "m-put-done")
+
+    def run(self, times: int = 1, *, timeout: float = 600.0) -> RunTime:
+        """Run the network `times` times on the input last put. See PROTOCOL.md about inputs that are not preserved."""
+        command = f"run {times}"
+        lines = self._lines(command, timeout)
+        cycles = int(_match(lines, command, r"m-cycles-(\d{1,20})")[1])
+        _match(lines, command, "m-run-done")
+        laps = [int(found[1]) for line in lines if (found := re.fullmatch(r"m-lap-us-(\d{1,20})", line))]
+        if len(laps) != 2 or laps[1] < laps[0]:
+            raise ToolError(f"the board answered {command!r} with {len(laps)} times: {lines}")
+        return RunTime(microseconds=laps[1] - laps[0], cycles=cycles)
+
+    def get(self, index: int) -> bytes:
+        """Read output `index`, with its CRC checked."""
+        command = f"get {index}"
+        self._send(f"{command}%".encode())
+        deadline = time.monotonic() + self._timeout
+        found = self._until(r"m-get-(\d{1,9})-([0-9a-fA-F]{8})", command, deadline)
+        size, crc = int(found[1]), int(found[2], 16)
+        if size > _LARGEST_TENSOR:
+            raise ToolError(f"the board announces an output of {size} bytes")
+        deadline += size / 5000
+        while len(self._buffer) < size:
+            self._receive(command, deadline)
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        self._reply(command, self._timeout)
+        arrived = zlib.crc32(data)
+        if arrived != crc:
+            raise ToolError(f"output {index} was damaged on the line: CRC {arrived:08x}, sent {crc:08x}")
+        return data
+
+    def memory(self) -> DeviceMemory:
+        lines = self._lines("mem")
+        stack, size, arena = (
+            int(_match(lines, "mem", rf"m-{key}-(\d{{1,10}})")[1]) for key in ("stack", "stack-size", "arena")
+        )
+        return DeviceMemory(stack, size, arena)
+
+    def infer(self, inputs: Sequence[bytes], *, timeout: float = 600.0) -> tuple[bytes, ...]:
+        """One inference: put all inputs, run, get all outputs."""
+        model = self.model()
+        given = tuple(len(data) for data in inputs)
+        if given != model.input_bytes:
+            raise ToolError(f"the board's model {model.name} takes inputs of {model.input_bytes} bytes, not {given}")
+        for index, data in enumerate(inputs):
+            self.put(index, data)
+        self.run(timeout=timeout)
+        return tuple(self.get(index) for index in range(len(model.output_bytes)))
+
+    # -- lines -----------------------------------------------------------------------------------------------------
+
+    def _command(self, command: str, pattern: str) -> re.Match[str]:
+        return _match(self._lines(command), command, pattern)
+
+    def _lines(self, command: str, timeout: float | None = None) -> list[str]:
+        self._send(f"{command}%".encode())
+        return self._reply(command, self._timeout if timeout is None else timeout)
+
+    def _send(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def _reply(self, command: str, timeout: float) -> list[str]:
+        """The lines up to `m-ready`, which is left out."""
+        deadline = time.monotonic() + timeout
+        lines: list[str] = []
+        try:
+            while (line := self._line(command, deadline)) != _READY:
+                lines.append(line)
+        except _SilenceError:
+            _refuse_errors(lines, command)  # no `m-ready` follows a fault
+            raise
+        _refuse_errors(lines, command)
+        return lines
+
+    def _until(self, pattern: str, command: str, deadline: float) -> re.Match[str]:
+        """The first line that matches, after which something else than lines follows."""
+        lines: list[str] = []
+        while (found := re.fullmatch(pattern, line := self._line(command, deadline))) is None:
+            lines.append(line)
+            if line == _READY:
+                _refuse_errors(lines, command)
+                return _match(lines, command, pattern)  # which fails
+        return found
+
+    def _find_ready(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        while self._line("%", deadline) != _READY:
+            pass
+
+    def _line(self, command: str, deadline: float) -> str:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _LONGEST_LINE:
+                start = bytes(self._buffer[:40])
+                raise ToolError(f"the board answers {command!r} with bytes that are no lines: {start!r} …", _NOT_OURS)
+            self._receive(command, deadline)
+        line = bytes(self._buffer[:end]).rstrip(b"\r")
+        del self._buffer[: end + 1]
+        return line.decode("ascii", "backslashreplace")
+
+    def _receive(self, command: str, deadline: float) -> None:
+        remaining = deadline - time.monotonic()
+        data = self._transport.read(remaining) if remaining > 0 else b""
+        if not data:
+            heard = f"; last it said {bytes(self._buffer)!r}" if self._buffer else ""
+            raise _SilenceError(f"the board does not finish its answer to {command!r}{heard}", _NOT_OURS)
+        self._buffer += data
+
+
+_NOT_OURS = "is it a tinyml firmware, at this baud rate? A reset of the board helps where it is lost"
+
+
+class _SilenceError(ToolError):
+    """Nothing came in time."""
+
+
+def _refuse_errors(lines: Sequence[str], command: str) -> None:
+    errors = [line for line in lines if line.startswith("e-[")]
+    if errors:
+        raise ToolError(f"the board answered {command!r} with {'; '.join(errors)}")
+
+
+def _match(lines: Sequence[str], command: str, pattern: str) -> re.Match[str]:
+    for line in lines:
+        found = re.fullmatch(pattern, line)
+        if found is not None:
+            return found
+    raise ToolError(f"the board answered {command!r} with {list(lines)}; expected a line {pattern!r}", _NOT_OURS)
