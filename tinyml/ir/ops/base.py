@@ -4,7 +4,7 @@ import enum
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -128,11 +128,21 @@ class OpSpec:
 _SPECS: dict[Op, OpSpec] = {}
 
 
-def declare(op: Op, attrs: type[Attrs], arity: tuple[int, int], infer: Infer, reference: Reference) -> None:
+A = TypeVar("A", bound=Attrs)
+
+
+def declare(
+    op: Op,
+    attrs: type[A],
+    arity: tuple[int, int],
+    infer: "Callable[[Sequence[Value | None], A], list[TensorType]]",
+    reference: "Callable[[A, Sequence[Value | None], Sequence[np.ndarray | None], Sequence[Value]], list[np.ndarray]]",
+) -> None:
     """Registers an operation; called once for each, at import of its family's module."""
     if op in _SPECS:
         raise RuntimeError(f"{op.value} is declared twice")
-    _SPECS[op] = OpSpec(op, attrs, arity, infer, reference)
+    # Graph's Node refuses attributes of another class, so the rules only ever see their own.
+    _SPECS[op] = OpSpec(op, attrs, arity, cast(Infer, infer), cast(Reference, reference))
 
 
 def spec(op: Op) -> OpSpec:

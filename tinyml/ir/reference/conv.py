@@ -1,16 +1,130 @@
+"""Convolution and matrix products."""
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinyml.ir.dtypes import DType
+from tinyml.ir.fixedpoint import (
+    activation_range,
+    multiply_by_quantized_multiplier,
+    multiply_by_quantized_multiplier_once,
+    quantize_multiplier,
+)
 
-def conv2d(attrs: Any, inputs: Any, arrays: Sequence[Any], outputs: Any) -> list[np.ndarray]:
-    raise NotImplementedError
+if TYPE_CHECKING:
+    from tinyml.ir.graph import Value
+    from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, NoAttrs
+
+Values = Sequence["Value | None"]
+Arrays = Sequence[np.ndarray | None]
 
 
-def fully_connected(attrs: Any, inputs: Any, arrays: Sequence[Any], outputs: Any) -> list[np.ndarray]:
-    raise NotImplementedError
+def conv2d(attrs: "Conv2dAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+    """TFLite's reference_integer_ops::ConvPerChannel and DepthwiseConvPerChannel in integers."""
+    x, w = inputs[0], inputs[1]
+    assert x is not None and w is not None and arrays[0] is not None and arrays[1] is not None
+    bias = arrays[2] if len(arrays) > 2 else None
+    if outputs[0].dtype is DType.FLOAT32:
+        acc = _windows(arrays[0], arrays[1], attrs, 0.0)
+        if bias is not None:
+            acc += bias
+        return [np.clip(acc, attrs.clamp.lo, attrs.clamp.hi).astype(np.float32)]
+    return [_requantize_conv(attrs, x, w, outputs[0], arrays[0], arrays[1], bias)]
 
 
-def matmul(attrs: Any, inputs: Any, arrays: Sequence[Any], outputs: Any) -> list[np.ndarray]:
-    raise NotImplementedError
+def _requantize_conv(
+    attrs: "Conv2dAttrs",
+    x: "Value",
+    w: "Value",
+    y: "Value",
+    x_data: np.ndarray,
+    w_data: np.ndarray,
+    bias: np.ndarray | None,
+) -> np.ndarray:
+    assert x.quant is not None and w.quant is not None and y.quant is not None
+    centred = x_data.astype(np.float64) - x.quant.zero_point[0]
+    # Sums stay far below 2**53, so float64 and its fast matrix product are exact.
+    acc = _windows(centred, w_data.astype(np.float64) - w.quant.zero_point[0], attrs, 0.0).astype(np.int64)
+    if bias is not None:
+        acc += bias
+    multiplier, shift = channel_multipliers(x, w, y)
+    scaled = multiply_by_quantized_multiplier(acc, multiplier, shift)
+    lo, hi = activation_range(attrs.clamp, y.quant)
+    stored: np.ndarray = np.clip(scaled + y.quant.zero_point[0], lo, hi).astype(y.dtype.numpy)
+    return stored
+
+
+def channel_multipliers(x: "Value", w: "Value", y: "Value") -> tuple[np.ndarray, np.ndarray]:
+    """(multiplier, shift) of every output channel: scale_x * scale_w / scale_y in double, as TFLite computes them."""
+    assert x.quant is not None and w.quant is not None and y.quant is not None
+    scales = w.quant.scale if w.quant.axis is not None else w.quant.scale * w.shape[0]
+    pairs = [quantize_multiplier(x.quant.scale[0] * s / y.quant.scale[0]) for s in scales]
+    return np.array([m for m, _ in pairs], np.int64), np.array([s for _, s in pairs], np.int64)
+
+
+def _windows(x: np.ndarray, w: np.ndarray, attrs: "Conv2dAttrs", pad_value: float) -> np.ndarray:
+    """Convolution of [N,H,W,C] with [O,kh,kw,C/groups] in the arrays' float type."""
+    out, kh, kw, per_group = w.shape
+    channels = x.shape[-1]
+    (top, bottom), (left, right) = attrs.padding
+    if top or bottom or left or right:
+        x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=pad_value)
+    n, height, width, _ = x.shape
+    (sy, sx), (dy, dx) = attrs.stride, attrs.dilation
+    oh = (height - (kh - 1) * dy - 1) // sy + 1
+    ow = (width - (kw - 1) * dx - 1) // sx + 1
+
+    def tap(ky: int, kx: int) -> np.ndarray:
+        return x[:, ky * dy : ky * dy + (oh - 1) * sy + 1 : sy, kx * dx : kx * dx + (ow - 1) * sx + 1 : sx, :]
+
+    if per_group == 1 and attrs.groups == channels:
+        # Depthwise: one multiplication a tap over whole planes; channel o reads input channel o // (out / channels).
+        multiples = out // channels
+        acc = np.zeros((n, oh, ow, out), x.dtype)
+        for ky in range(kh):
+            for kx in range(kw):
+                plane = tap(ky, kx) if multiples == 1 else np.repeat(tap(ky, kx), multiples, axis=-1)
+                acc += plane * w[:, ky, kx, 0]
+        return acc
+    if kh == kw == 1:
+        columns = np.ascontiguousarray(tap(0, 0))
+    else:
+        columns = np.concatenate([tap(ky, kx) for ky in range(kh) for kx in range(kw)], axis=-1)
+    if attrs.groups == 1:
+        return np.asarray(columns @ w.reshape(out, -1).T)
+    columns = columns.reshape(n, oh, ow, kh * kw, attrs.groups, per_group)
+    parts = []
+    for g, rows in enumerate(np.split(w.reshape(out, -1), attrs.groups)):
+        parts.append(columns[:, :, :, :, g, :].reshape(n, oh, ow, -1) @ rows.T)
+    return np.concatenate(parts, axis=-1)
+
+
+def fully_connected(
+    attrs: "FullyConnectedAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]"
+) -> list[np.ndarray]:
+    """LiteRT's reference FullyConnected rounds once, unlike its convolutions and unlike TFLite Micro's."""
+    x, w, y = inputs[0], inputs[1], outputs[0]
+    assert x is not None and w is not None and arrays[0] is not None and arrays[1] is not None
+    bias = arrays[2] if len(arrays) > 2 else None
+    rows = arrays[0].reshape(-1, w.shape[1])
+    if y.dtype is DType.FLOAT32:
+        acc = rows @ arrays[1].T
+        if bias is not None:
+            acc = acc + bias
+        return [np.clip(acc, attrs.clamp.lo, attrs.clamp.hi).astype(np.float32).reshape(y.shape)]
+    assert x.quant is not None and w.quant is not None and y.quant is not None
+    centred = rows.astype(np.float64) - x.quant.zero_point[0]
+    total = (centred @ (arrays[1].astype(np.float64) - w.quant.zero_point[0]).T).astype(np.int64)
+    if bias is not None:
+        total += bias
+    multiplier, shift = channel_multipliers(x, w, y)
+    scaled = multiply_by_quantized_multiplier_once(total, multiplier, shift)
+    lo, hi = activation_range(attrs.clamp, y.quant)
+    return [np.clip(scaled + y.quant.zero_point[0], lo, hi).astype(y.dtype.numpy).reshape(y.shape)]
+
+
+def matmul(attrs: "NoAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+    assert arrays[0] is not None and arrays[1] is not None
+    return [np.matmul(arrays[0], arrays[1]).astype(outputs[0].dtype.numpy)]

@@ -1,26 +1,225 @@
-from collections.abc import Sequence
-from typing import Any
+"""Elementwise arithmetic and activations."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinyml.ir.ops.base import Op
+from tinyml.ir import fixedpoint as fp
+from tinyml.ir.dtypes import DType
+from tinyml.ir.ops.base import RELU, Attrs, Clamp, Op, Reference
+
+if TYPE_CHECKING:
+    from tinyml.ir.graph import Value
+    from tinyml.ir.ops import ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, LookupAttrs
+    from tinyml.ir.quant import QuantParams
+
+Values = Sequence["Value | None"]
+Arrays = Sequence[np.ndarray | None]
+
+ADD_LEFT_SHIFT = 20  # head room that TFLite's 8-bit additions give their operands
 
 
-def clip(attrs: Any, inputs: Any, arrays: Sequence[Any], outputs: Any) -> list[np.ndarray]:
-    raise NotImplementedError
+def _operands(inputs: Values, arrays: Arrays) -> tuple["Value", "Value", np.ndarray, np.ndarray]:
+    (a, b), (x, y) = inputs, arrays
+    assert a is not None and b is not None and x is not None and y is not None
+    return a, b, x, y
 
 
-def leaky_relu(attrs: Any, inputs: Any, arrays: Sequence[Any], outputs: Any) -> list[np.ndarray]:
-    raise NotImplementedError
+def _binary(real: Callable[[np.ndarray, np.ndarray], np.ndarray], integer: "IntegerBinary | None") -> Reference:
+    def reference(attrs: Attrs, inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+        a, b, x, y = _operands(inputs, arrays)
+        out = outputs[0]
+        clamp: Clamp = attrs.clamp  # type: ignore[attr-defined]
+        if out.quant is not None and integer is not None:
+            assert a.quant is not None and b.quant is not None
+            scaled = integer(x.astype(np.int64), a.quant, y.astype(np.int64), b.quant, out.quant)
+            lo, hi = fp.activation_range(clamp, out.quant)
+            return [np.clip(scaled + out.quant.zero_point[0], lo, hi).astype(out.dtype.numpy)]
+        if out.quant is not None:
+            raise NotImplementedError(f"integer {out.dtype.value} has no semantics for this operation")
+        if out.dtype is DType.FLOAT32:
+            return [np.clip(real(x, y), clamp.lo, clamp.hi).astype(np.float32)]
+        return [np.asarray(real(x, y)).astype(out.dtype.numpy)]
+
+    return reference
 
 
-def hard_sigmoid(attrs: Any, inputs: Any, arrays: Sequence[Any], outputs: Any) -> list[np.ndarray]:
-    raise NotImplementedError
+IntegerBinary = Callable[[np.ndarray, "QuantParams", np.ndarray, "QuantParams", "QuantParams"], np.ndarray]
 
 
-def lookup(attrs: Any, inputs: Any, arrays: Sequence[Any], outputs: Any) -> list[np.ndarray]:
-    raise NotImplementedError
+def add_multipliers(
+    a: "QuantParams", b: "QuantParams", out: "QuantParams"
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """(multiplier, shift) of both operands and of the sum. Source: PrepareGeneralSubOp and add.cc in TFLite."""
+    twice = 2.0 * max(a.scale[0], b.scale[0])
+    return (
+        fp.quantize_multiplier(a.scale[0] / twice),
+        fp.quantize_multiplier(b.scale[0] / twice),
+        fp.quantize_multiplier(twice / ((1 << ADD_LEFT_SHIFT) * out.scale[0])),
+    )
 
 
-BINARY = dict.fromkeys(Op, lookup)
-UNARY = BINARY
+def _sum(sign: int) -> IntegerBinary:
+    def integer(x: np.ndarray, a: "QuantParams", y: np.ndarray, b: "QuantParams", out: "QuantParams") -> np.ndarray:
+        first, second, both = add_multipliers(a, b, out)
+        left = fp.multiply_by_quantized_multiplier((x - a.zero_point[0]) << ADD_LEFT_SHIFT, *first)
+        right = fp.multiply_by_quantized_multiplier((y - b.zero_point[0]) << ADD_LEFT_SHIFT, *second)
+        return fp.multiply_by_quantized_multiplier(left + sign * right, *both)
+
+    return integer
+
+
+def mul_multiplier(a: "QuantParams", b: "QuantParams", out: "QuantParams") -> tuple[int, int]:
+    """(multiplier, shift) of a product; TFLite's mul.cc computes the real number in single precision."""
+    real = np.float32(a.scale[0]) * np.float32(b.scale[0]) / np.float32(out.scale[0])
+    return fp.quantize_multiplier(float(real))
+
+
+def _product(x: np.ndarray, a: "QuantParams", y: np.ndarray, b: "QuantParams", out: "QuantParams") -> np.ndarray:
+    product = (x - a.zero_point[0]) * (y - b.zero_point[0])
+    return fp.multiply_by_quantized_multiplier(product, *mul_multiplier(a, b, out))
+
+
+def _divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Integers truncate toward zero, as ONNX and C do."""
+    if x.dtype == np.float32:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.divide(x, y))
+    quotient: np.ndarray = np.abs(x) // np.maximum(np.abs(y), 1)
+    return np.where((x < 0) == (y < 0), quotient, -quotient)
+
+
+BINARY: dict[Op, Reference] = {
+    Op.ADD: _binary(np.add, _sum(1)),
+    Op.SUB: _binary(np.subtract, _sum(-1)),
+    Op.MUL: _binary(np.multiply, _product),
+    Op.DIV: _binary(_divide, None),
+}
+
+
+def _unary(real: Callable[[np.ndarray], np.ndarray], integer: "IntegerUnary | None" = None) -> Reference:
+    """Without an integer form, a quantized value goes through real numbers: dequantize, compute, quantize."""
+
+    def reference(attrs: Attrs, inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+        return [_apply(real, integer, inputs, arrays, outputs[0])]
+
+    return reference
+
+
+IntegerUnary = Callable[[np.ndarray, "QuantParams", "QuantParams"], np.ndarray]
+
+
+def _apply(
+    real: Callable[[np.ndarray], np.ndarray],
+    integer: IntegerUnary | None,
+    inputs: Values,
+    arrays: Arrays,
+    out: "Value",
+) -> np.ndarray:
+    x, value = arrays[0], inputs[0]
+    assert x is not None and value is not None
+    if out.quant is None:
+        return np.asarray(real(x)).astype(out.dtype.numpy)
+    assert value.quant is not None
+    if integer is None:
+        return out.quant.quantize(np.asarray(real(value.quant.dequantize(x)), np.float32))
+    lo, hi = out.dtype.range
+    stored: np.ndarray = np.clip(integer(x.astype(np.int64), value.quant, out.quant), lo, hi).astype(out.dtype.numpy)
+    return stored
+
+
+def _clamped_integer(clamp: Clamp) -> IntegerUnary:
+    """relu and its kin: requantize, then clamp. Source: reference_ops::ReluX."""
+
+    def integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
+        multiplier, shift = fp.quantize_multiplier(source.scale[0] / target.scale[0])
+        scaled = fp.multiply_by_quantized_multiplier(x - source.zero_point[0], multiplier, shift)
+        lo, hi = fp.activation_range(clamp, target)
+        return np.asarray(np.clip(scaled + target.zero_point[0], lo, hi))
+
+    return integer
+
+
+def _q4(x: np.ndarray, source: "QuantParams") -> tuple[np.ndarray, int]:
+    """The centred input with 4 integer bits, and the radius past which the function saturates."""
+    multiplier, shift = fp.quantize_multiplier(source.scale[0] * (1 << 27))
+    return fp.multiply_by_quantized_multiplier(x - source.zero_point[0], multiplier, shift), fp.input_radius(4, shift)
+
+
+def _logistic_integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
+    """reference_integer_ops::Logistic; the result's scale is 1/256 and its zero point -128."""
+    q4, radius = _q4(np.clip(x, -128, 127), source)
+    centred = x - source.zero_point[0]
+    inside = fp.rounding_divide_by_pot(fp.logistic(np.clip(q4, fp.INT32_MIN, fp.INT32_MAX), 4), 23) - 128
+    return np.where(centred <= -radius, -128, np.where(centred >= radius, 127, inside))
+
+
+def _tanh_integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
+    """reference_integer_ops::Tanh; the result's scale is 1/128 and its zero point 0."""
+    q4, radius = _q4(x, source)
+    centred = x - source.zero_point[0]
+    inside = fp.rounding_divide_by_pot(fp.tanh(np.clip(q4, fp.INT32_MIN, fp.INT32_MAX), 4), 24)
+    return np.where(centred <= -radius, -128, np.where(centred >= radius, 127, inside))
+
+
+def _hard_swish(x: np.ndarray) -> np.ndarray:
+    return x * np.clip(x + np.float32(3), 0, 6) / np.float32(6)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(-x.astype(np.float64))))
+
+
+def _erf(x: np.ndarray) -> np.ndarray:
+    return np.vectorize(math.erf, otypes=[np.float64])(x) if x.size else x
+
+
+UNARY: dict[Op, Reference] = {
+    Op.RELU: _unary(lambda x: np.maximum(x, 0), _clamped_integer(RELU)),
+    Op.HARD_SWISH: _unary(_hard_swish),
+    Op.SIGMOID: _unary(_sigmoid, _logistic_integer),
+    Op.TANH: _unary(lambda x: np.tanh(x.astype(np.float64)), _tanh_integer),
+    Op.EXP: _unary(lambda x: np.exp(x.astype(np.float64))),
+    Op.SQRT: _unary(lambda x: np.sqrt(np.maximum(x, 0))),
+    Op.ERF: _unary(_erf),
+    Op.IDENTITY: lambda attrs, inputs, arrays, outputs: [a for a in arrays if a is not None],
+}
+
+
+def clip(attrs: "ClipAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+    clamp = attrs.clamp
+    return [_apply(lambda x: np.clip(x, clamp.lo, clamp.hi), _clamped_integer(clamp), inputs, arrays, outputs[0])]
+
+
+def leaky_relu(attrs: "LeakyReluAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+    def real(x: np.ndarray) -> np.ndarray:
+        return np.where(x >= 0, x, np.float32(attrs.alpha) * x)
+
+    def integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
+        """reference_ops::QuantizeLeakyRelu."""
+        centred = x - source.zero_point[0]
+        same = fp.quantize_multiplier(source.scale[0] / target.scale[0])
+        slope = fp.quantize_multiplier(source.scale[0] * float(np.float32(attrs.alpha)) / target.scale[0])
+        above = fp.multiply_by_quantized_multiplier(centred, *same)
+        below = fp.multiply_by_quantized_multiplier(centred, *slope)
+        return np.where(centred >= 0, above, below) + target.zero_point[0]
+
+    return [_apply(real, integer if attrs.alpha >= 0 else None, inputs, arrays, outputs[0])]
+
+
+def hard_sigmoid(
+    attrs: "HardSigmoidAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]"
+) -> list[np.ndarray]:
+    def real(x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.clip(np.float32(attrs.alpha) * x + np.float32(attrs.beta), 0, 1))
+
+    return [_apply(real, None, inputs, arrays, outputs[0])]
+
+
+def lookup(attrs: "LookupAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+    x, table = arrays
+    assert x is not None and table is not None
+    return [table[x.astype(np.int64) + 128]]
