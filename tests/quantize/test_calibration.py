@@ -237,6 +237,3 @@ def test_paths_that_are_no_data(tmp_path: Path) -> None:
     _refused(tmp_path / "nothing", network((1, 4)), "does not exist")
     (tmp_path / "x.csv").write_text("1,2")
     _refused(tmp_path / "x.csv", network((1, 4)), "neither a folder of pictures nor")
-    np.save(tmp_path / "x.npy", np.zeros((2, 4)))
-    with pytest.raises(TinymlError, match="preprocessing is for pictures"):
-        open_calibration(tmp_path / "x.npy", network((1, 4)), Preprocess())

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tinyml.errors import TinymlError
+from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Value
 
 Sample = Mapping[str, np.ndarray]
@@ -63,6 +64,9 @@ class Preprocess:
         return real
 
 
+_DEFAULT = Preprocess()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibrationData:
     """Samples of the network's inputs; iterating reads them one after another, again each time.
@@ -100,18 +104,18 @@ class CalibrationData:
         )
 
 
-def open_calibration(path: Path, graph: Graph, preprocess: Preprocess | None = None) -> CalibrationData:
+def open_calibration(path: Path, graph: Graph, preprocess: Preprocess = _DEFAULT) -> CalibrationData:
     """Calibration data for a graph from a folder of pictures, an .npz or an .npy file.
 
     Pictures are squashed (bilinear, the aspect ratio is not kept) to the input's height and width, converted to RGB
-    or gray by its channels, and mapped by `preprocess` (default: 0..255 to 0..1). Arrays are taken as they are: the
-    first axis counts samples, the others are the input's axes as the model file has them.
+    or gray by its channels, and mapped by `preprocess`. Arrays are taken as they are: the first axis counts samples,
+    the others are the input's axes as the model file has them.
 
     Raises:
         TinymlError: there is nothing at path, or it does not hold samples of the graph's inputs.
     """
     if path.is_dir():
-        return _pictures(path, graph, preprocess or Preprocess())
+        return _pictures(path, graph, preprocess)
     if not path.is_file():
         raise TinymlError(
             f"calibration data: {path} does not exist", "give a folder of pictures, an .npz or an .npy file"
@@ -121,12 +125,30 @@ def open_calibration(path: Path, graph: Graph, preprocess: Preprocess | None = N
             f"calibration data: {path} is neither a folder of pictures nor an .npz or .npy file",
             "put pictures into a folder and give the folder",
         )
-    if preprocess is not None:
-        raise TinymlError(
-            f"calibration data: {path} holds arrays, and preprocessing is for pictures",
-            "leave the preprocessing out: arrays are taken as the network's inputs",
-        )
     return _arrays(path, graph)
+
+
+def load_input(path: Path, graph: Graph, preprocess: Preprocess | None = None) -> dict[str, np.ndarray]:
+    """One inference's inputs from a picture, an .npz or an .npy file (its first sample), as the graph stores them.
+
+    Args:
+        preprocess: of a picture. None for a model that came with integer inputs: pixels then go in as uint8 stores
+            them, or 128 lower for int8. (A float32 input gets the default.)
+
+    Arrays of the very type that an input is stored in are taken as stored numbers, all others as real ones.
+    """
+    if path.suffix.lower() in (".npz", ".npy"):
+        return _first_stored(path, graph)
+    name, height, width, channels = _picture_input(path, graph)
+    if not path.is_file():
+        raise TinymlError(f"input: {path} is not a file", "give a picture, an .npz or an .npy file")
+    pixels = _decode(path, height, width, channels)[np.newaxis]
+    value = graph.value(name)
+    if value.quant is None:
+        return {name: (preprocess or _DEFAULT).apply(pixels)}
+    if preprocess is not None:
+        return {name: value.quant.quantize(preprocess.apply(pixels))}
+    return {name: pixels if value.dtype is DType.UINT8 else (pixels.astype(np.int16) - 128).astype(np.int8)}
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -155,7 +177,7 @@ def _pictures(folder: Path, graph: Graph, preprocess: Preprocess) -> Calibration
     return CalibrationData(str(folder), len(files), read, {name: preprocess.bounds}, preprocess, notes)
 
 
-def _picture_input(folder: Path, graph: Graph) -> tuple[str, int, int, int]:
+def _picture_input(path: Path, graph: Graph) -> tuple[str, int, int, int]:
     """(name, height, width, channels) of the only network input."""
     shapes = ", ".join(f"{n} {list(graph.value(n).shape)}" for n in graph.inputs)
     if len(graph.inputs) == 1:
@@ -163,8 +185,7 @@ def _picture_input(folder: Path, graph: Graph) -> tuple[str, int, int, int]:
         if len(shape) == 4 and shape[0] == 1 and shape[3] in (1, 3):
             return graph.inputs[0], shape[1], shape[2], shape[3]
     raise TinymlError(
-        f"calibration data: {folder} is a folder of pictures, but the network's input is not one picture of "
-        f"1 or 3 channels: {shapes}",
+        f"{path}: pictures are given, but the network's input is not one picture of 1 or 3 channels: {shapes}",
         "give an .npz file with one array for each input",
     )
 
@@ -195,9 +216,7 @@ def _decode(file: Path, height: int, width: int, channels: int) -> np.ndarray:
             opened = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)) if gray_16_bit else picture
             resized = opened.convert(mode).resize((width, height), Image.Resampling.BILINEAR)
     except Exception as e:  # decoders of malformed files raise almost anything
-        raise TinymlError(
-            f"calibration data: {file} cannot be read as a picture: {e}", "mend or remove the file"
-        ) from e
+        raise TinymlError(f"{file} cannot be read as a picture: {e}", "mend or remove the file") from e
     return np.asarray(resized).reshape(height, width, channels)
 
 
@@ -216,9 +235,27 @@ def _arrays(path: Path, graph: Graph) -> CalibrationData:
         )
 
     def read(i: int) -> Sample:
-        return {name: _to_graph(graph.value(name), a[i]) for name, a in arrays.items()}
+        return {name: _moved(graph.value(name), a[i]).astype(np.float32) for name, a in arrays.items()}
 
     return CalibrationData(str(path), count, read)
+
+
+def _first_stored(path: Path, graph: Graph) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise TinymlError(f"input: {path} does not exist", "give a picture, an .npz or an .npy file")
+    stored = _load(path)
+    inputs = {}
+    for name, key in _keys(path, graph, stored).items():
+        value = graph.value(name)
+        array = _checked(path, value, stored[key])
+        if not len(array):
+            raise TinymlError(f"input: {path} holds no sample for input {name}")
+        moved = _moved(value, array[0])
+        if value.quant is None or array.dtype == value.dtype.numpy:
+            inputs[name] = moved.astype(value.dtype.numpy)
+        else:
+            inputs[name] = value.quant.quantize(moved)
+    return inputs
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -231,7 +268,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             return {key: loaded[key] for key in loaded.files}
     except (ValueError, OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as e:
         raise TinymlError(
-            f"calibration data: {path} cannot be read: {e}", "write it with numpy.savez or numpy.save, without objects"
+            f"{path} cannot be read: {e}", "write it with numpy.savez or numpy.save, without objects"
         ) from e
 
 
@@ -243,7 +280,7 @@ def _keys(path: Path, graph: Graph, stored: Mapping[str, np.ndarray]) -> dict[st
     missing = [name for name in graph.inputs if name not in stored]
     if missing:
         raise TinymlError(
-            f"calibration data: {path} has no array for input {', '.join(missing)}; "
+            f"{path} has no array for input {', '.join(missing)}; "
             f"it holds {', '.join(k or 'one array without a name' for k in stored) or 'nothing'}",
             "name the arrays of an .npz after the network's inputs",
         )
@@ -263,7 +300,7 @@ def _source_shape(value: Value) -> tuple[int, ...]:
 def _checked(path: Path, value: Value, array: np.ndarray) -> np.ndarray:
     """The array as [samples, *shape of one sample in the model file's layout]."""
     shape = _source_shape(value)
-    where = f"calibration data: {path}: the array for input {value.name}"
+    where = f"{path}: the array for input {value.name}"
     if array.dtype.kind not in "fiub":
         raise TinymlError(f"{where} holds {array.dtype}; expected real numbers")
     single = shape[1:] if shape and shape[0] == 1 else shape
@@ -280,6 +317,7 @@ def _checked(path: Path, value: Value, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _to_graph(value: Value, sample: np.ndarray) -> np.ndarray:
-    source = np.asarray(sample, np.float32).reshape(_source_shape(value))
+def _moved(value: Value, sample: np.ndarray) -> np.ndarray:
+    """One sample in the graph's shape and order of axes."""
+    source = np.asarray(sample).reshape(_source_shape(value))
     return source if value.layout is None else np.ascontiguousarray(source.transpose(value.layout))

@@ -1,0 +1,163 @@
+"""Which nodes compute on int8, and with which parameters: the decisions of post-training quantization.
+
+`decide` reads a float graph and ranges and returns an Assignment; `tinyml.quantize.lower` carries it out.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinyml.ir.dtypes import DType
+from tinyml.ir.graph import Graph, Node
+from tinyml.ir.ops import Op
+from tinyml.ir.quant import QuantParams
+from tinyml.quantize.params import FIXED_OUTPUT, Range, activation_params, weight_scales
+
+WEIGHTED = frozenset({Op.CONV2D, Op.FULLY_CONNECTED})
+
+RESCALING = frozenset(
+    {
+        *WEIGHTED,
+        *(Op.ADD, Op.SUB, Op.MUL, Op.MEAN),
+        *(Op.RELU, Op.CLIP, Op.LEAKY_RELU, Op.HARD_SWISH, Op.HARD_SIGMOID, Op.EXP, Op.SQRT, Op.ERF),
+    }
+)
+"""int8 operations whose output has parameters of its own."""
+
+SAME_SCALE = frozenset(
+    {
+        *(Op.MAX_POOL2D, Op.AVERAGE_POOL2D, Op.PAD, Op.RESHAPE, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.GATHER, Op.IDENTITY),
+        *(Op.CONCAT, Op.STACK),
+    }
+)
+"""int8 operations that move or select stored numbers: inputs and output share their parameters."""
+
+INT8_OPS = RESCALING | SAME_SCALE | FIXED_OUTPUT.keys()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assignment:
+    """Attributes:
+    params: the int8 parameters of every activation that has an int8 form.
+    weights: float constants whose int8 form is given (a model that came quantized), as stored data and parameters.
+    """
+
+    params: Mapping[str, QuantParams]
+    weights: Mapping[str, tuple[np.ndarray, QuantParams]] = field(default_factory=dict)
+    fake_quantized: bool = False
+
+
+def float_reason(node: Node, graph: Graph) -> str | None:
+    """Why a node has no int8 form, or None where it has one. For nodes that compute on float32."""
+    if node.op not in INT8_OPS:
+        return f"{node.op.value} has no int8 form"
+    if any(graph.value(o).dtype is not DType.FLOAT32 for o in node.outputs):
+        return "its result is not float32"
+    if node.op in WEIGHTED:
+        constants = [graph.value(i).is_constant for i in node.inputs if i is not None]
+        if constants != [False, *[True] * (len(constants) - 1)]:
+            return "its weights are not constants"
+    elif node.op is Op.GATHER:
+        if graph.value(node.inputs[0]).is_constant:
+            return "its table is a constant"
+    elif not graph.activations(node):
+        return "its inputs are constants"
+    return None
+
+
+def operands(node: Node, graph: Graph) -> tuple[str, ...]:
+    """The float activations that a node computes on (not weights, not indices)."""
+    return tuple(i for i in dict.fromkeys(graph.activations(node)) if graph.value(i).dtype is DType.FLOAT32)
+
+
+def decide(graph: Graph, ranges: Mapping[str, Range]) -> Assignment:
+    """Parameters for every float activation with a range.
+
+    Values that an int8 operation keeps in one scale are tied together and get the union of their ranges; what the
+    specification fixes (softmax, sigmoid, tanh) is passed on to what is only moved, and never forced upon others.
+    """
+    groups = _Groups(ranges)
+    for node in graph.nodes:
+        if float_reason(node, graph) is not None:
+            continue
+        if node.op in FIXED_OUTPUT:
+            groups.fix(node.output, FIXED_OUTPUT[node.op])
+        elif node.op in SAME_SCALE:
+            _tie(groups, node, graph)
+    for node in graph.nodes:
+        if float_reason(node, graph) is None and node.op in RESCALING:
+            groups.widen(node.output, _least_scale(node, graph, groups))
+    return Assignment({name: groups.params(name) for name in ranges})
+
+
+def _tie(groups: "_Groups", node: Node, graph: Graph) -> None:
+    parts = operands(node, graph)
+    fixed = {groups.fixed(p) for p in parts}
+    if len(fixed) > 1:
+        parts = tuple(p for p in parts if groups.fixed(p) is None)
+    for part in parts:
+        groups.tie(part, node.output)
+    if groups.fixed(node.output) is None:
+        for name in node.used:
+            value = graph.value(name)
+            if value.is_constant and value.dtype is DType.FLOAT32 and value.elements:
+                groups.include(node.output, (float(value.constant.min()), float(value.constant.max())))
+        pad = getattr(node.attrs, "value", 0.0) if node.op is Op.PAD else 0.0
+        if math.isfinite(pad):
+            groups.include(node.output, (pad, pad))
+
+
+def _least_scale(node: Node, graph: Graph, groups: "_Groups") -> float:
+    """The finest output step that makes sense: that of the accumulator, or 1/256 of an input's step.
+
+    A finer one adds nothing and makes multipliers overflow; it comes from outputs that calibration saw as constant.
+    """
+    scales = [groups.params(i).scale[0] for i in operands(node, graph)]
+    if node.op in WEIGHTED:
+        return scales[0] * float(weight_scales(graph.value(node.inputs[1]).constant).max())
+    return max(scales) / 256.0
+
+
+class _Groups:
+    """Union-find over values that must share parameters."""
+
+    def __init__(self, ranges: Mapping[str, Range]) -> None:
+        self._parent: dict[str, str] = {}
+        self._range: dict[str, Range] = dict(ranges)
+        self._fixed: dict[str, QuantParams] = {}
+
+    def fixed(self, name: str) -> QuantParams | None:
+        return self._fixed.get(self._root(name))
+
+    def fix(self, name: str, params: QuantParams) -> None:
+        self._fixed[self._root(name)] = params
+
+    def tie(self, a: str, b: str) -> None:
+        a, b = self._root(a), self._root(b)
+        if a == b:
+            return
+        self._parent[b] = a
+        self.include(a, self._range[b])
+        if b in self._fixed:
+            self._fixed.setdefault(a, self._fixed[b])
+
+    def include(self, name: str, more: Range) -> None:
+        root = self._root(name)
+        lo, hi = self._range[root]
+        self._range[root] = (min(lo, more[0]), max(hi, more[1]))
+
+    def widen(self, name: str, least_scale: float) -> None:
+        scale = self.params(name).scale[0]
+        if scale < least_scale and self.fixed(name) is None:
+            self.include(name, (0.0, least_scale * 255.0))
+
+    def params(self, name: str) -> QuantParams:
+        root = self._root(name)
+        return self._fixed[root] if root in self._fixed else activation_params(*self._range[root])
+
+    def _root(self, name: str) -> str:
+        while (parent := self._parent.get(name)) is not None:
+            name = parent
+        return name

@@ -1,0 +1,61 @@
+"""Post-training quantization of a float graph to int8, as TFLite specifies it.
+
+Weights are symmetric int8 with a scale an output channel, activations asymmetric int8, biases int32 in steps of
+input scale times weight scale.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tinyml.ir.dtypes import DType
+from tinyml.ir.graph import Graph, Node
+from tinyml.ir.ops import NO_CLAMP, Op, Pool2dAttrs, ReduceAttrs
+from tinyml.ir.quant import QuantParams
+from tinyml.quantize.assign import decide
+from tinyml.quantize.lower import lower
+from tinyml.quantize.params import Range, as_uint8
+
+
+def quantize_int8(
+    graph: Graph,
+    ranges: Mapping[str, Range],
+    *,
+    input_dtype: DType = DType.INT8,
+    output_dtype: DType = DType.INT8,
+) -> Graph:
+    """A quantized graph with the same names.
+
+    Args:
+        graph: a float graph after the canonicalizing passes.
+        ranges: (lo, hi) of every float activation, network inputs included.
+        input_dtype, output_dtype: INT8; UINT8 or FLOAT32 put a conversion at the border.
+
+    Nodes without an int8 form stay in float32 between conversions; the graph's notes name them with the reason.
+    """
+    graph = _global_pools_to_means(graph)
+    assignment = decide(graph, ranges)
+    interface = {name: _stored_as(assignment.params.get(name), input_dtype) for name in graph.inputs}
+    interface |= {name: _stored_as(assignment.params.get(name), output_dtype) for name in graph.outputs}
+    return lower(graph, assignment, interface)
+
+
+def _stored_as(params: QuantParams | None, dtype: DType) -> QuantParams | None:
+    if params is None or dtype is DType.FLOAT32:
+        return None
+    return as_uint8(params) if dtype is DType.UINT8 else params
+
+
+def _global_pools_to_means(graph: Graph) -> Graph:
+    """Average pools over the whole map become means: an int8 pool keeps its input's scale, though the average of many
+    numbers spans a fraction of their range; a mean has a scale of its own."""
+    return graph.with_(nodes=tuple(_as_mean(node, graph) for node in graph.nodes))
+
+
+def _as_mean(node: Node, graph: Graph) -> Node:
+    attrs = node.attrs
+    if node.op is not Op.AVERAGE_POOL2D or not isinstance(attrs, Pool2dAttrs) or attrs.clamp != NO_CLAMP:
+        return node
+    whole = graph.value(node.inputs[0]).shape[1:3]
+    if attrs.kernel != whole or attrs.padding != ((0, 0), (0, 0)):
+        return node
+    return replace(node, op=Op.MEAN, attrs=ReduceAttrs((1, 2), keep_dims=True))

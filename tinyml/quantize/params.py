@@ -1,0 +1,78 @@
+"""From ranges of real numbers to scales and zero points, as TFLite's 8-bit specification has them.
+
+https://ai.google.dev/edge/litert/models/quantization_spec
+"""
+
+import math
+
+import numpy as np
+
+from tinyml.ir.dtypes import DType
+from tinyml.ir.ops import Op
+from tinyml.ir.quant import QuantParams
+
+Range = tuple[float, float]
+
+FIXED_OUTPUT = {
+    Op.SOFTMAX: QuantParams.per_tensor(1 / 256, -128),
+    Op.SIGMOID: QuantParams.per_tensor(1 / 256, -128),
+    Op.TANH: QuantParams.per_tensor(1 / 128, 0),
+}
+"""Parameters that the specification demands of an operation's output."""
+
+_NARROWEST = 1e-9
+_BIAS_LIMIT = float(1 << 30)  # leaves as much again for the products (127 * 255 * 33,000 taps)
+_LEAST_MULTIPLIER = 2.0**-22
+
+
+def activation_params(lo: float, hi: float) -> QuantParams:
+    """Asymmetric int8 for [lo, hi]: the range is widened to hold 0, and nudged so that 0 is exactly representable
+    (padding and relu need it). A range without width, a dead value's, becomes [0, 1]."""
+    lo, hi = min(lo, 0.0), max(hi, 0.0)
+    if hi - lo < _NARROWEST:
+        hi = lo + 1.0
+    step = (hi - lo) / 255.0
+    zero = -128.0 - lo / step
+    zero += math.copysign(0.5, zero)  # TFLite rounds half away from zero
+    return QuantParams.per_tensor(step, min(127, max(-128, math.trunc(zero))))
+
+
+def weight_scales(weights: np.ndarray) -> np.ndarray:
+    """Symmetric int8 in [-127, 127], one scale an index of axis 0; float64, 0 where a channel is all zeros."""
+    largest: np.ndarray = np.abs(weights.reshape(len(weights), -1).astype(np.float64)).max(axis=1)
+    return largest / 127.0
+
+
+def workable_weight_scales(scales: np.ndarray, bias: np.ndarray | None, x_scale: float, y_scale: float) -> np.ndarray:
+    """The scales, enlarged where 32-bit arithmetic needs it.
+
+    A channel with (almost) no weights would have a bias that overflows int32 in steps of x_scale * scale, or a
+    multiplier x_scale * scale / y_scale that is rounded to 0 and takes the bias with it. What such a channel's weights
+    lose is far below one step of the output.
+    """
+    least = np.full(len(scales), _LEAST_MULTIPLIER * y_scale / x_scale)
+    if bias is not None:
+        least = np.maximum(least, np.abs(bias.astype(np.float64)) / (x_scale * _BIAS_LIMIT))
+    enlarged: np.ndarray = np.maximum(scales, least)
+    return enlarged
+
+
+def quantize_bias(bias: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, QuantParams]:
+    """int32 with zero point 0, one scale (input scale * weight scale) a channel."""
+    steps = np.rint(bias.astype(np.float64) / scales)
+    stored = np.clip(steps, -(2.0**31), 2.0**31 - 1).astype(np.int32)
+    if len(scales) == 1:
+        return stored, QuantParams.per_tensor(float(scales[0]), 0, DType.INT32)
+    return stored, QuantParams.per_channel(scales, 0, DType.INT32)
+
+
+def as_int8(params: QuantParams) -> QuantParams:
+    """uint8 parameters moved to int8: the same real numbers, stored 128 lower."""
+    if params.dtype is not DType.UINT8:
+        return params
+    return QuantParams(params.scale, tuple(z - 128 for z in params.zero_point), DType.INT8, params.axis)
+
+
+def as_uint8(params: QuantParams) -> QuantParams:
+    """int8 parameters moved to uint8: the same real numbers, stored 128 higher."""
+    return QuantParams(params.scale, tuple(z + 128 for z in params.zero_point), DType.UINT8, params.axis)
