@@ -14,11 +14,11 @@ from tinyml.kernels.descriptor import Access
 from tinyml.memory.checker import check
 from tinyml.memory.explain import peak_report
 from tinyml.memory.plan import BufferKind, MemoryPlan
-from tinyml.memory.planner import plan
+from tinyml.memory.planner import plan_memory
 
 
 def planned(graph: Graph, **options: bool) -> MemoryPlan:
-    result = plan(scheduled(graph), **options)
+    result = plan_memory(scheduled(graph), **options)
     check(result)
     return result
 
@@ -85,7 +85,7 @@ def test_a_result_larger_than_its_input_is_never_in_place() -> None:
     net = Net("dequantize")
     q = net.image(8, 8, 4)
     graph = net.build([net.node(Op.DEQUANTIZE, [q])])
-    result = plan(scheduled(graph, {Op.DEQUANTIZE: kernel(Op.DEQUANTIZE, Access(in_place=0))}))
+    result = plan_memory(scheduled(graph, {Op.DEQUANTIZE: kernel(Op.DEQUANTIZE, Access(in_place=0))}))
     check(result)
     assert result.peak_bytes == 256 + 1024
 
@@ -96,8 +96,8 @@ def test_adding_in_place_only_on_the_operand_that_the_kernel_names() -> None:
     x = net.image(4, 4, 4)
     a, b = net.conv(x, 4, (1, 1)), net.conv(x, 4, (1, 1))
     graph = net.build([a, net.add(a, b)])
-    either = plan(scheduled(graph))
-    first = plan(scheduled(graph, {Op.ADD: kernel(Op.ADD, Access(in_place=0))}))
+    either = plan_memory(scheduled(graph))
+    first = plan_memory(scheduled(graph, {Op.ADD: kernel(Op.ADD, Access(in_place=0))}))
     check(either)
     check(first)
     assert either.location["add"] == either.location[b]
@@ -131,7 +131,7 @@ def test_a_view_of_the_input_can_be_the_output() -> None:
 def test_scratch_lies_beside_what_its_kernel_touches() -> None:
     net = Net("scratch")
     graph = net.build([net.conv(net.image(4, 4, 4), 4, (3, 3))])
-    result = plan(scheduled(graph, scratch={"conv2d": 100}))
+    result = plan_memory(scheduled(graph, scratch={"conv2d": 100}))
     check(result)
     assert result.peak_bytes == 64 + 64 + 100
     assert result.scratch["conv2d"] == ("arena", result.placements["conv2d scratch"].offset)
@@ -141,7 +141,7 @@ def test_scratch_is_asked_for_all_rows_of_a_layer() -> None:
     net = Net("rows")
     graph = net.build([net.conv(net.image(6, 4, 4), 4, (1, 1))])
     asked: list[int] = []
-    result = plan(
+    result = plan_memory(
         scheduled(graph, {Op.CONV2D: kernel(Op.CONV2D, scratch=lambda n, g, rows: asked.append(rows) or 8 * rows)})
     )
     assert set(asked) == {6}
@@ -153,7 +153,7 @@ def test_over_read_stays_in_the_arena_and_costs_nothing_elsewhere() -> None:
     # input lies below.
     net = Net("over_read")
     graph = net.build([net.conv(net.image(4, 4, 4), 4, (1, 1))])
-    result = plan(scheduled(graph, {Op.CONV2D: kernel(Op.CONV2D, Access(over_read=12))}))
+    result = plan_memory(scheduled(graph, {Op.CONV2D: kernel(Op.CONV2D, Access(over_read=12))}))
     check(result)
     assert 128 <= result.peak_bytes <= 140
 
@@ -161,7 +161,7 @@ def test_over_read_stays_in_the_arena_and_costs_nothing_elsewhere() -> None:
 def test_alignment_of_kernels_reaches_the_arena() -> None:
     net = Net("aligned")
     graph = net.build([net.conv(net.image(3, 3, 1), 1, (1, 1))])
-    result = plan(scheduled(graph, {Op.CONV2D: kernel(Op.CONV2D, Access(alignment=16))}))
+    result = plan_memory(scheduled(graph, {Op.CONV2D: kernel(Op.CONV2D, Access(alignment=16))}))
     check(result)
     assert result.arenas[0].alignment == 16
     assert result.peak_bytes == result.arenas[0].lower_bound == 16 + 9
@@ -205,7 +205,7 @@ def test_a_state_is_one_buffer_that_nothing_else_touches() -> None:
 
 def test_a_state_that_is_read_too_late_is_refused() -> None:
     with pytest.raises(ModelError, match=r"state state: .*relu.* reads it when its next value"):
-        plan(scheduled(svdf_network(late_reader=True)))
+        plan_memory(scheduled(svdf_network(late_reader=True)))
 
 
 def test_plans_do_not_depend_on_chance() -> None:

@@ -7,7 +7,7 @@ from tinyml.errors import DoesNotFitError
 from tinyml.ir.graph import Graph, Node
 from tinyml.memory.lifetimes import step_nodes, storage_lifetimes, storage_roots
 from tinyml.memory.plan import BufferKind, MemoryPlan, Placement
-from tinyml.memory.planner import plan as make_plan
+from tinyml.memory.planner import plan_memory
 from tinyml.schedule.model import VIEWS
 from tinyml.targets.board import Board
 
@@ -27,13 +27,18 @@ class Peak:
         node: what the step computes; None where inputs that nobody reads, or outputs, need most.
         bytes: of the arena that are taken at that step (memory shared in place counts once). The arena is larger where
             the planner could not pack without gaps.
-        live: what is there, largest first.
+        buffers: what is there, largest first.
     """
 
     step: int
     node: Node | None
     bytes: int
-    live: tuple[LiveBuffer, ...]
+    buffers: tuple[LiveBuffer, ...]
+
+    @property
+    def source(self) -> str:
+        """The layer, by its name in the model file."""
+        return "the inputs and outputs" if self.node is None else self.node.source or self.node.name
 
 
 def live_bytes(plan: MemoryPlan) -> tuple[int, ...]:
@@ -47,12 +52,12 @@ def peak_report(plan: MemoryPlan) -> Peak:
     steps = [*range(len(nodes)), -1, len(nodes)]
     step = max(steps, key=lambda s: _covered(_live(plan, s)))
     live = _live(plan, step)
-    buffers = sorted((p.buffer for p in live), key=lambda b: -b.bytes)
+    largest_first = sorted((p.buffer for p in live), key=lambda b: -b.bytes)
     return Peak(
         step,
         nodes[step] if 0 <= step < len(nodes) else None,
         _covered(live),
-        tuple(LiveBuffer(b.name, b.kind, b.bytes) for b in buffers),
+        tuple(LiveBuffer(b.name, b.kind, b.bytes) for b in largest_first),
     )
 
 
@@ -116,14 +121,14 @@ def fits(plan: MemoryPlan, board: Board, *, reserve_bytes: int = 0, boards: Iter
     peak = peak_report(plan)
     region = board.link.arena
     taken = f" with {reserve_bytes:,} reserved" if reserve_bytes else ""
-    where = f"{peak.node.source or peak.node.name} ({peak.node.op.value})" if peak.node else "the inputs and outputs"
+    where = f"{peak.source} ({peak.node.op.value})" if peak.node else peak.source
     raise DoesNotFitError(
         "\n".join(
             [
                 f"{plan.schedule.graph.name} does not fit {board.id} by {needed - capacity:,} bytes of SRAM: "
                 f"its arena takes {needed:,} bytes, {region} has {max(capacity, 0):,}{taken}",
                 f"  the peak is in {where}, where {peak.bytes:,} bytes live at once:",
-                *(f"  {b.bytes:>11,}  {b.kind.value:<10}  {b.name}" for b in peak.live),
+                *(f"  {b.bytes:>11,}  {b.kind.value:<10}  {b.name}" for b in peak.buffers),
             ]
         ),
         _remedies(plan, board, reserve_bytes, boards),
@@ -136,7 +141,7 @@ def _remedies(plan: MemoryPlan, board: Board, reserve_bytes: int, boards: Iterab
     remedies = []
     if needed <= free:
         remedies.append(f"reserve at most {free - needed:,} bytes (--reserve-sram)")
-    overwriting = make_plan(plan.schedule, keep_input=False).peak_bytes
+    overwriting = plan_memory(plan.schedule, keep_input=False).peak_bytes
     if overwriting <= free - reserve_bytes:
         remedies.append(f"let the run overwrite its input (no --keep-input): {overwriting:,} bytes")
     roomy = [b.id for b in boards if b.id not in (board.id, "host") and arena_capacity(b, reserve_bytes) >= needed]

@@ -11,7 +11,7 @@ from tinyml.schedule.model import Schedule
 ARENA = "arena"
 
 
-def plan(schedule: Schedule, *, keep_input: bool = False, region: str | None = None) -> MemoryPlan:
+def plan_memory(schedule: Schedule, *, keep_input: bool = False, region: str | None = None) -> MemoryPlan:
     """Gives every activation, state and scratch buffer its place in one arena.
 
     Deterministic. `tinyml.memory.checker.check` proves the result without looking at how it was made.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tinyml.memory.packing import Offsets, Problem, greedy_orders, height, place_in_order
 
+QUICK_WORK = 30_000  # settles small sets at once
 LOCAL_WORK = 2_000_000
 EXACT_WORK = 1_000_000
 UNLIMITED = 1 << 62
@@ -25,7 +26,7 @@ class Packing:
 
 
 def pack(problem: Problem) -> Packing:
-    """The best placement found; greedy, then local search, then exact search, while the bound is not met."""
+    """The best placement found: greedy, then exact and local search in turn while the bound is not met."""
     best: Offsets = []
     best_order: list[int] = []
     least = UNLIMITED
@@ -33,20 +34,33 @@ def pack(problem: Problem) -> Packing:
         offsets = place_in_order(problem, order, least)
         if offsets is not None:
             best, best_order, least = offsets, order, height(problem, offsets)
-    bound = problem.lower_bound
-    if least > bound:
-        best, least = _improve(problem, best, best_order)
-    if least > bound and len(problem) <= EXACT_BUFFERS:
-        found, proved = _Exact(problem, least).run()
-        if found is not None:
-            best, least = found, height(problem, found)
-        if proved:
-            bound = least
-    return Packing(tuple(best), least, bound)
+    best, proved = _exact(problem, best, QUICK_WORK)
+    if not proved:
+        best = _improve(problem, best, best_order)
+        best, proved = _exact(problem, best, EXACT_WORK)
+    least = height(problem, best)
+    return Packing(tuple(best), least, least if proved else problem.lower_bound)
 
 
-def _improve(problem: Problem, best: Offsets, order: list[int]) -> tuple[Offsets, int]:
-    """Local search over orders: a buffer that ends highest, or a rival of it, moves to another place in the order."""
+def _exact(problem: Problem, best: Offsets, work: int) -> tuple[Offsets, bool]:
+    """A better placement if one is found, and whether the best is proved to be so."""
+    least = height(problem, best)
+    if least == problem.lower_bound:
+        return best, True
+    if len(problem) > EXACT_BUFFERS:
+        return best, False
+    search = _Exact(problem, least, work)
+    search.extend(0)
+    return search.best or best, search.work > 0
+
+
+def _improve(problem: Problem, best: Offsets, order: list[int]) -> Offsets:
+    """Local search over orders: a buffer that ends highest, or a rival of it, moves to another place in the order.
+
+    Args:
+        best: the best placement known.
+        order: where to start.
+    """
     rng = random.Random(0)
     least = height(problem, best)
     current = place_in_order(problem, order, UNLIMITED)
@@ -67,7 +81,7 @@ def _improve(problem: Problem, best: Offsets, order: list[int]) -> tuple[Offsets
         order, current, top = trial, offsets, height(problem, offsets)
         if top < least:
             best, least = offsets, top
-    return best, least
+    return best
 
 
 class _Exact:
@@ -82,11 +96,11 @@ class _Exact:
     states the same for buffers without twins.)
     """
 
-    def __init__(self, problem: Problem, limit: int) -> None:
+    def __init__(self, problem: Problem, limit: int, work: int) -> None:
         self.problem = problem
         self.limit = limit
         self.best: Offsets | None = None
-        self.work = EXACT_WORK
+        self.work = work
         self.offsets = [-1 if size else 0 for size in problem.size]
         steps = sorted({first for first, size in zip(problem.first, problem.size, strict=True) if size})
         self.live = [
@@ -107,12 +121,7 @@ class _Exact:
             sum(self.weight[i].get(s, 0) for i in range(len(problem)) if problem.size[i]) for s in range(len(steps))
         ]
 
-    def run(self) -> tuple[Offsets | None, bool]:
-        """A placement that ends below the limit, or None, and whether nothing better exists."""
-        self._extend(0)
-        return self.best, self.work > 0
-
-    def _extend(self, floor: int) -> None:
+    def extend(self, floor: int) -> None:
         """Tries all ways to place another buffer at `floor` or above."""
         problem = self.problem
         todo = [i for i, at in enumerate(self.offsets) if at < 0]
@@ -164,7 +173,7 @@ class _Exact:
             self.rest[s] -= self.weight[i][s]
             feasible &= self.top[s] + self.rest[s] < self.limit
         if feasible:
-            self._extend(at)
+            self.extend(at)
         self.offsets[i] = -1
         for s, top in zip(self.live[i], before, strict=True):
             self.top[s] = top

@@ -1,0 +1,105 @@
+"""Which kernel is chosen, what is recorded, and what is said where there is none."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from tinyml.errors import ModelError
+from tinyml.ir.builder import GraphBuilder
+from tinyml.ir.dtypes import DType
+from tinyml.ir.graph import Graph, Node
+from tinyml.ir.ops import Conv2dAttrs, Op, ReshapeAttrs, SoftmaxAttrs
+from tinyml.ir.quant import QuantParams
+from tinyml.kernels.descriptor import CParams, KernelDescriptor
+from tinyml.schedule.model import Objective, Stage, StageKind, Tiling
+from tinyml.schedule.select import Candidates, schedule
+from tinyml.targets.core import Isa
+
+Q = QuantParams.per_tensor(0.1, 0)
+PORTABLE = frozenset({Isa.PORTABLE})
+
+
+def small_graph() -> Graph:
+    b = GraphBuilder("small")
+    x = b.input("x", (1, 6, 4, 2), DType.INT8, Q)
+    w = b.constant("w", np.zeros((3, 1, 1, 2), np.int8), Q)
+    y = b.node(Op.CONV2D, [x, w], Conv2dAttrs(), source="features/conv", quant=Q)
+    y = b.node(Op.RESHAPE, [y], ReshapeAttrs((1, 72)), quant=Q)
+    y = b.node(Op.SOFTMAX, [y], SoftmaxAttrs(), source="head/softmax", quant=Q)
+    return b.build([y])
+
+
+def descriptor(symbol: str, op: Op, cost: float) -> KernelDescriptor:
+    return KernelDescriptor(
+        symbol,
+        "k.c",
+        "k.h",
+        op,
+        Isa.PORTABLE,
+        lambda node, graph: None,
+        lambda node, graph: CParams("k_t"),
+        lambda node, graph, rows: 0,
+        lambda node, graph: cost,
+    )
+
+
+def offering(**kernels: Sequence[tuple[str, float, str | None]]) -> Candidates:
+    """op value -> (symbol, cost, reason why not) of each kernel."""
+
+    def candidates(node: Node, graph: Graph, isa: frozenset[Isa]) -> list[tuple[KernelDescriptor, str | None]]:
+        return [(descriptor(s, node.op, cost), why) for s, cost, why in kernels.get(node.op.value, ())]
+
+    return candidates
+
+
+def test_the_fastest_kernel_is_chosen_and_the_others_are_recorded() -> None:
+    conv = [("slow", 900.0, None), ("fast", 300.0, None), ("fastest", 100.0, "needs 4 channels, has 2")]
+    result = schedule(small_graph(), PORTABLE, kernels=offering(conv2d=conv, softmax=[("only", 5.0, None)]))
+    chosen = result.selections["conv2d"]
+    assert chosen.kernel.symbol == "fast"
+    assert chosen.reason == "300 cycles predicted, the least of 2"
+    assert chosen.rejected == (("slow", "900 cycles predicted"), ("fastest", "needs 4 channels, has 2"))
+    assert result.selections["softmax"].reason == "the only one that can compute it"
+
+
+def test_of_equal_kernels_the_first_is_chosen() -> None:
+    conv = [("a", 1.0, None), ("b", 1.0, None)]
+    result = schedule(small_graph(), PORTABLE, kernels=offering(conv2d=conv, softmax=[("s", 1.0, None)]))
+    assert result.selections["conv2d"].kernel.symbol == "a"
+
+
+def test_views_have_no_stage_and_all_else_has_one() -> None:
+    kernels = offering(conv2d=[("c", 1.0, None)], softmax=[("s", 1.0, None)])
+    result = schedule(small_graph(), PORTABLE, objective=Objective.SRAM, kernels=kernels)
+    assert [[n.name for n in s.nodes] for s in result.stages] == [["conv2d"], ["softmax"]]
+    assert {s.kind for s in result.stages} == {StageKind.LAYER}
+    assert result.objective is Objective.SRAM
+
+
+def test_a_layer_is_one_tile_of_all_rows() -> None:
+    kernels = offering(conv2d=[("c", 1.0, None)], softmax=[("s", 1.0, None)])
+    result = schedule(small_graph(), PORTABLE, kernels=kernels)
+    assert [result.tile_rows(stage) for stage in result.stages] == [6, 1]
+    conv = result.stages[0]
+    assert result.tile_rows(Stage(conv.kind, conv.nodes, Tiling(rows=2))) == 2
+
+
+def test_every_node_without_a_kernel_is_listed_once_with_the_reasons() -> None:
+    kernels = offering(conv2d=[("conv_s8", 1.0, "needs 4 channels, has 2"), ("conv_f32", 1.0, "takes float32")])
+    with pytest.raises(ModelError) as error:
+        schedule(small_graph(), PORTABLE, kernels=kernels)
+    assert error.value.exit_code == 1
+    assert error.value.what == (
+        "small: 2 operations have no kernel\n"
+        "  features/conv (conv2d): int8[1, 6, 4, 2], int8[3, 1, 1, 2] -> int8[1, 6, 4, 3]\n"
+        "    conv_s8: needs 4 channels, has 2\n"
+        "    conv_f32: takes float32\n"
+        "  head/softmax (softmax): int8[1, 72] -> int8[1, 72]\n"
+        "    no kernel computes softmax"
+    )
+
+
+def test_one_node_without_a_kernel_reads_right() -> None:
+    with pytest.raises(ModelError, match=r"^small: 1 operation has no kernel\n"):
+        schedule(small_graph(), PORTABLE, kernels=offering(softmax=[("s", 1.0, None)]))
