@@ -3,68 +3,41 @@
 import ctypes
 import functools
 import hashlib
-import importlib.util
 import logging
-import os
-import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
+from tinyml.build.files import cache_dir, write_file
+from tinyml.build.toolchain import find_host_toolchain, run_tool
+from tinyml.errors import ToolError
+from tinyml.targets.core import CORES
 
 _SOURCE = Path(__file__).with_name("meter.c")
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 _log = logging.getLogger(__name__)
 
 
-def cache_dir() -> Path:
-    """Where compiled helpers are kept: $TINYML_CACHE, or the platform's cache folder of the user."""
-    return Path(os.environ.get("TINYML_CACHE") or platformdirs.user_cache_dir("tinyml"))
-
-
-def _compilers() -> Iterator[list[str]]:
-    for name in ("cc", "gcc", "clang"):
-        path = shutil.which(name)
-        if path is not None:
-            yield [path]
-    if importlib.util.find_spec("ziglang") is not None:
-        yield [sys.executable, "-m", "ziglang", "cc"]
-
-
-def _compile(target: Path) -> bool:
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        fresh = Path(folder) / target.name
-        for compiler in _compilers():
-            flags = ["-O2", "-shared"] + ([] if sys.platform == "win32" else ["-fPIC"])
-            command = [*compiler, *flags, str(_SOURCE), "-o", str(fresh)]
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-            except (OSError, subprocess.TimeoutExpired) as error:
-                _log.debug("%s: %s", compiler, error)
-                continue
-            if done.returncode == 0 and fresh.exists():
-                fresh.replace(target)  # at once, so that a process beside us never loads half a file
-                return True
-            _log.debug("%s: %s", compiler, done.stderr)
-    return False
-
-
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """meter.c as a shared library, or None where no compiler works: then blocks are counted in Python."""
+    """meter.c as a shared library, or None where no compiler works: then the meter is in Python."""
     source = _SOURCE.read_bytes()
     identity = hashlib.sha256(source + sysconfig.get_platform().encode()).hexdigest()[:16]
+    target = cache_dir() / "native" / f"meter-{identity}{_SUFFIX}"
     try:
-        folder = cache_dir() / "native"
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"meter-{identity}{_SUFFIX}"
-        if target.exists() or _compile(target):
-            return ctypes.CDLL(str(target))
-    except OSError as error:
-        _log.debug("no native meter: %s", error)
-    _log.warning("no C compiler works here; the emulator meters in Python, some 25 times slower")
-    return None
+        if not target.exists():
+            write_file(target, _compiled(target.name))
+        return ctypes.CDLL(str(target))
+    except (OSError, ToolError) as error:
+        _log.warning("the emulator counts in Python, some 25 times slower: no native meter: %s", error)
+        return None
+
+
+def _compiled(name: str) -> bytes:
+    toolchain = find_host_toolchain()
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / name
+        options = [str(_SOURCE), "-shared", "-o", str(output)]
+        run_tool(toolchain.compile_command(CORES["host"], options), Path(folder))
+        return output.read_bytes()
