@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tinyml.errors import ModelError
 from tinyml.frontends.onnx import (  # noqa: F401  each registers its handlers
     arithmetic,
     conv,
@@ -36,9 +35,6 @@ def load(path: str | Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None
             of them are listed).
     """
     file = read(Path(path))
-    try:
-        inputs = bind_inputs(file, input_shapes or {})
-        refuse_batches(file, inputs)
-        return build_graph(file, inputs)
-    except UnicodeDecodeError as e:  # protobuf decodes a name when it is read
-        raise ModelError(f"{file.path}: malformed: a name is not valid text ({e.reason})") from e
+    inputs = bind_inputs(file, input_shapes or {})
+    refuse_batches(file, inputs)
+    return build_graph(file, inputs)

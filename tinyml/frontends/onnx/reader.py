@@ -49,7 +49,8 @@ def read(path: Path) -> ModelFile:
         raise ModelError(f"{path}: cannot be read: {e.strerror or e}") from e
     try:
         model = onnx.ModelProto.FromString(data)
-    except DecodeError as e:
+        _refuse_broken_text(model)
+    except (DecodeError, UnicodeDecodeError) as e:
         raise ModelError(f"{path}: not an ONNX model, or damaged: {e}", "is the file complete?") from e
     if not model.HasField("graph"):
         raise ModelError(f"{path}: not an ONNX model, or damaged: it holds no graph", "is the file complete?")
@@ -70,3 +71,15 @@ def read(path: Path) -> ModelFile:
         )
     functions = frozenset((f.domain, f.name) for f in model.functions)
     return ModelFile(path, opset, model.graph, functions)
+
+
+def _refuse_broken_text(message: Any) -> None:
+    """Raises DecodeError where a name is not UTF-8: protobuf then hands out bytes. The depth is bounded by protobuf."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            texts = (value,) if isinstance(value, str | bytes) else value
+            if any(isinstance(t, bytes) for t in texts):
+                raise DecodeError(f"{field.name} of {message.DESCRIPTOR.name} is not text")
+        elif field.type == field.TYPE_MESSAGE:
+            for inner in (value,) if hasattr(value, "ListFields") else value:
+                _refuse_broken_text(inner)
