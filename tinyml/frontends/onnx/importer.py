@@ -11,7 +11,7 @@ from tinyml.frontends.onnx.inputs import Input
 from tinyml.frontends.onnx.names import printable, unique_name
 from tinyml.frontends.onnx.node import Emitter, NodeContext
 from tinyml.frontends.onnx.reader import NEWEST_OPSET, ModelFile
-from tinyml.frontends.onnx.registry import CLOSEST, HANDLERS, UnsupportedError
+from tinyml.frontends.onnx.registry import HANDLERS, UnsupportedError, closest
 from tinyml.frontends.onnx.tensors import Known, Tensor, check_size, decode, graph_dtype, type_name
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.graph import Graph
@@ -150,8 +150,8 @@ class _Reading:
         """The advice that follows a reason."""
         if (proto.domain, proto.op_type) in self._file.functions:
             return "closest: the same network with functions inlined (onnx.inliner.inline_local_functions)"
-        if proto.op_type in CLOSEST:
-            return f"closest: {CLOSEST[proto.op_type]}"
+        if (advice := closest(proto.op_type)) is not None:
+            return f"closest: {advice}"
         if proto.op_type in HANDLERS and proto.domain in ("", "ai.onnx"):
             return f"supported: {HANDLERS[proto.op_type].form}"
         near = difflib.get_close_matches(proto.op_type, HANDLERS, n=1, cutoff=0.75)

@@ -12,12 +12,12 @@ from tinyml.ir.ops import BatchNormAttrs, Op, SoftmaxAttrs
 @handler("BatchNormalization", "inference with constant parameters, on [N, C], [N, C, T] or [N, C, H, W]")
 def _batch_normalization(node: NodeContext) -> list[Tensor]:
     x = node.tensor(0)
-    parameters = [node.tensor(i) for i in range(1, 5)]
+    # Float even where a quantizer was at work on them: they fold into what stands before.
+    names = ("scale", "bias", "mean", "variance")
+    parameters = [Known(node.known(i, f"its {name}"), f"{node.name}.{name}") for i, name in enumerate(names, start=1)]
     node.attr_float("momentum", 0.9)  # training only
     if node.attr_int("training_mode", 0) or any(node.used_outputs[1:]):
         raise UnsupportedError("it is in training mode")
-    if not all(isinstance(p, Known) for p in parameters):
-        raise UnsupportedError("its parameters are computed at run time")
     rank = node.rank(x)
     attrs = BatchNormAttrs(node.attr_float("epsilon", 1e-5))
     if rank == 2:

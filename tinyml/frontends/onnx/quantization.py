@@ -59,7 +59,7 @@ def _parameters(node: NodeContext, x: Tensor, fallback: DType | None) -> QuantPa
     dtype = fallback if node.optional(2) is None else _integer(zero)
     if dtype is None or (fallback is not None and dtype is not fallback):
         raise UnsupportedError(f"its zero point is {zero.dtype.name}")
-    if scale.dtype.kind != "f" or scale.shape != zero.shape or scale.ndim > 1 or not scale.size:
+    if scale.dtype.kind != "f" or scale.size != zero.size or max(scale.ndim, zero.ndim) > 1 or not scale.size:
         raise UnsupportedError(f"scale {scale.dtype.name}{list(scale.shape)}, zero point {list(zero.shape)}")
     if not np.all(np.isfinite(scale)) or np.any(scale <= 0):
         raise UnsupportedError("a scale is not a positive number")

@@ -50,20 +50,10 @@ _NORM = "BatchNormalization, or the same written with ReduceMean, Sub, Mul, Sqrt
 _RECURRENT = "convolutions over time (1-D Conv)"
 
 # What stands closest to operations that are often met and have no handler.
-CLOSEST = {
+_CLOSEST = {
     "If": _LOOP,
     "Loop": _LOOP,
     "Scan": _LOOP,
-    "QLinearConv": _QOPERATOR,
-    "QLinearMatMul": _QOPERATOR,
-    "QLinearAdd": _QOPERATOR,
-    "QLinearMul": _QOPERATOR,
-    "QLinearGlobalAveragePool": _QOPERATOR,
-    "QLinearAveragePool": _QOPERATOR,
-    "QLinearConcat": _QOPERATOR,
-    "QLinearSigmoid": _QOPERATOR,
-    "QLinearLeakyRelu": _QOPERATOR,
-    "QLinearSoftmax": _QOPERATOR,
     "QGemm": _QOPERATOR,
     "ConvInteger": _QOPERATOR,
     "MatMulInteger": _QOPERATOR,
@@ -99,3 +89,8 @@ CLOSEST = {
     "GlobalLpPool": "GlobalAveragePool or GlobalMaxPool",
     "LpPool": "AveragePool or MaxPool",
 }
+
+
+def closest(op: str) -> str | None:
+    """What stands closest to an operation without a handler, where that is known."""
+    return _QOPERATOR if op.startswith("QLinear") else _CLOSEST.get(op)
