@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tinyml.frontends.onnx import load
 from tinyml.ir.graph import Graph
+from tinyml.ir.interpreter import run
 from tinyml.ir.verify import verify
 
 OLDEST, NEWEST = 11, 21
@@ -69,10 +70,8 @@ def by_onnxruntime(proto: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> l
 
 
 def by_tinyml(graph: Graph, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    from scratch_interp import run
-
     verify(graph)
-    return run(graph, [feeds[name] for name in graph.inputs])
+    return list(run(graph, feeds).outputs.values())
 
 
 def random_feeds(proto: onnx.ModelProto, seed: int = 0) -> dict[str, np.ndarray]:
