@@ -1,7 +1,7 @@
 """Signal to quantization noise, layer by layer: where a quantized network loses accuracy."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,8 @@ class LayerError:
     Attributes:
         source: the node in the model file.
         sqnr_db: 10 log10(signal power / noise power) over all samples; infinite where nothing differs.
-        own_sqnr_db: the same for this node alone, fed with the float network's values in its own quantization: what
-            this layer adds to the error.
+        own_sqnr_db: the same for this node alone, given exactly what its inputs' quantization can hold: what the
+            rounding of its weights and of its result, or its saturation, adds to the error.
     """
 
     node: str
@@ -48,8 +48,10 @@ def layer_sqnr(float_graph: Graph, quant_graph: Graph, samples: Iterable[Sample]
             reference = exact[original.outputs[0]]
             result = quant_graph.value(node.outputs[0])
             total[node.name].add(reference, _real(result, stored[result.name]))
-            alone = _run_alone(node, quant_graph, [None if i is None else exact.get(i) for i in original.inputs])
-            own[node.name].add(reference, _real(result, alone))
+            inputs = _operands(original, node, quant_graph, exact)
+            alone = _run_alone(node, quant_graph, {i: _stored(v, x) for i, (v, x) in inputs.items()})
+            rounded = {i: _real(v, _stored(v, x)) for i, (v, x) in inputs.items()}
+            own[node.name].add(_run_alone(original, float_graph, rounded), _real(result, alone))
     return [LayerError(n.name, n.op, n.source, total[n.name].db, own[n.name].db) for n in compared]
 
 
@@ -86,17 +88,18 @@ class _Power:
         return -math.inf if self.signal == 0.0 else 10.0 * math.log10(self.signal / self.noise)
 
 
-def _run_alone(node: Node, graph: Graph, reals: list[np.ndarray | None]) -> np.ndarray:
-    """The first result of a quantized node, given the real numbers of its inputs (None: a constant or absent)."""
-    values = [None if i is None else graph.value(i) for i in node.inputs]
-    arrays: list[np.ndarray | None] = []
-    for i, value in enumerate(values):
-        if value is None or value.data is not None:
-            arrays.append(None if value is None else value.data)
-        else:
-            real = reals[i]
-            assert real is not None, f"{node.name}: input {i} is a constant in the float graph alone"
-            arrays.append(_stored(value, real))
+def _operands(
+    original: Node, node: Node, quant_graph: Graph, exact: Mapping[str, np.ndarray]
+) -> dict[int, tuple[Value, np.ndarray]]:
+    """Position -> the quantized graph's value and the float graph's array, of every input that is an activation."""
+    pairs = enumerate(zip(original.inputs, node.inputs, strict=False))
+    return {i: (quant_graph.value(q), exact[f]) for i, (f, q) in pairs if f is not None and f in exact}
+
+
+def _run_alone(node: Node, graph: Graph, activations: Mapping[int, np.ndarray]) -> np.ndarray:
+    """The first result of a node; constants are the graph's."""
+    values = [None if name is None else graph.value(name) for name in node.inputs]
+    arrays = [v.data if v is not None and v.data is not None else activations.get(i) for i, v in enumerate(values)]
     return spec(node.op).reference(node.attrs, values, arrays, [graph.value(o) for o in node.outputs])[0]
 
 
