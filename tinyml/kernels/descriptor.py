@@ -52,12 +52,15 @@ class Access:
         in_place_any: the output may share memory with any one of the inputs (binary operations).
         alignment: bytes that activation buffers must be aligned to.
         over_read: bytes past the end of an input that may be read (never used).
+        whole: inputs must lie whole and end to end, whatever rows of the output are computed (matrix products,
+            transposes). Such a kernel ends a stream.
     """
 
     in_place: int | None = None
     in_place_any: bool = False
     alignment: int = 4
     over_read: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

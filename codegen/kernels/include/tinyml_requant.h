@@ -1,0 +1,61 @@
+/* Exact fixed-point requantisation. SPDX-License-Identifier: Apache-2.0
+ *
+ * A real factor is kept as multiplier * 2^(shift - 31) with 2^30 <= multiplier < 2^31 (or 0). TFLite's reference kernels
+ * round in two ways, and both are here bit for bit. Right shifts of negative numbers are arithmetic on every compiler
+ * that we know; C99 leaves that to the implementation.
+ */
+#ifndef TINYML_REQUANT_H
+#define TINYML_REQUANT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+static inline int32_t tinyml_clamp(int32_t x, int32_t lo, int32_t hi)
+{
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* round(a * b / 2^31), ties towards plus infinity. b must not be INT32_MIN together with a. */
+static inline int32_t tinyml_high_mul(int32_t a, int32_t b)
+{
+    return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
+}
+
+/* round(x / 2^exponent), ties away from zero; 0 <= exponent <= 31. */
+static inline int32_t tinyml_divide_pow2(int32_t x, int32_t exponent)
+{
+    const int32_t mask = (int32_t)((UINT32_C(1) << exponent) - 1u);
+    const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+    return (x >> exponent) + ((x & mask) > threshold ? 1 : 0);
+}
+
+/* x * 2^exponent modulo 2^32. */
+static inline int32_t tinyml_shift_left(int32_t x, int32_t exponent)
+{
+    return (int32_t)((uint32_t)x << exponent);
+}
+
+/* x times the factor, rounded twice: after the multiplication and after the shift. Convolutions, add, mul and nearly
+ * everything else. */
+static inline int32_t tinyml_requantize(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int32_t left = shift > 0 ? shift : 0;
+    const int32_t right = shift > 0 ? 0 : -shift;
+    return tinyml_divide_pow2(tinyml_high_mul(tinyml_shift_left(x, left), multiplier), right);
+}
+
+/* x times the factor, rounded once, ties towards plus infinity. LiteRT's reference fully connected layer. shift < 31. */
+static inline int32_t tinyml_requantize_once(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int32_t total = 31 - shift;
+    return (int32_t)(((int64_t)x * multiplier + (INT64_C(1) << (total - 1))) >> total);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

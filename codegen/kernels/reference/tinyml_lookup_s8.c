@@ -1,0 +1,17 @@
+/* Table of 256 results. SPDX-License-Identifier: Apache-2.0 */
+#include "tinyml_lookup.h"
+
+void tinyml_lookup_s8(const tinyml_lookup_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                      const tinyml_tile_t *tile, void *scratch)
+{
+    const int32_t n = tile->cols * op->channels;
+    (void)scratch;
+
+    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
+        const int8_t *x = (const int8_t *)tinyml_row(in, y) + (tile->col - in->first_col) * op->channels;
+        uint8_t *o = (uint8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * op->channels;
+        for (int32_t i = 0; i < n; ++i) {
+            o[i] = op->table[x[i] + 128];
+        }
+    }
+}

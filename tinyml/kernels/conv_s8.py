@@ -1,0 +1,156 @@
+"""int8 convolutions: include/tinyml_conv_s8.h."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinyml.ir.dtypes import DType
+from tinyml.ir.fixedpoint import activation_range
+from tinyml.ir.graph import Graph, Node
+from tinyml.ir.macs import macs
+from tinyml.ir.ops import Conv2dAttrs, Op
+from tinyml.ir.reference.conv import channel_multipliers
+from tinyml.kernels.common import (
+    Reject,
+    first_reason,
+    needs_batch_of_one,
+    needs_dtypes,
+    needs_int8_weights,
+    needs_per_tensor_quant,
+    no_scratch,
+    parameter_array,
+    quant_of,
+    window_fields,
+    zero_point_of,
+)
+from tinyml.kernels.descriptor import Array, CParams, KernelDescriptor
+from tinyml.targets.core import Isa
+
+_HEADER = "include/tinyml_conv_s8.h"
+
+
+def _attrs(node: Node) -> Conv2dAttrs:
+    assert isinstance(node.attrs, Conv2dAttrs)
+    return node.attrs
+
+
+def _needs_pointwise(node: Node, graph: Graph) -> str | None:
+    attrs, w = _attrs(node), graph.value(node.inputs[1])
+    if w.shape[1:3] != (1, 1):
+        return f"computes 1x1 windows, this one is {w.shape[1]}x{w.shape[2]}"
+    if attrs.groups != 1:
+        return f"computes one group of channels, there are {attrs.groups}"
+    if attrs.padding != ((0, 0), (0, 0)):
+        return f"does not pad, padding is {attrs.padding}"
+    return None
+
+
+def _needs_depthwise(node: Node, graph: Graph) -> str | None:
+    channels = graph.value(node.inputs[0]).shape[-1]
+    groups = _attrs(node).groups
+    return f"computes one group a channel, there are {groups} for {channels} channels" if groups != channels else None
+
+
+_common = (needs_dtypes(DType.INT8, DType.INT8), needs_batch_of_one, needs_per_tensor_quant, needs_int8_weights)
+_rejects_any = first_reason(*_common)
+_rejects_pointwise = first_reason(*_common, _needs_pointwise)
+_rejects_depthwise = first_reason(*_common, _needs_depthwise)
+
+
+def weights_by_filter(w: np.ndarray) -> np.ndarray:
+    """[out][kernel_height][kernel_width][in / groups], as the graph holds them."""
+    return w
+
+
+def weights_by_tap(w: np.ndarray) -> np.ndarray:
+    """[kernel_height][kernel_width][out], from depthwise weights [out, kh, kw, 1]."""
+    return np.ascontiguousarray(w[..., 0].transpose(1, 2, 0))
+
+
+def weights_in_words(w: np.ndarray) -> np.ndarray:
+    """[out][taps], rows padded with zeros to a multiple of 4, bytes 1 and 2 of each word swapped."""
+    rows = w.reshape(w.shape[0], -1)
+    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
+    return padded.reshape(w.shape[0], -1, 4)[..., [0, 2, 1, 3]]
+
+
+def bias_of(node: Node, graph: Graph, *, fold_zero_point: bool) -> np.ndarray:
+    """int32 [out]; with the input's zero point folded in where no tap is ever skipped."""
+    w = graph.value(node.inputs[1]).constant.astype(np.int64)
+    bias = np.zeros(w.shape[0], np.int64)
+    if len(node.inputs) > 2 and node.inputs[2] is not None:
+        bias += graph.value(node.inputs[2]).constant
+    if fold_zero_point:
+        bias -= zero_point_of(graph.value(node.inputs[0])) * w.reshape(w.shape[0], -1).sum(axis=1)
+    return bias.astype(np.int32)
+
+
+def _params(
+    pack: Callable[[np.ndarray], np.ndarray], fold_zero_point: bool = False
+) -> Callable[[Node, Graph], CParams]:
+    def params(node: Node, graph: Graph) -> CParams:
+        attrs = _attrs(node)
+        x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
+        multiplier, shift = channel_multipliers(x, w, out)
+        lo, hi = activation_range(attrs.clamp, quant_of(out))
+        kernel = (w.shape[1], w.shape[2])
+        return CParams(
+            "tinyml_conv_s8_t",
+            {
+                "weights": Array("weights", pack(w.constant)),
+                "bias": Array("bias", bias_of(node, graph, fold_zero_point=fold_zero_point)),
+                "multiplier": parameter_array("multiplier", multiplier.astype(np.int32)),
+                "shift": parameter_array("shift", shift.astype(np.int8)),
+                "window": window_fields(x, kernel, attrs.stride, attrs.padding, attrs.dilation),
+                "out_channels": w.shape[0],
+                "groups": attrs.groups,
+                "in_offset": -zero_point_of(x),
+                "out_offset": zero_point_of(out),
+                "out_min": lo,
+                "out_max": hi,
+            },
+        )
+
+    return params
+
+
+def _cost(mac: float, output: float, column_tap: float = 0) -> Callable[[Node, Graph], float]:
+    """Cycles of a multiply-accumulate, of an output, and of widening a tap, which all outputs of a group then share."""
+
+    def cost(node: Node, graph: Graph) -> float:
+        out = graph.value(node.output)
+        per_group = out.shape[-1] // _attrs(node).groups
+        return (mac + column_tap / per_group) * macs(node, graph) + output * out.elements
+
+    return cost
+
+
+def _scratch_columns(node: Node, graph: Graph, rows: int) -> int:
+    """Two windows of one group as int16, each padded to a multiple of 4 taps."""
+    taps = int(np.prod(graph.value(node.inputs[1]).shape[1:]))
+    return 2 * 2 * (taps + -taps % 4)
+
+
+def _kernel(
+    symbol: str,
+    folder: str,
+    isa: Isa,
+    rejects: Reject,
+    params: Callable[[Node, Graph], CParams],
+    cost: Callable[[Node, Graph], float],
+    scratch: Callable[[Node, Graph, int], int] = no_scratch,
+) -> KernelDescriptor:
+    return KernelDescriptor(symbol, f"{folder}/{symbol}.c", _HEADER, Op.CONV2D, isa, rejects, params, scratch, cost)
+
+
+KERNELS = (
+    _kernel("tinyml_conv_s8", "reference", Isa.PORTABLE, _rejects_any, _params(weights_by_filter), _cost(6, 60)),
+    _kernel("tinyml_conv_1x1_s8", "reference", Isa.PORTABLE, _rejects_pointwise,
+            _params(weights_by_filter, fold_zero_point=True), _cost(5, 30)),
+    _kernel("tinyml_depthwise_s8", "reference", Isa.PORTABLE, _rejects_depthwise, _params(weights_by_tap),
+            _cost(5, 40)),
+    _kernel("tinyml_conv_s8_dsp", "armv7em", Isa.DSP, _rejects_any, _params(weights_in_words),
+            _cost(1.6, 40, column_tap=5), _scratch_columns),
+    _kernel("tinyml_conv_1x1_s8_dsp", "armv7em", Isa.DSP, _rejects_pointwise,
+            _params(weights_by_filter, fold_zero_point=True), _cost(1.7, 25)),
+)  # fmt: skip

@@ -1,0 +1,28 @@
+"""All kernels, and which of them compute a node."""
+
+from tinyml.ir.graph import Graph, Node
+from tinyml.kernels import binary_s8, conv_s8, fully_connected_s8, lookup, pool_s8, quantize, softmax_s8
+from tinyml.kernels.descriptor import KernelDescriptor
+from tinyml.targets.core import Isa
+
+KERNELS: tuple[KernelDescriptor, ...] = (
+    *conv_s8.KERNELS,
+    *fully_connected_s8.KERNELS,
+    *binary_s8.KERNELS,
+    *lookup.KERNELS,
+    *pool_s8.KERNELS,
+    *softmax_s8.KERNELS,
+    *quantize.KERNELS,
+)
+
+
+def candidates(node: Node, graph: Graph, isa: frozenset[Isa]) -> list[tuple[KernelDescriptor, str | None]]:
+    """Every kernel of the node's operation, in the registry's order, each with the reason why it is not to be had for
+    this node on a core with these features, or None where it is."""
+    return [(kernel, _reason(kernel, node, graph, isa)) for kernel in KERNELS if kernel.op is node.op]
+
+
+def _reason(kernel: KernelDescriptor, node: Node, graph: Graph, isa: frozenset[Isa]) -> str | None:
+    if kernel.isa not in isa:
+        return f"is made for {kernel.isa.value}, which the core lacks"
+    return kernel.rejects(node, graph)
