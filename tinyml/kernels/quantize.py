@@ -111,6 +111,6 @@ KERNELS = (
     *(_kernel(Op.QUANTIZE, "requantize", source, target, _requantize, 18) for source, target in _REQUANTIZED),
     *(
         _kernel(Op.DEQUANTIZE, "dequantize", source, DType.FLOAT32, _dequantize, 8)
-        for source in (DType.INT8, DType.UINT8, DType.INT16, DType.INT32)
+        for source in (DType.INT8, DType.UINT8, DType.INT16)
     ),
 )

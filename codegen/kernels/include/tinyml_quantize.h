@@ -53,9 +53,6 @@ void tinyml_dequantize_u8_f32(const tinyml_dequantize_t *op, const tinyml_rows_t
 void tinyml_dequantize_s16_f32(const tinyml_dequantize_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                const tinyml_tile_t *tile, void *scratch);
 
-void tinyml_dequantize_s32_f32(const tinyml_dequantize_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                               const tinyml_tile_t *tile, void *scratch);
-
 void tinyml_requantize_s8_s8(const tinyml_requantize_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch);
 

@@ -95,15 +95,10 @@ class Memory:
                 self._align(index, self.pointer)
                 self.buffers[index] += bytes(self.pointer)
                 return
-            if isinstance(value, tuple):  # an array of structures
-                target = self.add(b"")
-                for item in value:
-                    assert isinstance(item, Mapping)
-                    self._append(target, member.ctype, item)
-            else:
-                assert isinstance(value, Array), f"{member.name}: {value!r}"
-                assert member.ctype in ("void", f"{value.data.dtype.name}_t", value.data.dtype.name.rstrip("32"))
-                target = self.array(value.data)
+            assert isinstance(value, Array), f"{member.name}: {value!r}"
+            dtype = value.data.dtype.name
+            assert member.ctype == ("float" if dtype == "float32" else f"{dtype}_t"), f"{member.name}: {dtype}"
+            target = self.array(value.data)
             self._pointer(index, target, 0)
         elif member.ctype in _SCALARS:
             code = _SCALARS[member.ctype]

@@ -1,0 +1,143 @@
+"""int8 kernels against the numpy reference, every bit, in tiles, rings and patches."""
+
+from dataclasses import replace
+
+import kernel_graphs as graphs
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kernel_harness import Tiling, reference, run
+from kernel_host import Host
+
+from tinyml.ir.builder import GraphBuilder
+from tinyml.ir.dtypes import DType
+from tinyml.ir.ops import Conv2dAttrs, LookupAttrs, Op, QuantizeAttrs, SoftmaxAttrs
+from tinyml.ir.quant import QuantParams
+from tinyml.kernels.registry import KERNELS, candidates
+from tinyml.targets.core import Isa
+
+BY_SYMBOL = {kernel.symbol: kernel for kernel in KERNELS}
+
+tilings = st.builds(
+    Tiling,
+    st.one_of(st.none(), st.integers(1, 4)),
+    st.one_of(st.none(), st.integers(1, 4)),
+    st.sampled_from(["whole", "ring", "patch"]),
+)
+
+property_test = settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+def check(host: Host, symbol: str, case: graphs.Case, tiling: Tiling, in_place: str | None = None) -> None:
+    node, graph, arrays = case
+    expected = reference(node, graph, arrays)
+    result = run(host, BY_SYMBOL[symbol], node, graph, arrays, tiling, in_place)
+    for got, want in zip(result, expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "kind"),
+    [
+        ("tinyml_conv_s8", "any"),
+        ("tinyml_conv_s8", "depthwise"),
+        ("tinyml_conv_1x1_s8", "pointwise"),
+        ("tinyml_depthwise_s8", "depthwise"),
+        ("tinyml_conv_s8_dsp", "any"),
+        ("tinyml_conv_1x1_s8_dsp", "pointwise"),
+    ],
+)
+@property_test
+@given(st.data(), tilings)
+def test_convolution(host: Host, symbol: str, kind: str, data: st.DataObject, tiling: Tiling) -> None:
+    check(host, symbol, data.draw(graphs.convolutions(DType.INT8, kind)), tiling)
+
+
+@pytest.mark.parametrize("symbol", ["tinyml_fully_connected_s8", "tinyml_fully_connected_s8_dsp"])
+@property_test
+@given(graphs.fully_connected(), tilings)
+def test_fully_connected(host: Host, symbol: str, case: graphs.Case, tiling: Tiling) -> None:
+    check(host, symbol, case, tiling)
+
+
+@pytest.mark.parametrize("op", [Op.ADD, Op.SUB, Op.MUL])
+@property_test
+@given(st.data(), tilings)
+def test_binary(host: Host, op: Op, data: st.DataObject, tiling: Tiling) -> None:
+    case = data.draw(graphs.binary(op).filter(accepted(f"tinyml_{op.value}_s8")))
+    check(host, f"tinyml_{op.value}_s8", case, tiling)
+
+
+def accepted(symbol: str):
+    return lambda case: BY_SYMBOL[symbol].rejects(case[0], case[1]) is None
+
+
+@pytest.mark.parametrize(
+    ("op", "symbol"), [(Op.MAX_POOL2D, "tinyml_max_pool_s8"), (Op.AVERAGE_POOL2D, "tinyml_average_pool_s8")]
+)
+@property_test
+@given(st.data(), tilings)
+def test_pool(host: Host, op: Op, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
+    check(host, symbol, data.draw(graphs.pools(op)), tiling)
+
+
+@property_test
+@given(st.data(), tilings, st.booleans())
+def test_softmax(host: Host, data: st.DataObject, tiling: Tiling, in_place: bool) -> None:
+    beta = data.draw(st.sampled_from([1.0, 0.5, 2.0]))
+    source = data.draw(graphs.quants(low=-10, high=2))
+    case = data.draw(
+        graphs.unary(Op.SOFTMAX, lambda _: SoftmaxAttrs(beta), source, QuantParams.per_tensor(1 / 256, -128))
+    )
+    check(host, "tinyml_softmax_s8", case, Tiling() if in_place else tiling, "x" if in_place else None)
+
+
+@property_test
+@given(graphs.seeds, graphs.images, tilings, st.booleans())
+def test_lookup(host: Host, seed: int, shape: tuple[int, ...], tiling: Tiling, in_place: bool) -> None:
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder("g")
+    x = b.input("x", shape, DType.INT8, QuantParams.per_tensor(0.1, 3))
+    table = b.constant("table", rng.integers(-128, 128, 256, dtype=np.int8))
+    case = graphs.single(b, b.node(Op.LOOKUP, [x, table], LookupAttrs("random")), rng)
+    check(host, "tinyml_lookup_s8", case, Tiling() if in_place else tiling, "x" if in_place else None)
+
+
+CONVERSIONS = [kernel for kernel in KERNELS if kernel.op in (Op.QUANTIZE, Op.DEQUANTIZE)]
+_TYPES = {"s8": DType.INT8, "u8": DType.UINT8, "s16": DType.INT16, "s32": DType.INT32, "f32": DType.FLOAT32}
+
+
+@pytest.mark.parametrize("symbol", [kernel.symbol for kernel in CONVERSIONS])
+@property_test
+@given(st.data(), tilings)
+def test_conversion(host: Host, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
+    source, target = (_TYPES[t] for t in symbol.split("_")[-2:])
+
+    def params(dtype: DType) -> QuantParams:
+        quant = data.draw(graphs.quants(dtype))
+        # int32 is symmetric: no sum with its zero point may leave int32.
+        return replace(quant, zero_point=(0,)) if dtype is DType.INT32 else quant
+
+    x = source if source is DType.FLOAT32 else params(source)
+    if target is DType.FLOAT32:
+        case = data.draw(graphs.unary(Op.DEQUANTIZE, None, x))
+    else:
+        case = data.draw(graphs.unary(Op.QUANTIZE, lambda _: QuantizeAttrs(target), x, params(target)))
+    check(host, symbol, case, tiling)
+
+
+def test_candidates_say_why_not() -> None:
+    b = GraphBuilder("g")
+    x = b.input("x", (1, 4, 4, 2), DType.INT8, QuantParams.per_tensor(0.1, 3))
+    w = b.constant("w", np.ones((2, 3, 3, 1), np.int8), QuantParams.per_tensor(0.1, 0))
+    b.node(Op.CONV2D, [x, w], Conv2dAttrs(groups=2), quant=QuantParams.per_tensor(0.1, 3), output="y")
+    graph = b.build(["y"])
+    (node,) = graph.nodes
+    reasons = {kernel.symbol: reason for kernel, reason in candidates(node, graph, frozenset({Isa.PORTABLE}))}
+    assert reasons["tinyml_conv_s8"] is None
+    assert reasons["tinyml_depthwise_s8"] is None
+    assert reasons["tinyml_conv_1x1_s8"] == "computes 1x1 windows, this one is 3x3"
+    assert reasons["tinyml_conv_s8_dsp"] == "is made for dsp, which the core lacks"
