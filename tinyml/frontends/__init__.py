@@ -1,0 +1,36 @@
+"""Model files -> Graph. Nothing past this package knows a file format."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tinyml.errors import ModelError
+from tinyml.ir.graph import Graph
+
+__all__ = ["load_model"]
+
+
+def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
+    """Reads a model file; its suffix says what it is.
+
+    Args:
+        input_shapes: shapes of inputs by name; the name "" stands for the only input.
+
+    Raises:
+        ModelError: the file is missing, malformed, or holds what cannot be compiled.
+    """
+    if not path.is_file():
+        raise ModelError(f"model {path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    match path.suffix.lower():
+        case ".tflite":
+            from tinyml.frontends import tflite
+
+            return tflite.load(path, input_shapes=input_shapes)
+        case ".onnx":
+            from tinyml.frontends import onnx
+
+            return onnx.load(path, input_shapes=input_shapes)
+        case ".keras" | ".h5":
+            raise ModelError(f"model {path}: Keras files are not read yet", "convert it to .tflite or .onnx first")
+    raise ModelError(
+        f"model {path}: cannot tell its format from the suffix {path.suffix!r}", "expected .onnx or .tflite"
+    )

@@ -101,9 +101,8 @@ def mean(attrs: "ReduceAttrs", inputs: Values, arrays: Arrays, outputs: "Sequenc
         scaled = multiply_by_quantized_multiplier(total, *quantize_multiplier(value.quant.scale[0] / y.quant.scale[0]))
         result = divide_half_away(scaled, count) + zero_y
     elif value.quant == y.quant:
-        # reference_ops::Mean: C's division truncates toward zero.
-        total = x.astype(np.int64).sum(axis=attrs.axes)
-        result = np.where(total >= 0, total // count, -(-total // count))
+        # reference_ops::Mean
+        result = divide_half_away(x.astype(np.int64).sum(axis=attrs.axes), count)
     else:
         # reference_ops::QuantizedMeanOrSum, in single precision
         total = x.astype(np.int64).sum(axis=attrs.axes)

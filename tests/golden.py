@@ -1,0 +1,57 @@
+"""Reference results from software that is not ours."""
+
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import pytest
+import tflite
+
+
+def litert_reference(model: Path | bytes, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Outputs of LiteRT's reference kernels (BUILTIN_REF) for one run from reset state."""
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT has no wheel for this system")
+    content = model.read_bytes() if isinstance(model, Path) else model
+    interpreter = litert.Interpreter(
+        model_content=without_bad_axes(content),
+        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF,
+    )
+    interpreter.allocate_tensors()
+    interpreter.reset_all_variables()
+    for detail, array in zip(interpreter.get_input_details(), inputs, strict=True):
+        interpreter.set_tensor(detail["index"], array)
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]).copy() for detail in interpreter.get_output_details()]
+
+
+def without_bad_axes(content: bytes) -> bytes:
+    """The same model with quantized_dimension 0 where it is out of range, which LiteRT refuses (person_detect has it on
+    vectors and on per-tensor values, where it means nothing)."""
+    data = bytearray(content)
+    model = tflite.Model.GetRootAs(data, 0)
+    graph = model.Subgraphs(0)
+    for i in range(graph.TensorsLength()):
+        tensor = graph.Tensors(i)
+        quant = tensor.Quantization()
+        if quant is not None and quant.QuantizedDimension() >= max(tensor.ShapeLength(), 1):
+            field = quant._tab.Offset(16)  # quantized_dimension is the seventh field of the table
+            flatbuffers.encode.Write(flatbuffers.packer.int32, data, quant._tab.Pos + field, 0)
+    return bytes(data)
+
+
+def random_inputs(model: Path | bytes, seed: int) -> list[np.ndarray]:
+    """Seeded inputs of the types and shapes that the model declares, integers over their whole range."""
+    data = model.read_bytes() if isinstance(model, Path) else model
+    graph = tflite.Model.GetRootAs(data, 0).Subgraphs(0)
+    rng = np.random.default_rng(seed)
+    types = {tflite.TensorType.INT8: np.int8, tflite.TensorType.UINT8: np.uint8, tflite.TensorType.INT16: np.int16}
+    arrays = []
+    for i in graph.InputsAsNumpy():
+        tensor = graph.Tensors(int(i))
+        shape = tuple(int(n) for n in tensor.ShapeAsNumpy())
+        if tensor.Type() == tflite.TensorType.FLOAT32:
+            arrays.append(rng.standard_normal(shape).astype(np.float32))
+        else:
+            info = np.iinfo(types[tensor.Type()])
+            arrays.append(rng.integers(info.min, info.max, shape, info.dtype, endpoint=True))
+    return arrays

@@ -1,0 +1,71 @@
+"""Arithmetic, activations, and changes of number format."""
+
+import tflite
+
+from tinyml.frontends.tflite.context import OpContext
+from tinyml.frontends.tflite.registry import Handle, handler
+from tinyml.ir.ops import BinaryAttrs, CastAttrs, Clamp, ClipAttrs, LeakyReluAttrs, Op, QuantizeAttrs
+
+_BINARY = {
+    "ADD": (Op.ADD, tflite.AddOptions),
+    "SUB": (Op.SUB, tflite.SubOptions),
+    "MUL": (Op.MUL, tflite.MulOptions),
+    "DIV": (Op.DIV, tflite.DivOptions),
+}
+_UNARY = {
+    "RELU": Op.RELU,
+    "LOGISTIC": Op.SIGMOID,
+    "TANH": Op.TANH,
+    "HARD_SWISH": Op.HARD_SWISH,
+    "EXP": Op.EXP,
+    "SQRT": Op.SQRT,
+}
+_CLIPS = {"RELU6": Clamp(0.0, 6.0), "RELU_N1_TO_1": Clamp(-1.0, 1.0), "RELU_0_TO_1": Clamp(0.0, 1.0)}
+
+
+def _binary(kind: Op, options: type[tflite.AddOptions]) -> Handle:
+    def handle(op: OpContext) -> None:
+        clamp = op.clamp(op.options(options).FusedActivationFunction())
+        op.emit(kind, [op.value(0).name, op.value(1).name], BinaryAttrs(clamp))
+
+    return handle
+
+
+def _unary(kind: Op) -> Handle:
+    return lambda op: op.emit(kind, [op.value(0).name])
+
+
+def _clip(clamp: Clamp) -> Handle:
+    return lambda op: op.emit(Op.CLIP, [op.value(0).name], ClipAttrs(clamp))
+
+
+for _name, (_kind, _options) in _BINARY.items():
+    handler(_name)(_binary(_kind, _options))
+for _name, _kind in _UNARY.items():
+    handler(_name)(_unary(_kind))
+for _name, _clamp in _CLIPS.items():
+    handler(_name)(_clip(_clamp))
+
+
+@handler("LEAKY_RELU")
+def leaky_relu(op: OpContext) -> None:
+    op.emit(Op.LEAKY_RELU, [op.value(0).name], LeakyReluAttrs(op.options(tflite.LeakyReluOptions).Alpha()))
+
+
+@handler("QUANTIZE")
+def quantize(op: OpContext) -> None:
+    dtype = op.output_tensor().dtype
+    assert dtype is not None
+    op.emit(Op.QUANTIZE, [op.value(0).name], QuantizeAttrs(dtype))
+
+
+@handler("DEQUANTIZE")
+def dequantize(op: OpContext) -> None:
+    op.emit(Op.DEQUANTIZE, [op.value(0).name])
+
+
+@handler("CAST")
+def cast(op: OpContext) -> None:
+    dtype = op.output_tensor().dtype
+    assert dtype is not None
+    op.emit(Op.CAST, [op.value(0).name], CastAttrs(dtype))
