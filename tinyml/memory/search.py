@@ -49,7 +49,7 @@ def _exact(problem: Problem, best: Offsets, work: int) -> tuple[Offsets, bool]:
         return best, True
     if len(problem) > EXACT_BUFFERS:
         return best, False
-    search = _Exact(problem, least, work)
+    search = _BranchAndBound(problem, least, work)
     search.extend(0)
     return search.best or best, search.work > 0
 
@@ -84,7 +84,7 @@ def _improve(problem: Problem, best: Offsets, order: list[int]) -> Offsets:
     return best
 
 
-class _Exact:
+class _BranchAndBound:
     """Branch and bound over placements in order of offset.
 
     A placement can be lowered until every buffer rests on offset 0, on the end of a rival below it, or shares the
@@ -102,24 +102,16 @@ class _Exact:
         self.best: Offsets | None = None
         self.work = work
         self.offsets = [-1 if size else 0 for size in problem.size]
-        steps = sorted({first for first, size in zip(problem.first, problem.size, strict=True) if size})
-        self.live = [
-            [s for s, step in enumerate(steps) if problem.first[i] <= step <= problem.last[i]]
-            for i in range(len(problem))
-        ]
-        # A buffer with a twin may add nothing to the step that they share.
-        self.weight = [
-            {
-                s: 0 if any((i, j) in problem.twins and steps[s] == problem.first[i] and s in self.live[j]
-                            for j in problem.rivals[i]) else problem.size[i]
-                for s in self.live[i]
-            }
-            for i in range(len(problem))
-        ]  # fmt: skip
-        self.top = [0] * len(steps)
-        self.rest = [
-            sum(self.weight[i].get(s, 0) for i in range(len(problem)) if problem.size[i]) for s in range(len(steps))
-        ]
+        starts = sorted({first for first, size in zip(problem.first, problem.size, strict=True) if size})
+        every = range(len(problem))
+        self.live = [[s for s, step in enumerate(starts) if problem.first[i] <= step <= problem.last[i]] for i in every]
+        # What a buffer is sure to add to each step: nothing where it may lie over a twin, in the step that they share.
+        self.weight = [dict.fromkeys(self.live[i], problem.size[i]) for i in every]
+        for i, j in problem.twins:
+            if problem.last[j] == problem.first[i] and problem.size[i] and problem.size[j]:
+                self.weight[i][starts.index(problem.first[i])] = 0
+        self.top = [0] * len(starts)
+        self.rest = [sum(self.weight[i].get(s, 0) for i in every) for s in range(len(starts))]
 
     def extend(self, floor: int) -> None:
         """Tries all ways to place another buffer at `floor` or above."""
@@ -148,18 +140,14 @@ class _Exact:
     def _options(self, i: int) -> list[int]:
         """Offsets at which buffer i can rest, given what is placed: the least first."""
         problem = self.problem
-        placed = [j for j in problem.rivals[i] if self.offsets[j] >= 0]
-        lone = problem.align(i, max((self.offsets[j] + problem.size[j] for j in placed), default=0))
-        options = [lone]
-        for j in placed:
-            if (i, j) in problem.twins:
-                at = self.offsets[j]
-                others = (k for k in placed if not (self.offsets[k] == at and (i, k) in problem.twins))
-                if (
-                    at < lone
-                    and at == problem.align(i, at)
-                    and all(self.offsets[k] + problem.size[k] <= at for k in others)
-                ):
+        placed = [(self.offsets[j], self.offsets[j] + problem.size[j], j) for j in problem.rivals[i]]
+        placed = [p for p in placed if p[0] >= 0]
+        alone = problem.align(i, max((end for _, end, _ in placed), default=0))
+        options = [alone]
+        for at, _, j in placed:
+            if (i, j) in problem.twins and at < alone and at == problem.align(i, at):
+                others = [end for start, end, k in placed if not (start == at and (i, k) in problem.twins)]
+                if max(others, default=0) <= at:
                     options.append(at)
         return sorted(options)
 

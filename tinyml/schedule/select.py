@@ -42,7 +42,7 @@ def schedule(
     if refused:
         raise ModelError(
             "\n".join([f"{graph.name}: {_counted(len(refused))} no kernel", *(_refusal(graph, *r) for r in refused)]),
-            "replace these operations by a form that is named above, or quantize the model to int8",
+            "change these operations in the model: the lines below each say what its kernels take",
         )
     return Schedule(
         graph,
