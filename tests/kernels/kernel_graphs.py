@@ -8,7 +8,23 @@ from hypothesis import strategies as st
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node
-from tinyml.ir.ops import NO_CLAMP, RELU, RELU6, Attrs, Clamp, Conv2dAttrs, FullyConnectedAttrs, Op, Pool2dAttrs
+from tinyml.ir.ops import (
+    NO_CLAMP,
+    RELU,
+    RELU6,
+    Attrs,
+    BinaryAttrs,
+    Clamp,
+    ConcatAttrs,
+    Conv2dAttrs,
+    FullyConnectedAttrs,
+    Op,
+    PadAttrs,
+    Pool2dAttrs,
+    ReduceAttrs,
+    StridedSliceAttrs,
+    TransposeAttrs,
+)
 from tinyml.ir.quant import QuantParams
 
 Case = tuple[Node, Graph, dict[str, np.ndarray]]
@@ -176,7 +192,64 @@ def binary(draw: st.DrawFn, op: Op, dtype: DType = DType.INT8) -> Case:
             names.append(b.constant(name, np.asarray(stored(rng, shape, dtype)), quant))
         else:
             names.append(b.input(name, shape, dtype, quant))
-    from tinyml.ir.ops import BinaryAttrs
 
     quant = None if dtype is DType.FLOAT32 else draw(quants(low=-8, high=2))
     return single(b, b.node(op, names, BinaryAttrs(draw(clamps)), quant=quant), rng)
+
+
+shapes = st.lists(st.integers(1, 5), min_size=1, max_size=5).map(tuple)
+
+
+@st.composite
+def movements(draw: st.DrawFn, op: Op) -> Case:
+    """Transposes, slices, pads and concatenations of any rank and type."""
+    rng = np.random.default_rng(draw(seeds))
+    dtype = draw(st.sampled_from([DType.INT8, DType.INT16, DType.FLOAT32]))
+    quant = None if dtype is DType.FLOAT32 else draw(quants(dtype, low=-6, high=0))
+    shape = draw(shapes)
+    b = GraphBuilder("g")
+    x = b.input("x", shape, dtype, quant)
+    inputs = [x]
+    attrs: Attrs
+    if op is Op.TRANSPOSE:
+        attrs = TransposeAttrs(tuple(draw(st.permutations(range(len(shape))))))
+    elif op is Op.STRIDED_SLICE:
+        picks = [draw(_slices(n)) for n in shape]
+        single_axes = [i for i, (p, n) in enumerate(zip(picks, shape, strict=True)) if len(range(*p.indices(n))) == 1]
+        squeeze = tuple(i for i in single_axes if len(single_axes) < len(shape) and draw(st.booleans()))
+        bounds = [range(*p.indices(n)) for p, n in zip(picks, shape, strict=True)]
+        attrs = StridedSliceAttrs(
+            tuple(r.start for r in bounds), tuple(r.stop for r in bounds), tuple(r.step for r in bounds), squeeze
+        )
+    elif op is Op.PAD:
+        attrs = PadAttrs(tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in shape), draw(scales(-4, 1)))
+    else:
+        axis = draw(st.integers(0, len(shape) - 1))
+        attrs = ConcatAttrs(axis)
+        for i in range(draw(st.integers(1, 3))):
+            other = (*shape[:axis], draw(st.integers(1, 4)), *shape[axis + 1 :])
+            inputs.append(b.input(f"x{i}", other, dtype, quant))
+    return single(b, b.node(op, inputs, attrs, quant=quant), rng)
+
+
+@st.composite
+def _slices(draw: st.DrawFn, n: int) -> slice:
+    first, last = sorted((draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1))))
+    step = draw(st.integers(1, 3))
+    return slice(first, last + 1, step) if draw(st.booleans()) else slice(last, first - 1 if first else None, -step)
+
+
+@st.composite
+def means(draw: st.DrawFn, dtype: DType, same: bool = False, image: bool = False) -> Case:
+    """image: over height and width, axes kept; same: input and output share their scale."""
+    rng = np.random.default_rng(draw(seeds))
+    shape = (1, draw(small), draw(small), draw(small)) if image else draw(shapes)
+    axes = (1, 2) if image else tuple(sorted(draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
+    keep = image or len(axes) == len(shape) or draw(st.booleans())
+    b = GraphBuilder("g")
+    if dtype is DType.FLOAT32:
+        x, out = b.input("x", shape, dtype), None
+    else:
+        quant = draw(quants(low=-6, high=0))
+        x, out = b.input("x", shape, dtype, quant), quant if same else draw(quants(low=-6, high=0))
+    return single(b, b.node(Op.MEAN, [x], ReduceAttrs(axes, keep), quant=out), rng)

@@ -20,7 +20,7 @@ _SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover
 
 
 def symbols() -> list[str]:
-    return [kernel.symbol for kernel in DESCRIPTORS]
+    return list(dict.fromkeys(kernel.symbol for kernel in DESCRIPTORS))
 
 
 def compiler() -> list[str]:

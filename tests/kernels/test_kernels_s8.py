@@ -5,9 +5,10 @@ from dataclasses import replace
 import kernel_graphs as graphs
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from kernel_harness import Tiling, reference, run
+from kernel_checks import accepted, check, property_test, tilings
+from kernel_harness import Tiling
 from kernel_host import Host
 
 from tinyml.ir.builder import GraphBuilder
@@ -16,27 +17,6 @@ from tinyml.ir.ops import Conv2dAttrs, LookupAttrs, Op, QuantizeAttrs, SoftmaxAt
 from tinyml.ir.quant import QuantParams
 from tinyml.kernels.registry import KERNELS, candidates
 from tinyml.targets.core import Isa
-
-BY_SYMBOL = {kernel.symbol: kernel for kernel in KERNELS}
-
-tilings = st.builds(
-    Tiling,
-    st.one_of(st.none(), st.integers(1, 4)),
-    st.one_of(st.none(), st.integers(1, 4)),
-    st.sampled_from(["whole", "ring", "patch"]),
-)
-
-property_test = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-
-
-def check(host: Host, symbol: str, case: graphs.Case, tiling: Tiling, in_place: str | None = None) -> None:
-    node, graph, arrays = case
-    expected = reference(node, graph, arrays)
-    result = run(host, BY_SYMBOL[symbol], node, graph, arrays, tiling, in_place)
-    for got, want in zip(result, expected, strict=True):
-        np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +47,8 @@ def test_fully_connected(host: Host, symbol: str, case: graphs.Case, tiling: Til
 @property_test
 @given(st.data(), tilings)
 def test_binary(host: Host, op: Op, data: st.DataObject, tiling: Tiling) -> None:
-    case = data.draw(graphs.binary(op).filter(accepted(f"tinyml_{op.value}_s8")))
+    case = data.draw(graphs.binary(op).filter(accepted(f"tinyml_{op.value}_s8", op)))
     check(host, f"tinyml_{op.value}_s8", case, tiling)
-
-
-def accepted(symbol: str):
-    return lambda case: BY_SYMBOL[symbol].rejects(case[0], case[1]) is None
 
 
 @pytest.mark.parametrize(
@@ -82,6 +58,21 @@ def accepted(symbol: str):
 @given(st.data(), tilings)
 def test_pool(host: Host, op: Op, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
     check(host, symbol, data.draw(graphs.pools(op)), tiling)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "same", "image"),
+    [
+        ("tinyml_mean_s8", False, True),
+        ("tinyml_mean_same_s8", True, False),
+        ("tinyml_mean_rescaled_s8", False, False),
+    ],
+)
+@property_test
+@given(st.data(), tilings)
+def test_mean(host: Host, symbol: str, same: bool, image: bool, data: st.DataObject, tiling: Tiling) -> None:
+    case = data.draw(graphs.means(DType.INT8, same, image).filter(accepted(symbol, Op.MEAN)))
+    check(host, symbol, case, tiling)
 
 
 @property_test

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from tinyml.ir.graph import Graph, Node, Value
-from tinyml.kernels.rows import image_shape
+from tinyml.kernels.rows import image_axes, image_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,9 @@ def _checked_image(value: Value, out: Value) -> tuple[int, int, int]:
 def _image(value: Value, out: Value) -> tuple[int, int, int] | None:
     """The operand's (rows, columns, channels) under the result's axes; None where it spans an image axis in part."""
     shape = (1,) * (len(out.shape) - len(value.shape)) + value.shape
-    axes = _image_axes(len(out.shape))
+    axes = image_axes(len(out.shape))
     spans = tuple(math.prod(shape[i] for i in group) for group in axes)
     for span, full in zip(spans, image_shape(out.shape), strict=True):
         if span not in (1, full):
             return None
     return spans[0], spans[1], spans[2]
-
-
-def _image_axes(rank: int) -> tuple[range, range, range]:
-    """Which axes make up rows, columns and channels, as `image_shape` groups them."""
-    if rank >= 4:
-        return range(rank - 2), range(rank - 2, rank - 1), range(rank - 1, rank)
-    last = max(rank - 1, 0)
-    return range(last), range(0), range(last, rank)

@@ -1,7 +1,7 @@
 """All kernels, and which of them compute a node."""
 
 from tinyml.ir.graph import Graph, Node
-from tinyml.kernels import binary_s8, conv_s8, fully_connected_s8, lookup, pool_s8, quantize, softmax_s8
+from tinyml.kernels import binary_s8, conv_s8, fully_connected_s8, lookup, mean, movement, pool_s8, quantize, softmax_s8
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.targets.core import Isa
 
@@ -11,8 +11,10 @@ KERNELS: tuple[KernelDescriptor, ...] = (
     *binary_s8.KERNELS,
     *lookup.KERNELS,
     *pool_s8.KERNELS,
+    *mean.KERNELS,
     *softmax_s8.KERNELS,
     *quantize.KERNELS,
+    *movement.KERNELS,
 )
 
 

@@ -14,3 +14,11 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) >= 2:
         return math.prod(shape[:-1]), 1, shape[-1]
     return 1, 1, math.prod(shape)
+
+
+def image_axes(rank: int) -> tuple[range, range, range]:
+    """Which axes of a tensor make up its rows, its columns and its channels in `image_shape`."""
+    if rank >= 4:
+        return range(rank - 2), range(rank - 2, rank - 1), range(rank - 1, rank)
+    last = max(rank - 1, 0)
+    return range(last), range(0), range(last, rank)

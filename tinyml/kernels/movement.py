@@ -1,0 +1,180 @@
+"""Kernels that move elements of any type: include/tinyml_movement.h."""
+
+import math
+
+import numpy as np
+
+from tinyml.ir.dtypes import DType
+from tinyml.ir.graph import Graph, Node, Value
+from tinyml.ir.ops import ConcatAttrs, Op, PadAttrs, StridedSliceAttrs, TransposeAttrs
+from tinyml.kernels.common import Reject, cycles_per_element, first_reason, needs_same_quant, no_scratch
+from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
+from tinyml.kernels.nest import Axis, nest_fields, nest_reason, strides
+from tinyml.kernels.rows import image_axes, image_shape
+from tinyml.targets.core import Isa
+
+_HEADER = "include/tinyml_movement.h"
+
+
+def _needs_whole_bytes(node: Node, graph: Graph) -> str | None:
+    for value in graph.node_inputs(node):
+        if value.dtype.bits not in (8, 16, 32):
+            return f"moves elements of 1, 2 or 4 bytes, {value.name} is {value.dtype.value}"
+        if value.is_constant:
+            return f"moves activations, {value.name} is constant"
+    return None
+
+
+# Concatenation and padding: boxes of an image.
+
+
+def _box(corner: tuple[int, int, int], value: Value) -> dict[str, int]:
+    """tinyml_box_t of a tensor whose first element lies at (row, column, channel) of the output."""
+    rows, cols, channels = image_shape(value.shape)
+    size = value.dtype.numpy.itemsize
+    return {
+        "row": corner[0],
+        "col": corner[1],
+        "byte": corner[2] * size,
+        "rows": rows,
+        "cols": cols,
+        "bytes": channels * size,
+    }
+
+
+def _corner(shape: tuple[int, ...], offsets: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """Where element `offsets` of a tensor lies in its image, if all that is shifted is its outermost row axis."""
+    rows, cols, channels = image_axes(len(shape))
+    for axis in rows:
+        if offsets[axis] and math.prod(shape[:axis]) != 1:
+            return None
+    row = sum(offsets[axis] * math.prod(shape[axis + 1 : rows.stop]) for axis in rows)
+    return row, sum(offsets[axis] for axis in cols), sum(offsets[axis] for axis in channels)
+
+
+def _concat_corners(node: Node, graph: Graph) -> list[tuple[int, int, int] | None]:
+    assert isinstance(node.attrs, ConcatAttrs)
+    corners, offset = [], 0
+    shape = graph.value(node.output).shape
+    for value in graph.node_inputs(node):
+        corners.append(_corner(shape, tuple(offset if i == node.attrs.axis else 0 for i in range(len(shape)))))
+        offset += value.shape[node.attrs.axis]
+    return corners
+
+
+def _needs_concat_of_boxes(node: Node, graph: Graph) -> str | None:
+    assert isinstance(node.attrs, ConcatAttrs)
+    if None in _concat_corners(node, graph):
+        shape = graph.value(node.output).shape
+        return f"concatenates axis {node.attrs.axis} of {list(shape)} only where the axes before it are 1"
+    return None
+
+
+def _concat(node: Node, graph: Graph) -> CParams:
+    out = graph.value(node.output)
+    boxes = [
+        list(_box(corner, value).values())
+        for corner, value in zip(_concat_corners(node, graph), graph.node_inputs(node), strict=True)
+        if corner is not None
+    ]
+    return CParams(
+        "tinyml_concat_t",
+        {
+            "pixel_bytes": image_shape(out.shape)[2] * out.dtype.numpy.itemsize,
+            "count": len(boxes),
+            "boxes": Array("boxes", np.array(boxes, np.int32), "parameters"),
+        },
+    )
+
+
+def _pad_corner(node: Node, graph: Graph) -> tuple[int, int, int] | None:
+    """Of the input in the output; None where rows that are padded are folded from several axes."""
+    assert isinstance(node.attrs, PadAttrs)
+    x = graph.value(node.inputs[0])
+    padding = node.attrs.padding
+    if any(any(padding[axis]) and math.prod(x.shape[:axis]) != 1 for axis in image_axes(len(x.shape))[0]):
+        return None
+    if any(any(padding[axis]) and any(any(p) for p in padding[:axis]) for axis in image_axes(len(x.shape))[0]):
+        return None
+    return _corner(x.shape, tuple(before for before, _ in padding))
+
+
+def _needs_padding_of_boxes(node: Node, graph: Graph) -> str | None:
+    assert isinstance(node.attrs, PadAttrs)
+    if _pad_corner(node, graph) is None:
+        return f"pads one axis of rows, columns and channels, padding is {node.attrs.padding}"
+    return None
+
+
+def _pad(node: Node, graph: Graph) -> CParams:
+    assert isinstance(node.attrs, PadAttrs)
+    x, out = graph.value(node.inputs[0]), graph.value(node.output)
+    corner = _pad_corner(node, graph)
+    assert corner is not None, "_needs_padding_of_boxes comes first"
+    real = np.array([node.attrs.value], np.float32)
+    fill = real if out.dtype is DType.FLOAT32 or out.quant is None else out.quant.quantize(real)
+    element = fill.astype(out.dtype.numpy).tobytes()
+    return CParams(
+        "tinyml_pad_t",
+        {
+            "pixel_bytes": image_shape(out.shape)[2] * out.dtype.numpy.itemsize,
+            "box": _box(corner, x),
+            "fill": tuple(element * (4 // len(element))),
+        },
+    )
+
+
+# Transposes and slices: strided walks over the input.
+
+
+def _transpose_axes(node: Node, graph: Graph) -> tuple[list[Axis], int]:
+    assert isinstance(node.attrs, TransposeAttrs)
+    shape = graph.value(node.inputs[0]).shape
+    return [Axis(shape[p], strides(shape)[p]) for p in node.attrs.perm], 0
+
+
+def _slice_axes(node: Node, graph: Graph) -> tuple[list[Axis], int]:
+    attrs = node.attrs
+    assert isinstance(attrs, StridedSliceAttrs)
+    shape = graph.value(node.inputs[0]).shape
+    axes, start = [], 0
+    for i, (bounds, stride) in enumerate(zip(attrs.slices, strides(shape), strict=True)):
+        picked = range(*bounds.indices(shape[i]))
+        start += picked[0] * stride
+        if i not in attrs.squeeze:
+            axes.append(Axis(len(picked), picked.step * stride))
+    return axes, start
+
+
+_WALKS = {Op.TRANSPOSE: _transpose_axes, Op.STRIDED_SLICE: _slice_axes}
+
+
+def _needs_nest(node: Node, graph: Graph) -> str | None:
+    if graph.value(node.output).elements == 0:
+        return "the output is empty"
+    return nest_reason(_WALKS[node.op](node, graph)[0])
+
+
+def _gather_strided(node: Node, graph: Graph) -> CParams:
+    axes, start = _WALKS[node.op](node, graph)
+    return CParams(
+        "tinyml_gather_strided_t",
+        {"nest": nest_fields(axes, start), "element_bytes": graph.value(node.output).dtype.numpy.itemsize},
+    )
+
+
+def _rules(*rules: Reject) -> Reject:
+    return first_reason(_needs_whole_bytes, needs_same_quant, *rules)
+
+
+KERNELS = (
+    KernelDescriptor("tinyml_concat", "reference/tinyml_concat.c", _HEADER, Op.CONCAT, Isa.PORTABLE,
+                     _rules(_needs_concat_of_boxes), _concat, no_scratch, cycles_per_element(3)),
+    KernelDescriptor("tinyml_pad", "reference/tinyml_pad.c", _HEADER, Op.PAD, Isa.PORTABLE,
+                     _rules(_needs_padding_of_boxes), _pad, no_scratch, cycles_per_element(3)),
+    *(
+        KernelDescriptor("tinyml_gather_strided", "reference/tinyml_gather_strided.c", _HEADER, op, Isa.PORTABLE,
+                         _rules(_needs_nest), _gather_strided, no_scratch, cycles_per_element(8), Access(whole=True))
+        for op in _WALKS
+    ),
+)  # fmt: skip
