@@ -33,11 +33,6 @@ class Problem:
     def __len__(self) -> int:
         return len(self.size)
 
-    @property
-    def pairs(self) -> int:
-        """What placing all buffers once costs, in pairs compared."""
-        return sum(len(rivals) for rivals in self.rivals) + len(self)
-
     def align(self, i: int, offset: int) -> int:
         """The least offset not below `offset` that buffer i may have."""
         a = self.alignment[i]
@@ -94,24 +89,28 @@ def height(problem: Problem, offsets: Offsets) -> int:
     return max((offset + size for offset, size in zip(offsets, problem.size, strict=True)), default=0)
 
 
-def place_in_order(problem: Problem, order: Iterable[int], limit: int) -> Offsets | None:
+def place_in_order(problem: Problem, order: Iterable[int], limit: int, placed: Offsets | None = None) -> Offsets | None:
     """Gives each buffer in turn the lowest free offset; in place of a twin wherever that is free.
+
+    Args:
+        placed: where other buffers lie already, -1 for those of `order`.
 
     Returns:
         offsets, or None as soon as a buffer would end at `limit` or above.
     """
     size, rivals = problem.size, problem.rivals
-    offsets = [-1] * len(problem)
+    offsets = [-1] * len(problem) if placed is None else placed.copy()
     for i in order:
         wanted = size[i]
-        taken = sorted((offsets[j], offsets[j] + size[j], j) for j in rivals[i] if offsets[j] >= 0)
-        at = _in_place_offset(problem, i, taken)
+        taken = sorted([(offsets[j], offsets[j] + size[j], j) for j in rivals[i] if offsets[j] >= 0])
+        at = _in_place_offset(problem, i, taken) if problem.twins else None
         if at is None:
             at = 0
             for start, end, _ in taken:
                 if start >= at + wanted:
                     break
-                at = max(at, problem.align(i, end))
+                if end > at:
+                    at = problem.align(i, end)
         if at + wanted >= limit:
             return None
         offsets[i] = at
@@ -121,8 +120,6 @@ def place_in_order(problem: Problem, order: Iterable[int], limit: int) -> Offset
 def _in_place_offset(problem: Problem, i: int, taken: list[tuple[int, int, int]]) -> int | None:
     """The lowest offset of a placed twin at which nothing else is in the way."""
     twins, end = problem.twins, problem.size[i]
-    if not twins:
-        return None
     for at, _, j in taken:
         if (i, j) in twins and at == problem.align(i, at):
             others = ((start, stop) for start, stop, k in taken if not (start == at and (i, k) in twins))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tinyml.memory.packing import Offsets, Problem, greedy_orders, height, place_in_order
 
-QUICK_WORK = 30_000  # settles small sets at once
+QUICK_WORK = 10_000  # settles small sets at once
 LOCAL_WORK = 2_000_000
 EXACT_WORK = 1_000_000
 UNLIMITED = 1 << 62
@@ -68,14 +68,18 @@ def _improve(problem: Problem, best: Offsets, order: list[int]) -> Offsets:
     top = height(problem, current)
     work = LOCAL_WORK
     while work > 0 and least > problem.lower_bound:
-        work -= problem.pairs
         moved = rng.choice([i for i, at in enumerate(current) if at + problem.size[i] == top])
         if rng.random() < 0.5 and problem.rivals[moved]:
             moved = rng.choice(problem.rivals[moved])
+        old, new = order.index(moved), rng.randrange(len(order))
         trial = order.copy()
-        trial.remove(moved)
-        trial.insert(rng.randrange(len(order)), moved)
-        offsets = place_in_order(problem, trial, top + 1)
+        trial.insert(new, trial.pop(old))
+        changed = trial[min(old, new) :]
+        work -= sum(len(problem.rivals[i]) + 1 for i in changed)
+        kept = current.copy()
+        for i in changed:
+            kept[i] = -1
+        offsets = place_in_order(problem, changed, top + 1, kept)
         if offsets is None:
             continue
         order, current, top = trial, offsets, height(problem, offsets)

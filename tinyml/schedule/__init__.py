@@ -1,1 +1,5 @@
 """Kernel selection, order and stages."""
+
+from tinyml.schedule.select import schedule
+
+__all__ = ["schedule"]
