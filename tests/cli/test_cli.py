@@ -1,0 +1,139 @@
+"""The command line as users meet it: what it prints, where, and its exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinyml.cli.main import main
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small reference network as ONNX, float, weights seeded."""
+    path = tmp_path_factory.mktemp("zoo") / "kws.onnx"
+    assert main(["zoo", "ds_cnn", "-o", str(path), "-q"]) == 0
+    return path
+
+
+def tinyml(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A run in a process of its own, as from a shell."""
+    return subprocess.run(
+        [sys.executable, "-m", "tinyml.cli.main", *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=300, env={**_environment(), "NO_COLOR": "1"},
+    )  # fmt: skip
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_build_writes_firmware_and_report(model: Path, tmp_path: Path) -> None:
+    done = tinyml("build", "--board", "stm32h7", str(model), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("UNCALIBRATED: sizes and timing valid, outputs meaningless\n")
+    folder = tmp_path / "build" / "kws-stm32h7"
+    for name in (
+        "firmware.elf",
+        "firmware.bin",
+        "firmware.hex",
+        "report.json",
+        "src/kws.h",
+        "src/kws.c",
+        "src/kws_weights.c",
+    ):
+        assert (folder / name).stat().st_size > 0, name
+    report = json.loads((folder / "report.json").read_text())
+    memory, flash = report["memory"], report["flash"]
+    assert report["schema_version"] == 1 and not report["quantization"]["calibrated"]
+    assert memory["peak_sram_bytes"] == memory["arena_bytes"] + memory["stack_bytes"] + memory["static_bytes"]
+    assert flash["total_bytes"] == flash["code_bytes"] + flash["weights_bytes"]
+    assert (folder / "firmware.bin").stat().st_size >= flash["total_bytes"]
+    assert sum(layer["instructions"] for layer in report["layers"]) <= report["latency"]["instructions"]
+    assert "#warning" in (folder / "src" / "kws.h").read_text()
+
+
+def test_second_build_is_the_same_and_comes_from_the_cache(model: Path, tmp_path: Path) -> None:
+    first = tinyml("build", "--json", "-o", "a", str(model), cwd=tmp_path)
+    second = tinyml("build", "--json", "-o", "b", str(model), cwd=tmp_path)
+    fresh = tinyml("build", "--json", "-o", "c", "--no-cache", str(model), cwd=tmp_path)
+    assert first.returncode == second.returncode == fresh.returncode == 0, first.stderr + second.stderr + fresh.stderr
+    assert json.loads(first.stdout) == json.loads(second.stdout) == json.loads(fresh.stdout)
+    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "c" / name).read_bytes(), name
+
+
+def test_emit_c_for_a_bare_core(model: Path, tmp_path: Path) -> None:
+    arguments = ["build", "--target", "cortex-m4", "--sram", "192K", "--flash", "512K", "--emit", "c", "-o", "lib"]
+    done = tinyml(*arguments, str(model), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in (tmp_path / "lib").iterdir()) == ["report.json", "src"]
+
+
+def test_analyze_prints_json_and_nothing_else(model: Path, tmp_path: Path) -> None:
+    done = tinyml("analyze", "--json", str(model), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    # MLPerf Tiny's DS-CNN: first convolution 25*5*64*10*4, four blocks of 25*5*(64*9 + 64*64), the classifier 64*12.
+    assert document["macs"] == 25 * 5 * 64 * 40 + 4 * 25 * 5 * (64 * 9 + 64 * 64) + 64 * 12
+    assert {fit["board"] for fit in document["boards"] if fit["fits"]} >= {"nucleo_h743zi", "nucleo_l4r5zi"}
+
+
+def test_stop_after_and_dump(model: Path, tmp_path: Path) -> None:
+    done = tinyml("build", "--stop-after", "memory", "--dump-dir", "stages", str(model), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = sorted(p.name for p in (tmp_path / "stages").iterdir())
+    assert names == ["1-frontends.txt", "2-passes.txt", "3-quantize.txt", "4-schedule.json", "5-memory.json"]
+
+
+def test_verify_agrees(model: Path, tmp_path: Path) -> None:
+    done = tinyml("verify", "--allow-uncalibrated", "--runs", "2", str(model), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "host: " in done.stdout and "emulator: " in done.stdout and "agree" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["build", "--board", "stm32h8", "MODEL"], 1, "stm32h7"),
+        (["build", "absent.onnx"], 1, "absent.onnx: no such file"),
+        (["build", "--input-shape", "1x3xno", "MODEL"], 2, "--input-shape"),
+        (["build", "--stop-after", "lunch", "MODEL"], 2, "lunch"),
+        (["build", "--sram", "8K", "MODEL"], 3, "too many"),
+        (["build", "--sram", "much", "MODEL"], 2, "much"),
+        (["build", "--toolchain", "turbo-c", "MODEL"], 1, "turbo-c"),
+        (["build", "--calibration", "nowhere", "MODEL"], 1, "nowhere"),
+        (["build", "-o", "taken", "MODEL"], 2, "not a build"),
+        (["run", "MODEL"], 2, "--allow-uncalibrated"),
+        (["verify", "MODEL"], 2, "--allow-uncalibrated"),
+        (["zoo", "mobilnet_v1"], 1, "mobilenet_v1"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes(model: Path, tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+    """A mistake is explained on stderr, without a traceback, and leaves the folder as it was."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("mine")
+    done = tinyml(*(str(model) if a == "MODEL" else a for a in arguments), cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert [p.name for p in tmp_path.rglob("*")] in (["taken", "thesis.txt"], ["thesis.txt", "taken"])
+
+
+def test_a_model_file_that_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "junk.tflite").write_bytes(b"\x00" * 100)
+    (tmp_path / "junk.onnx").write_bytes(b"hello")
+    (tmp_path / "junk.txt").write_bytes(b"hello")
+    for name in ("junk.tflite", "junk.onnx", "junk.txt"):
+        done = tinyml("analyze", name, cwd=tmp_path)
+        assert done.returncode == 1 and name in done.stderr and "Traceback" not in done.stderr

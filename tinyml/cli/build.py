@@ -1,0 +1,143 @@
+"""`tinyml build`: compile a model to firmware or a C library."""
+
+import argparse
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from tinyml.build.toolchain import find_toolchain
+from tinyml.cli.common import (
+    Verbs,
+    add_model_flags,
+    add_output_flags,
+    add_target_flags,
+    console,
+    end_progress,
+    need_file,
+    options_of,
+    print_json,
+    progress,
+    short_name,
+)
+from tinyml.dump import dump_artifact, write_sources
+from tinyml.emit.c.text import identifier
+from tinyml.errors import UsageError
+from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model, need
+from tinyml.report.document import Report, make_report
+from tinyml.report.terminal import layer_table, summary
+from tinyml.store import REPORT, build_key, cached_build, keep_build, publish, read_report, write_report
+
+LAYER_COLUMNS = (
+    ("name", "layer"),
+    ("op", "op"),
+    ("shape", "output"),
+    ("kernel", "kernel"),
+    ("macs", "MACs"),
+    ("instructions", "instructions"),
+    ("cycles", "cycles"),
+    ("arena", "arena bytes"),
+)
+
+
+def add_parser(verbs: Verbs) -> None:
+    parser = verbs.add_parser("build", help="compile a model to firmware or a C library")
+    add_model_flags(parser)
+    add_target_flags(parser)
+    group = parser.add_argument_group("build")
+    group.add_argument(
+        "--emit", choices=("firmware", "c"), default="firmware", help="what to write (default: firmware)"
+    )
+    group.add_argument("-o", "--out", type=Path, metavar="DIR", help="output folder (default: build/<name>-<board>)")
+    group.add_argument("--stop-after", choices=tuple(STAGES), metavar="STAGE", help=f"one of {', '.join(STAGES)}")
+    group.add_argument("--dump-dir", type=Path, metavar="DIR", help="write what every stage made to this folder")
+    group.add_argument("--no-cache", action="store_true", help="build again even where nothing changed")
+    add_output_flags(parser)
+    parser.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
+        options = options_of(arguments, Path(work))
+        if arguments.stop_after or arguments.dump_dir:
+            return _partial(arguments, options)
+        out_dir = arguments.out or Path("build") / f"{identifier(options.model_name)}-{short_name(options.board)}"
+        refuse_foreign(out_dir)
+        report = build_report(arguments, options, out_dir)
+    if arguments.json:
+        print_json(report.to_json())
+        return 0
+    out = console(arguments)
+    out.print(summary(report, options.board.title, None if report.quantization.calibrated else UNCALIBRATED))
+    for note in report.model.notes:
+        out.print(f"note: {note}", markup=False)
+    if arguments.verbose:
+        out.print()
+        out.print(layer_table([asdict(layer) for layer in report.layers], LAYER_COLUMNS))
+    out.print(f"\nwrote {out_dir}", markup=False)
+    return 0
+
+
+def build_report(arguments: argparse.Namespace, options: Options, out_dir: Path) -> Report:
+    """Builds, or takes the finished build of the same content from the cache, into `out_dir`."""
+    need_file(options.model)
+    toolchain = find_toolchain(options.toolchain)
+    key = build_key(options, f"{toolchain.name} {toolchain.version} {arguments.emit}")
+    cached = None if arguments.no_cache else cached_build(key)
+    if cached is not None:
+        report = Report.from_json(read_report(cached))
+        publish(cached, out_dir)
+        return report
+    try:
+        done = compile_model(options, on_stage=progress(arguments))
+    finally:
+        end_progress(arguments)
+    report = make_report(done)
+    fresh = options.work_dir / "publish"
+    write_sources(need(done.bundle), fresh / "src")
+    if arguments.emit == "firmware":
+        image = need(done.image)
+        for file in (image.elf, image.bin, image.hex):
+            shutil.copy2(file, fresh / file.name)
+    write_report(fresh, report.to_json())
+    keep_build(key, fresh)
+    publish(fresh, out_dir)
+    return report
+
+
+def refuse_foreign(out_dir: Path) -> None:
+    """An output folder that we did not make is never replaced."""
+    if out_dir.exists() and not (out_dir.is_dir() and ((out_dir / REPORT).is_file() or not any(out_dir.iterdir()))):
+        raise UsageError(
+            f"--out {out_dir}: exists and is not a build of tinyml (it has no {REPORT})",
+            "name an empty or a new folder",
+        )
+
+
+def _partial(arguments: argparse.Namespace, options: Options) -> int:
+    """Runs to a stage and dumps; prints the artifact of the last stage where no folder is given."""
+    need_file(options.model)
+    written: list[Path] = []
+
+    def on_artifact(stage: str, artifact: object) -> None:
+        last = stage == (arguments.stop_after or list(STAGES)[-1])
+        if arguments.dump_dir:
+            written.append(dump_artifact(stage, artifact, arguments.dump_dir))
+        elif last:
+            written.append(dump_artifact(stage, artifact, Path("build") / "dump"))
+
+    try:
+        compile_model(
+            options,
+            stop_after=arguments.stop_after or list(STAGES)[-1],
+            on_stage=progress(arguments),
+            on_artifact=on_artifact,
+        )
+    finally:
+        end_progress(arguments)
+    if arguments.json:
+        print_json([str(path) for path in written])
+    else:
+        for path in written:
+            console(arguments).print(f"wrote {path}", markup=False)
+    return 0

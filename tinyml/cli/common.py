@@ -1,0 +1,181 @@
+"""Flags and printing that several verbs share."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tinyml.errors import ModelError, UsageError
+from tinyml.pipeline import Options
+from tinyml.quantize import Preprocess, QuantizedModel
+from tinyml.schedule.model import Objective
+from tinyml.targets import CORES, Board, generic_target, load_board, parse_size, with_limits
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Verbs = object
+
+DEFAULT_SRAM, DEFAULT_FLASH = 512 << 10, 2 << 20  # of a bare core
+
+MODEL_HELP = "model file: .onnx or .tflite"
+
+
+def add_output_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--json", action="store_true", help="print JSON on stdout, and nothing else")
+    volume = group.add_mutually_exclusive_group()
+    volume.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    volume.add_argument("-v", "--verbose", action="store_true", help="print more")
+
+
+def add_target_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("target")
+    where = group.add_mutually_exclusive_group()
+    where.add_argument("--board", metavar="NAME", help="a board's id or alias, or a board file (see `tinyml boards`)")
+    where.add_argument("--target", metavar="CORE", help=f"a bare core instead of a board: {', '.join(CORES)}")
+    group.add_argument("--sram", metavar="SIZE", help="limit of SRAM: 192K, 1M, bytes")
+    group.add_argument("--flash", metavar="SIZE", help="limit of flash")
+    group.add_argument(
+        "--reserve-sram", metavar="SIZE", default="0", help="SRAM that your application keeps for itself"
+    )
+    group.add_argument(
+        "--toolchain", metavar="NAME", help="arm-none-eabi-gcc or ziglang (default: the first that is there)"
+    )
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help=MODEL_HELP)
+    group = parser.add_argument_group("model")
+    group.add_argument("--name", help="name of the model in C (default: the file's)")
+    group.add_argument(
+        "--input-shape",
+        metavar="[NAME:]1x3x96x96",
+        action="append",
+        default=[],
+        help="shape of an input whose dimensions are free; may be repeated",
+    )
+    group.add_argument(
+        "--precision", choices=("int8", "float32"), default="int8", help="numbers of a float model's build"
+    )
+    group.add_argument(
+        "--calibration",
+        metavar="PATH",
+        type=Path,
+        help="a folder of pictures, an .npz or an .npy, to choose int8 ranges by",
+    )
+    group.add_argument(
+        "--io", choices=("int8", "uint8", "float32"), default="int8", help="type of a float model's inputs and outputs"
+    )
+    group.add_argument("--keep-input", action="store_true", help="a run must not overwrite its input")
+    group.add_argument("--labels", metavar="FILE", type=Path, help="names of the classes, one a line")
+    group.add_argument(
+        "--objective",
+        choices=[o.value for o in Objective],
+        default=Objective.BALANCED.value,
+        help="what to save where there is a choice",
+    )
+
+
+def board_of(arguments: argparse.Namespace, default: str = "stm32h7") -> Board:
+    """The board or bare core that the flags name, its memory limited to --sram and --flash."""
+    sram = parse_size(arguments.sram) if arguments.sram else None
+    flash = parse_size(arguments.flash) if arguments.flash else None
+    if arguments.target:
+        return generic_target(arguments.target, sram or DEFAULT_SRAM, flash or DEFAULT_FLASH)
+    board = load_board(arguments.board or default)
+    return with_limits(board, sram, flash)
+
+
+def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
+    """Everything that the pipeline needs, from the flags of `add_model_flags` and `add_target_flags`."""
+    return Options(
+        model=arguments.model,
+        board=board_of(arguments),
+        work_dir=work_dir,
+        name=arguments.name,
+        precision=arguments.precision,
+        objective=Objective(arguments.objective),
+        calibration=arguments.calibration,
+        preprocess=Preprocess(),
+        io=arguments.io,
+        input_shapes=_input_shapes(arguments.input_shape),
+        keep_input=arguments.keep_input,
+        reserve_sram=parse_size(arguments.reserve_sram),
+        labels=read_labels(arguments.labels),
+        toolchain=arguments.toolchain,
+    )
+
+
+def _input_shapes(texts: list[str]) -> Mapping[str, tuple[int, ...]]:
+    shapes = {}
+    for text in texts:
+        name, _, dims = text.rpartition(":")
+        try:
+            shape = tuple(int(d) for d in dims.lower().replace(",", "x").split("x"))
+        except ValueError:
+            shape = ()
+        if not shape or min(shape) < 1:
+            raise UsageError(f"--input-shape {text}: expected positive sizes such as 1x3x96x96 or image:1x3x96x96")
+        shapes[name] = shape
+    return shapes
+
+
+def read_labels(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"--labels {path}: {e}", "expected a UTF-8 text file with one class name a line") from e
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def console(arguments: argparse.Namespace) -> Console:
+    """Where people read: stdout, or nowhere with --json or --quiet. rich honours NO_COLOR."""
+    return Console(quiet=arguments.json or arguments.quiet, highlight=False, soft_wrap=False)
+
+
+def progress(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """Prints the stage under way to stderr, on a terminal only, over itself."""
+    if arguments.json or arguments.quiet or not sys.stderr.isatty():
+        return lambda stage: None
+    return lambda stage: print(f"\r\x1b[2K  {stage} …", end="", file=sys.stderr, flush=True)
+
+
+def end_progress(arguments: argparse.Namespace) -> None:
+    if sys.stderr.isatty() and not (arguments.json or arguments.quiet):
+        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+
+def print_json(document: object) -> None:
+    json.dump(document, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def need_file(path: Path) -> None:
+    """Refuses a model path that is not a readable file, before anything else is done."""
+    if not path.is_file():
+        raise ModelError(f"model {path}: {'is a folder' if path.is_dir() else 'no such file'}")
+
+
+def require_calibrated(arguments: argparse.Namespace, quantized: QuantizedModel) -> None:
+    """Refuses to use outputs that mean nothing.
+
+    Raises:
+        UsageError: the model was quantized without calibration data and --allow-uncalibrated is not given.
+    """
+    if not quantized.calibrated and not arguments.allow_uncalibrated:
+        raise UsageError(
+            f"{arguments.model.name} is a float model, quantized without calibration data: its outputs mean nothing",
+            "give --calibration (a folder of pictures or an .npz), or --precision float32, or --allow-uncalibrated",
+        )
+
+
+def short_name(board: Board) -> str:
+    """What people call it: the first alias, or the id."""
+    return board.aliases[0] if board.aliases else board.id

@@ -1,0 +1,106 @@
+"""MemoryPlan -> C sources."""
+
+import re
+from dataclasses import dataclass, field
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tinyml import __version__
+from tinyml.emit.bundle import SourceBundle
+from tinyml.emit.c.context import (
+    arena_contexts,
+    label_literals,
+    layer_context,
+    port_contexts,
+    reset_contexts,
+)
+from tinyml.emit.c.text import comment_text, identifier
+from tinyml.memory.plan import MemoryPlan
+from tinyml.resources import resource_dir
+
+_INCLUDE = re.compile(r'^#include "(tinyml_\w+\.h)"', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the header of the emitted files says about where they came from. No path, host or time: output is
+    the same wherever and whenever it is made.
+
+    Attributes:
+        model_file: file name without its folder.
+        target: title of the board, or the core.
+        warning: one line that the header must shout ("UNCALIBRATED: …"), or None.
+    """
+
+    name: str
+    model_file: str
+    model_sha256: str
+    target: str
+    quantization: str
+    warning: str | None = None
+    labels: tuple[str, ...] = field(default=())
+
+
+def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
+    """`<name>.h`, `<name>.c`, `<name>_weights.c`, and the kernels that they use."""
+    name = identifier(identity.name)
+    arenas = arena_contexts(plan)
+    members = {arena.name: context.member for arena, context in zip(plan.arenas, arenas, strict=True)}
+    graph = plan.schedule.graph
+    layers = tuple(layer_context(name, i, stage, plan, members) for i, stage in enumerate(plan.schedule.stages))
+    kernels = {plan.schedule.kernel(n).symbol: plan.schedule.kernel(n) for s in plan.schedule.stages for n in s.nodes}
+    kernel_files = _kernel_files(sorted({k.source for k in kernels.values()}))
+    arrays = [array for layer in layers for array in layer.arrays]
+    weights_bytes = sum(a.bytes for a in arrays if a.role == "weights")
+    parameters_bytes = sum(a.bytes for a in arrays if a.role != "weights")
+    context = {
+        "name": name,
+        "macro": name.upper(),
+        "identity": identity,
+        "model_file": comment_text(identity.model_file),
+        "target": comment_text(identity.target),
+        "version": __version__,
+        "arenas": arenas,
+        "inputs": port_contexts(plan, graph.inputs, members),
+        "outputs": port_contexts(plan, graph.outputs, members),
+        "resets": reset_contexts(plan, members),
+        "input_preserved": plan.input_preserved,
+        "layers": layers,
+        "arrays": arrays,
+        "headers": sorted({k.header.rsplit("/", 1)[-1] for k in kernels.values()}),
+        "labels": label_literals(identity.labels),
+        "macs": sum(layer.emitted.macs for layer in layers),
+        "weights_bytes": weights_bytes,
+        "parameters_bytes": parameters_bytes,
+        "uses_float_limits": any("FLT_MAX" in layer.initializer for layer in layers),
+    }
+    environment = Environment(
+        loader=FileSystemLoader(resource_dir("codegen") / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    files = {
+        f"{name}.h": environment.get_template("model.h.j2").render(context),
+        f"{name}.c": environment.get_template("model.c.j2").render(context),
+        f"{name}_weights.c": environment.get_template("weights.c.j2").render(context),
+        **kernel_files,
+    }
+    emitted = tuple(layer.emitted for layer in layers)
+    return SourceBundle(name, files, emitted, plan, weights_bytes, parameters_bytes)
+
+
+def _kernel_files(sources: list[str]) -> dict[str, str]:
+    """The kernel sources, then every header that they include, all in one flat folder."""
+    root = resource_dir("codegen") / "kernels"
+    files = {source.rsplit("/", 1)[-1]: (root / source).read_text(encoding="utf-8") for source in sources}
+    pending = sorted({h for text in files.values() for h in _INCLUDE.findall(text)})
+    headers: dict[str, str] = {}
+    while pending:
+        header = pending.pop()
+        if header not in headers:
+            headers[header] = (root / "include" / header).read_text(encoding="utf-8")
+            pending += _INCLUDE.findall(headers[header])
+    return {**files, **dict(sorted(headers.items()))}

@@ -1,0 +1,229 @@
+"""The stages in order. Each takes one artifact and returns the next; this file is the only one that knows them all."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from tinyml.build.firmware import build_firmware
+from tinyml.build.image import FirmwareImage
+from tinyml.build.toolchain import find_toolchain
+from tinyml.emit.bundle import SourceBundle
+from tinyml.emit.c.emitter import Identity, emit_c
+from tinyml.errors import DoesNotFitError, ToolError, UsageError
+from tinyml.frontends import load_model
+from tinyml.ir.graph import Graph
+from tinyml.ir.verify import verify
+from tinyml.memory import check, fits, plan_memory
+from tinyml.memory.plan import MemoryPlan
+from tinyml.passes import canonicalize, lower
+from tinyml.profile import Profile, profile_emulated
+from tinyml.quantize import Preprocess, QuantizedModel, prepare
+from tinyml.schedule import schedule
+from tinyml.schedule.model import Objective, Schedule
+from tinyml.targets import Board, list_boards
+
+UNCALIBRATED = "UNCALIBRATED: sizes and timing valid, outputs meaningless"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for.
+
+    Attributes:
+        board: where it will run; sizes of memory that the user limits are already in its regions.
+        work_dir: where files of the build stage are made.
+        reserve_sram: bytes of RAM that the application keeps for itself.
+        keep_input: the network must not overwrite its input.
+        check_fit: refuse what the board has no room for.
+    """
+
+    model: Path
+    board: Board
+    work_dir: Path
+    name: str | None = None
+    precision: str = "int8"
+    objective: Objective = Objective.BALANCED
+    calibration: Path | None = None
+    preprocess: Preprocess | None = None
+    io: str = "int8"
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    keep_input: bool = False
+    reserve_sram: int = 0
+    labels: tuple[str, ...] = ()
+    toolchain: str | None = None
+    check_fit: bool = True
+
+    @property
+    def model_name(self) -> str:
+        return self.name or self.model.stem
+
+    @property
+    def model_sha256(self) -> str:
+        return hashlib.sha256(self.model.read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compilation:
+    """Everything that was made, up to the stage after which it stopped."""
+
+    options: Options
+    source: Graph | None = None
+    graph: Graph | None = None
+    quantized: QuantizedModel | None = None
+    schedule: Schedule | None = None
+    plan: MemoryPlan | None = None
+    bundle: SourceBundle | None = None
+    image: FirmwareImage | None = None
+    profile: Profile | None = None
+
+
+# Stage name -> the artifact that it adds. The names are those of the packages below tinyml/.
+STAGES: dict[str, str] = {
+    "frontends": "source",
+    "passes": "graph",
+    "quantize": "quantized",
+    "schedule": "schedule",
+    "memory": "plan",
+    "emit": "bundle",
+    "build": "image",
+    "profile": "profile",
+}
+assert set(STAGES.values()) | {"options"} == {f.name for f in fields(Compilation)}
+
+
+def compile_model(
+    options: Options,
+    *,
+    stop_after: str = "profile",
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_artifact: Callable[[str, object], None] = lambda stage, artifact: None,
+) -> Compilation:
+    """Runs the stages in order.
+
+    Args:
+        stop_after: the last stage, a key of STAGES.
+        on_stage: called with the name of a stage before it runs.
+        on_artifact: called with the name of a stage and what it made.
+
+    Raises:
+        TinymlError: the model, the options, the board or a tool is at fault.
+    """
+    if stop_after not in STAGES:
+        raise UsageError(f"no stage is called {stop_after!r}; expected one of {', '.join(STAGES)}")
+    done = Compilation(options)
+    for stage, run in _RUNNERS.items():
+        on_stage(stage)
+        artifact = run(done)
+        on_artifact(stage, artifact)
+        done = replace(done, **cast("dict[str, Any]", {STAGES[stage]: artifact}))
+        if stage == stop_after:
+            break
+    return done
+
+
+def _load(done: Compilation) -> Graph:
+    graph = load_model(done.options.model, input_shapes=done.options.input_shapes)
+    verify(graph)
+    return graph
+
+
+def _canonicalize(done: Compilation) -> Graph:
+    return canonicalize(need(done.source))
+
+
+def _quantize(done: Compilation) -> QuantizedModel:
+    options = done.options
+    return prepare(
+        need(done.graph),
+        precision=options.precision,
+        calibration=options.calibration,
+        preprocess=options.preprocess,
+        io=options.io,
+    )
+
+
+def _schedule(done: Compilation) -> Schedule:
+    options = done.options
+    return schedule(lower(need(done.quantized).graph), options.board.core.isa, objective=options.objective)
+
+
+def _plan(done: Compilation) -> MemoryPlan:
+    options = done.options
+    plan = plan_memory(need(done.schedule), keep_input=options.keep_input, region=options.board.link.arena)
+    check(plan)
+    if options.check_fit:
+        fits(plan, options.board, reserve_bytes=options.reserve_sram, boards=list_boards())
+    return plan
+
+
+def _emit(done: Compilation) -> SourceBundle:
+    options, quantized = done.options, need(done.quantized)
+    identity = Identity(
+        name=options.model_name,
+        model_file=options.model.name,
+        model_sha256=options.model_sha256,
+        target=options.board.title,
+        quantization=quantized.scheme,
+        warning=None if quantized.calibrated else UNCALIBRATED,
+        labels=options.labels,
+    )
+    return emit_c(need(done.plan), identity)
+
+
+def _build(done: Compilation) -> FirmwareImage:
+    options, bundle = done.options, need(done.bundle)
+    _check_weights(bundle, options.board)
+    try:
+        return build_firmware(bundle, options.board, find_toolchain(options.toolchain), options.work_dir)
+    except ToolError as e:
+        overflow = re.search(r"overflowed by (\d+) bytes", e.what)
+        if overflow is None:
+            raise
+        raise DoesNotFitError(
+            f"{bundle.name} does not fit {options.board.id}: the linker is {int(overflow[1]):,} bytes short\n  {e.what}",
+            "take a board with more memory; weights take "
+            f"{bundle.weights_bytes + bundle.parameters_bytes:,} bytes, the arena {bundle.plan.peak_bytes:,}",
+        ) from e
+
+
+def _check_weights(bundle: SourceBundle, board: Board) -> None:
+    """Refuses before compiling what cannot fit: weights alone are larger than flash."""
+    constants = bundle.weights_bytes + bundle.parameters_bytes
+    if constants > board.flash_bytes:
+        graph = bundle.plan.schedule.graph
+        sizes = [(sum(v.bytes for v in graph.node_inputs(n) if v.is_constant), n) for n in graph.nodes]
+        largest, node = max(sizes, key=lambda pair: pair[0])
+        raise DoesNotFitError(
+            f"{bundle.name} does not fit {board.id}: its weights take {constants:,} bytes of flash, "
+            f"{board.link.code} has {board.flash_bytes:,}: {constants - board.flash_bytes:,} too many\n"
+            f"  the largest share is in {node.source} ({node.op.value}): {largest:,} bytes",
+            "take a board with more flash, or a narrower model",
+        )
+
+
+def _profile(done: Compilation) -> Profile:
+    return profile_emulated(need(done.image))
+
+
+_RUNNERS: dict[str, Callable[[Compilation], object]] = {
+    "frontends": _load,
+    "passes": _canonicalize,
+    "quantize": _quantize,
+    "schedule": _schedule,
+    "memory": _plan,
+    "emit": _emit,
+    "build": _build,
+    "profile": _profile,
+}
+
+T = TypeVar("T")
+
+
+def need(artifact: T | None) -> T:
+    """An artifact of an earlier stage; a bug where that stage has not run."""
+    if artifact is None:
+        raise RuntimeError("a stage ran before the one that it needs")
+    return artifact

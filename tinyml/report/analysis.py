@@ -1,0 +1,121 @@
+"""What a model needs, before anything is compiled: `tinyml analyze`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from tinyml.ir.macs import macs
+from tinyml.kernels.rows import image_shape
+from tinyml.memory import live_bytes, peak_report
+from tinyml.pipeline import Compilation, need
+from tinyml.report.document import parameters
+from tinyml.targets import Board
+
+FLASH_CODE_ALLOWANCE = 32 * 1024  # code of kernels and firmware, until the build has counted it
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNeeds:
+    """activation_bytes: live in the arena while the layer runs, scratch included."""
+
+    index: int
+    name: str
+    op: str
+    source: str
+    shape: tuple[int, ...]
+    macs: int
+    parameters: int
+    weight_bytes: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """sram_over, flash_over: bytes too many; 0 where it fits."""
+
+    board: str
+    fits: bool
+    sram_bytes: int
+    sram_over: int
+    flash_bytes: int
+    flash_over: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Of a model as it would be built. Sizes are exact but for code, which only a build can count."""
+
+    model: str
+    scheme: str
+    calibrated: bool
+    macs: int
+    parameters: int
+    weight_bytes: int
+    arena_bytes: int
+    blocking_layer: str
+    blocking_step: int
+    blocking_buffers: tuple[tuple[str, int], ...]
+    layers: tuple[LayerNeeds, ...]
+    boards: tuple[Fit, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        return {"schema_version": 1, **asdict(self)}
+
+
+def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
+    """From a compilation that went as far as the memory plan."""
+    schedule, plan, quantized = need(done.schedule), need(done.plan), need(done.quantized)
+    graph = schedule.graph
+    live = live_bytes(plan)
+    layers = []
+    for index, stage in enumerate(schedule.stages):
+        for node in stage.nodes:
+            constants = [graph.value(name) for name in node.used if graph.value(name).is_constant]
+            layers.append(
+                LayerNeeds(
+                    index=index,
+                    name=node.name,
+                    op=node.op.value,
+                    source=node.source,
+                    shape=graph.value(node.outputs[0]).shape,
+                    macs=macs(node, graph),
+                    parameters=sum(v.elements for v in constants),
+                    weight_bytes=sum(v.bytes for v in constants),
+                    activation_bytes=live[index],
+                )
+            )
+    peak = peak_report(plan)
+    weight_bytes = sum(layer.weight_bytes for layer in layers)
+    return Analysis(
+        model=done.options.model.name,
+        scheme=quantized.scheme,
+        calibrated=quantized.calibrated,
+        macs=sum(layer.macs for layer in layers),
+        parameters=parameters(graph),
+        weight_bytes=weight_bytes,
+        arena_bytes=plan.peak_bytes,
+        blocking_layer=peak.source,
+        blocking_step=peak.step,
+        blocking_buffers=tuple((b.name, b.bytes) for b in peak.buffers),
+        layers=tuple(layers),
+        boards=tuple(_fit(board, plan.peak_bytes, weight_bytes) for board in boards if board.has_firmware),
+        notes=(*need(done.source).notes, *quantized.notes),
+    )
+
+
+def _fit(board: Board, arena: int, weights: int) -> Fit:
+    flash = weights + FLASH_CODE_ALLOWANCE
+    return Fit(
+        board=board.id,
+        fits=arena <= board.arena_bytes and flash <= board.flash_bytes,
+        sram_bytes=board.arena_bytes,
+        sram_over=max(0, arena - board.arena_bytes),
+        flash_bytes=board.flash_bytes,
+        flash_over=max(0, flash - board.flash_bytes),
+    )
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """48x48x8 of [1, 48, 48, 8]."""
+    rows, cols, channels = image_shape(shape)
+    return f"{rows}x{cols}x{channels}"
