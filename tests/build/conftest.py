@@ -1,52 +1,11 @@
-"""A network of two layers in hand-written C, in the form that the emitter writes."""
+"""Fixtures of the build's tests."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
-import numpy as np
 import pytest
+from toy_network import toy_bundle
 
-from tinyml.emit.bundle import EmittedLayer, SourceBundle
-from tinyml.ir.builder import GraphBuilder
-from tinyml.ir.dtypes import DType
-from tinyml.ir.graph import Graph
-from tinyml.memory.plan import Arena, MemoryPlan
-from tinyml.schedule.model import Schedule
-
-SOURCES = Path(__file__).parent / "model"
-WEIGHTS = np.array([[1, -2, 3, -4], [5, 6, -7, 8]], dtype=np.int8)
-
-
-def expected(data: bytes) -> tuple[bytes, bytes]:
-    """What the two layers leave: x + 1, then WEIGHTS @ it as int32."""
-    hidden = np.frombuffer(data, dtype=np.int8) + np.int8(1)
-    return hidden.tobytes(), (WEIGHTS.astype(np.int32) @ hidden.astype(np.int32)).astype("<i4").tobytes()
+from tinyml.emit.bundle import SourceBundle
 
 
 @pytest.fixture(scope="session")
 def bundle() -> SourceBundle:
-    files = {path.name: path.read_text() for path in sorted(SOURCES.iterdir())}
-    layers = (
-        EmittedLayer(0, "toy_layer_00_add", "add", "ADD", "add", "toy", (4,), 0, (("hidden", "arena", 0, 4),)),
-        EmittedLayer(1, "toy_layer_01_fc", "fc", "FC", "fc", "toy", (2,), 8, (("out", "arena", 8, 8),)),
-    )
-    builder = GraphBuilder("toy")
-    builder.input("in", (1, 4), DType.INT8)
-    values = builder.values | {"out": builder.values["in"]}
-    graph = Graph("toy", ("in",), ("out",), (), values)
-    arena = Arena("arena", 16, 32, 16)
-    plan = MemoryPlan(Schedule(graph, (), {}), (arena,), {}, {"hidden": ("arena", 0), "out": ("arena", 8)}, {}, False)
-    return SourceBundle("toy", files, layers, plan, WEIGHTS.nbytes, 0)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def object_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compiled objects are kept among the tests of a worker, not in the user's cache."""
-    before = os.environ.get("TINYML_CACHE")
-    os.environ["TINYML_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["TINYML_CACHE"]
-    else:
-        os.environ["TINYML_CACHE"] = before
+    return toy_bundle()

@@ -1,5 +1,6 @@
 """Emitted sources + a board -> firmware.elf, .bin and .hex."""
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,11 +13,13 @@ from tinyml.build.image import FirmwareImage, ToolchainInfo
 from tinyml.build.objects import Unit, compile_units, runtime_library
 from tinyml.build.toolchain import Toolchain, run_tool
 from tinyml.emit.bundle import SourceBundle
-from tinyml.errors import ToolError
+from tinyml.errors import DoesNotFitError, ToolError
 from tinyml.resources import resource_dir
 from tinyml.targets.board import Board
 
 _WEIGHTS_SECTION = 'TINYML_WEIGHTS_SECTION=__attribute__((section(".tinyml_weights")))'
+# What GNU ld and LLD say of a region that is full.
+_OVERFLOW = re.compile(r"region ['`](\w+)'[^\n]*? overflowed by (\d+) bytes")
 _ARENA_SECTION = 'TINYML_ARENA_SECTION=__attribute__((section(".bss.tinyml_arena")))'
 
 
@@ -26,7 +29,8 @@ def build_firmware(bundle: SourceBundle, board: Board, toolchain: Toolchain, out
     The same inputs give the same bytes, wherever they are built. An interrupted build leaves no half-written file.
 
     Raises:
-        ToolError: the board takes no firmware; or compiler or linker fail, as where the program does not fit.
+        ToolError: the board takes no firmware; or compiler or linker fail.
+        DoesNotFitError: the program is larger than a region of the board; says by how much.
     """
     if not board.has_firmware:
         raise ToolError(f"{board.id} takes no firmware", "emit C, or choose a board: tinyml boards")
@@ -40,7 +44,7 @@ def build_firmware(bundle: SourceBundle, board: Board, toolchain: Toolchain, out
         },
     )
     model = model_units(bundle, out_dir, (_WEIGHTS_SECTION,), (resource_dir("firmware") / "libc",))
-    firmware = _firmware_units(bundle, board, out_dir)
+    firmware = firmware_units(bundle, board, out_dir)
     objects = compile_units(toolchain, board.core, [*model, *firmware])
     library = runtime_library(toolchain, board.core)
 
@@ -56,7 +60,7 @@ def build_firmware(bundle: SourceBundle, board: Board, toolchain: Toolchain, out
         shutil.copyfile(out_dir / "firmware" / "link.ld", folder / "link.ld")
         if library is not None:
             shutil.copyfile(library, folder / "rt.a")
-        run_tool(_link_command(toolchain, board, names), folder)
+        _link(toolchain, board, names, folder)
         elf = with_weights_crc((folder / "firmware.elf").read_bytes())
 
     outputs = {"elf": elf, "bin": to_binary(elf), "hex": to_intel_hex(elf)}
@@ -95,7 +99,8 @@ def render_adapter(bundle: SourceBundle) -> str:
     )
 
 
-def _firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[Unit]:
+def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[Unit]:
+    """What runs around the model: firmware/ of tinyml, and what `build_firmware` generates into out_dir/firmware."""
     root = resource_dir("firmware")
     assert board.uart is not None
     paths = (
@@ -118,6 +123,20 @@ def _firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[U
 def _linked_regions(board: Board) -> list[object]:
     used = {board.link.code, board.link.arena, board.link.stack, board.link.data}
     return [region for region in board.regions if region.name in used]
+
+
+def _link(toolchain: Toolchain, board: Board, objects: list[str], folder: Path) -> None:
+    try:
+        run_tool(_link_command(toolchain, board, objects), folder)
+    except ToolError as error:
+        full = _OVERFLOW.findall(str(error))
+        if not full:
+            raise
+        region, excess = max(full, key=lambda match: int(match[1]))
+        raise DoesNotFitError(
+            f"the firmware does not fit on {board.id}: region {region} "
+            f"({board.region(region).bytes:,} bytes) is too small by {int(excess):,} bytes"
+        ) from error
 
 
 def _link_command(toolchain: Toolchain, board: Board, objects: list[str]) -> list[str]:

@@ -107,9 +107,8 @@ def find_host_toolchain() -> Toolchain:
             return Toolchain(name, _gcc_version(path), (path,))
     found = _zig()
     if found is None:
-        raise ToolError(
-            "no C compiler: neither gcc nor clang on the PATH, nor ziglang", "python -m pip install ziglang"
-        )
+        missing = "no C compiler for this machine: neither gcc nor clang on the PATH, nor the Python package ziglang"
+        raise ToolError(missing, "python -m pip install ziglang")
     return found
 
 

@@ -92,7 +92,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: anything else, or no whole number of bytes.
     """
-    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([KMG]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([KMG]?)(?:i?B)?\s*", text, re.IGNORECASE | re.ASCII)
     if match is None:
         raise UsageError(f"size {text!r}: expected bytes, as in 196608, 192K or 1M")
     size = float(match[1]) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}[match[2].upper()]

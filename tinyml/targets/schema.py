@@ -124,7 +124,7 @@ def _check(adapter: TypeAdapter[_T], path: Path) -> _T:
 def _sentence(error: Any) -> str:
     """One problem: key, value and what was expected."""
     key = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{key}: unknown key"
     if error["type"] == "missing":
         return f"{key}: missing key"

@@ -5,6 +5,13 @@
 
 #include "toy_weights.h"
 
+/* A function of its own under its own name: GCC would rename a copy that it specialises. */
+#if defined(__clang__)
+#define STEP __attribute__((noinline))
+#else
+#define STEP __attribute__((noipa))
+#endif
+
 #ifdef TINYML_TRACE
 extern void tinyml_trace(const void *net, int index);
 #define TOY_AFTER_LAYER(net, index) tinyml_trace(net, index)
@@ -27,7 +34,7 @@ const void *toy_output(const toy_t *net)
     return (const uint8_t *)net->arena + 8;
 }
 
-static __attribute__((noinline)) void toy_layer_00_add(const toy_t *net)
+static STEP void toy_layer_00_add(const toy_t *net)
 {
     int8_t *x = net->arena;
     for (int i = 0; i < 4; ++i) {
@@ -35,7 +42,7 @@ static __attribute__((noinline)) void toy_layer_00_add(const toy_t *net)
     }
 }
 
-static __attribute__((noinline)) void toy_layer_01_fc(const toy_t *net)
+static STEP void toy_layer_01_fc(const toy_t *net)
 {
     const int8_t *x = net->arena;
     int32_t *out = (int32_t *)(void *)((uint8_t *)net->arena + 8);
