@@ -34,7 +34,7 @@ class GraphBuilder:
         self, name: str, data: np.ndarray, quant: QuantParams | None = None, dtype: DType | None = None
     ) -> str:
         """A constant; dtype only where numpy has no such type (int4)."""
-        data = np.ascontiguousarray(data)
+        data = np.require(data, requirements="C")  # ascontiguousarray would give a scalar an axis
         return self._define(Value(self._unique(name), data.shape, dtype or DType.of(data), quant, data))
 
     def state(self, name: str, shape: tuple[int, ...], dtype: DType, quant: QuantParams | None = None) -> str:

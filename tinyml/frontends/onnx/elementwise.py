@@ -1,12 +1,13 @@
 """Elementwise arithmetic and activations."""
 
+import functools
 import math
 
 import numpy as np
 
 from tinyml.frontends.onnx.node import NodeContext
 from tinyml.frontends.onnx.registry import UnsupportedError, handler
-from tinyml.frontends.onnx.tensors import Known, Tensor
+from tinyml.frontends.onnx.tensors import Known, Tensor, check_size
 from tinyml.ir.ops import Clamp, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, Op
 
 _BINARY = {"Add": Op.ADD, "Sub": Op.SUB, "Mul": Op.MUL, "Div": Op.DIV}
@@ -54,16 +55,31 @@ def _clip(node: NodeContext) -> list[Tensor]:
     return [_clamped(node, node.tensor(0), min(lo, hi), hi)]  # ONNX: where min exceeds max, max wins
 
 
-@handler("Min", "two inputs, one of them a known number")
+@handler("Min", "two inputs, one of them a known number; any inputs that are all known")
 def _min(node: NodeContext) -> list[Tensor]:
+    known = _folded(node, np.minimum)
+    if known is not None:
+        return [known]
     x, bound = _with_number(node)
     return [_clamped(node, x, -math.inf, bound)]
 
 
-@handler("Max", "two inputs, one of them a known number")
+@handler("Max", "two inputs, one of them a known number; any inputs that are all known")
 def _max(node: NodeContext) -> list[Tensor]:
+    known = _folded(node, np.maximum)
+    if known is not None:
+        return [known]
     x, bound = _with_number(node)
     return [_clamped(node, x, bound, math.inf)]
+
+
+def _folded(node: NodeContext, compute: np.ufunc) -> Known | None:
+    """The result over all inputs, where all are known."""
+    if not node.inputs or not all(isinstance(t, Known) for t in node.inputs):
+        return None
+    arrays = [node.known(i, "an input") for i in range(len(node.inputs))]
+    check_size(np.broadcast_shapes(*(a.shape for a in arrays)), "the result")
+    return Known(np.asarray(functools.reduce(compute, arrays)), node.name)
 
 
 def _clamped(node: NodeContext, x: Tensor, lo: float, hi: float) -> Tensor:

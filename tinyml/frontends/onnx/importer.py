@@ -121,7 +121,10 @@ class _Reading:
         for name in self._outputs:
             tensor = self.tensors[name]
             if isinstance(tensor, Known) or self._final_names.get(tensor) != name or tensor in outputs:
-                source = self._emitter.materialize(tensor, f"output {name!r}")
+                try:
+                    source = self._emitter.materialize(tensor, f"output {name!r}")
+                except ValueError as e:
+                    raise ModelError(f"{self._file.path}: output {printable(name)!r}: {e}") from e
                 tensor = self._builder.node(Op.IDENTITY, [source], name=f"output_{printable(name)}")
                 self._final_names[tensor] = name
             outputs.append(tensor)
