@@ -10,7 +10,7 @@ from tinyml.build.files import write_file, write_tree
 from tinyml.build.firmware import header_folders, model_units, render_adapter
 from tinyml.build.objects import Unit, compile_units
 from tinyml.build.toolchain import find_host_toolchain, run_tool
-from tinyml.emit.bundle import SourceBundle
+from tinyml.emit.bundle import EmittedLayer, SourceBundle
 from tinyml.resources import resource_dir
 from tinyml.targets.core import CORES
 
@@ -107,26 +107,29 @@ class HostModel:
         self._model.run()
         return [ctypes.string_at(self._model.output(i), size) for i, size in enumerate(self.output_bytes)]
 
-    def run_traced(self, inputs: Sequence[bytes], bundle: SourceBundle) -> tuple[list[bytes], Mapping[str, bytes]]:
+    def run_traced(
+        self, inputs: Sequence[bytes], layers: Sequence[EmittedLayer], arenas: Sequence[str]
+    ) -> tuple[list[bytes], Mapping[str, bytes]]:
         """`run`, and what each layer left in the arena: value name -> bytes, in the order of computation.
 
         Args:
-            bundle: what the library was built from, with trace=True.
+            layers: of the bundle that the library was built from, with trace=True.
+            arenas: names of the plan's arenas, in order.
 
         Raises:
-            ValueError: as `run`; or the library was built without trace, or from another bundle.
+            ValueError: as `run`; or the library was built without trace, or has other layers.
         """
         values: dict[str, bytes] = {}
         unknown: list[int] = []
-        arena_of = {arena.name: index for index, arena in enumerate(bundle.plan.arenas)}
-        layers = {layer.index: layer for layer in bundle.layers}
+        index_of = {name: index for index, name in enumerate(arenas)}
+        by_index = {layer.index: layer for layer in layers}
 
         def after(index: int) -> None:
-            if index not in layers:  # an exception would not leave a callback
+            if index not in by_index:  # an exception would not leave a callback
                 unknown.append(index)
                 return
-            for value, arena, offset, size in layers[index].outputs:
-                values[value] = ctypes.string_at(self._model.arenas[arena_of[arena]] + offset, size)
+            for value, arena, offset, size in by_index[index].outputs:
+                values[value] = ctypes.string_at(self._model.arenas[index_of[arena]] + offset, size)
 
         set_trace = self._trace_setter()
         function = _TraceFunction(after)
@@ -136,7 +139,7 @@ class HostModel:
         finally:
             set_trace(_TraceFunction())
         if unknown:
-            raise ValueError(f"the library of {self.name} has layers that the bundle has not: {unknown}")
+            raise ValueError(f"the library of {self.name} has layers that were not named: {unknown}")
         return outputs, values
 
     def _trace_setter(self) -> Callable[[object], None]:
