@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tinyml.device.emulator import Cost, EmulatedBoard, has_cycle_model
-from tinyml.device.emulator.timing import Pricer
+from tinyml.device.emulator.timing import block_cost
 from tinyml.targets.board import Board
 from tinyml.targets.core import CORES
 
@@ -29,8 +29,7 @@ MUL = bytes.fromhex("00fb01f0")  # mul r0, r0, r1
 
 
 def _cost(core: str, *code: bytes) -> Cost:
-    block = b"".join(code)
-    return Pricer(CORES[core], lambda address, size: block[address : address + size]).cost(0, len(block))
+    return block_cost(core, b"".join(code))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tinyml.targets.load import generic_target, load_board
 _HERE = Path(__file__).resolve().parent
 
 
-def _bundle() -> SourceBundle:
+def _bundle(source: str) -> SourceBundle:
     builder = GraphBuilder("net")
     builder.input("a", (64,), DType.INT8)
     builder.input("b", (64,), DType.INT8)
@@ -33,18 +33,22 @@ def _bundle() -> SourceBundle:
         EmittedLayer(0, "net_layer_00_add", "add", "ADD", "add", "own", (64,), 0, (("sum", "arena", 128, 64),)),
         EmittedLayer(1, "net_layer_01_sums", "sums", "FC", "sums", "own", (2,), 64, (("sums", "arena", 192, 8),)),
     )
-    files = {name: (_HERE / name).read_text() for name in ("net.c", "net.h")}
+    files = {"net.c": source, "net.h": (_HERE / "net.h").read_text()}
     return SourceBundle("net", files, layers, plan, 0, 0)
 
 
 @pytest.fixture(scope="session")
-def build_net(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], FirmwareImage]:
-    """build_net(name of a board, or of a core for a generic target)."""
+def build_net(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FirmwareImage]:
+    """build_net(name of a board, or of a core for a generic target, first statement of the first layer)."""
 
     @functools.cache
-    def build(name: str) -> FirmwareImage:
+    def build(name: str, statement: str = "") -> FirmwareImage:
+        source = (_HERE / "net.c").read_text()
+        first = "net_layer_00_add(const net_t *net)\n{\n"
+        assert first in source
+        bundle = _bundle(source.replace(first, first + statement))
         board = generic_target(name, 32768, 65536) if name.startswith("cortex") else load_board(name)
-        return build_firmware(_bundle(), board, find_toolchain("ziglang"), tmp_path_factory.mktemp(board.id))
+        return build_firmware(bundle, board, find_toolchain("ziglang"), tmp_path_factory.mktemp(board.id))
 
     return build
 

@@ -9,7 +9,7 @@ from tinyml.profile import profile_emulated, trace_emulated
 
 pytestmark = pytest.mark.emulated
 
-Build = Callable[[str], FirmwareImage]
+Build = Callable[..., FirmwareImage]
 TARGETS = ["nucleo_h743zi", "nucleo_l4r5zi", "qemu_mps2_an500", "cortex-m0", "cortex-m0+", "cortex-m3", "cortex-m33"]
 
 

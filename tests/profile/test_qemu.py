@@ -10,8 +10,9 @@ from tinyml.build.image import FirmwareImage
 from tinyml.device.client import Client
 from tinyml.device.qemu import PROGRAM, find_qemu, qemu_board, run_in_qemu
 from tinyml.errors import ToolError
+from tinyml.profile import profile_emulated
 
-Build = Callable[[str], FirmwareImage]
+Build = Callable[..., FirmwareImage]
 BOARDS = ["qemu_mps2_an386", "qemu_mps2_an500"]
 needs_qemu = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=f"{PROGRAM} is not installed")
 
@@ -42,6 +43,19 @@ def test_protocol_in_qemu(build_net: Build) -> None:
         with pytest.raises(ToolError, match="No output 9"):
             client.get(9)
         assert client.memory().arena_bytes == 256
+
+
+MISALIGNED = '__asm volatile("ldrd r0, r1, [%0]" : : "r"(net->arena + 1) : "r0", "r1");'
+
+
+@pytest.mark.qemu
+@needs_qemu
+def test_qemu_faults_on_misaligned_access_and_unicorn_does_not(build_net: Build, net_inputs: list[bytes]) -> None:
+    """Why every model also runs in QEMU."""
+    image = build_net("qemu_mps2_an500", MISALIGNED)
+    profile_emulated(image, net_inputs)
+    with pytest.raises(ToolError, match=r"the board answered 'run 1' with e-\[Fault [36]: pc [0-9a-f]{8}"):
+        run_in_qemu(image.elf, image.board, [net_inputs])
 
 
 @pytest.mark.qemu

@@ -12,7 +12,7 @@ from unicorn import arm_const
 from tinyml.device.emulator.elf import Program, load_program
 from tinyml.device.emulator.meter import NOWHERE, Meter, attach
 from tinyml.device.emulator.registers import PERIPHERALS, SYSTEM, Registers
-from tinyml.device.emulator.timing import Cost, Pricer
+from tinyml.device.emulator.timing import Cost, block_cost
 from tinyml.errors import BoardError, ToolError
 from tinyml.targets.board import Board, MemoryRegion
 
@@ -85,7 +85,6 @@ class EmulatedBoard:
 
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         self._uc.ctl_set_cpu_model(getattr(arm_const, board.core.unicorn_model))
-        self._pricer = Pricer(board.core, self.read_memory)
         self._registers = Registers(board, lambda: self._meter.total.cycles, self._stop)
         self._map_memory(fill)
         self._load()
@@ -241,7 +240,7 @@ class EmulatedBoard:
 
     def _price(self, address: int, size: int) -> Cost:
         try:
-            return self._pricer.cost(address, size)
+            return block_cost(self.board.core.name, self.read_memory(address, size))
         except Exception as error:  # must not cross the native hook; `_run` raises it
             self._fail(error)
             return Cost()

@@ -89,6 +89,7 @@ class SerialPort:
     Attributes:
         inbox: bytes on their way to the firmware.
         outbox: bytes that the firmware sent.
+        extent: addresses of the registers.
     """
 
     def __init__(self, uart: Uart, on_idle: Callable[[], None]) -> None:
@@ -97,16 +98,13 @@ class SerialPort:
             raise ToolError(f"the emulator has no model of the serial port {uart.driver!r}; it has {sorted(_UARTS)}")
         self.inbox: deque[int] = deque()
         self.outbox = bytearray()
+        self.extent = range(uart.base, uart.base + 0x30)
         self._layout = layout
         self._uart = uart
         self._on_idle = on_idle
         self._idle_polls = 0
         self._control = 0
         self._divisor = 0
-
-    @property
-    def extent(self) -> range:
-        return range(self._uart.base, self._uart.base + 0x30)
 
     def read(self, address: int) -> int | None:
         """None: a register that only remembers what was written."""

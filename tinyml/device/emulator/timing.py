@@ -15,6 +15,7 @@ docs/emulator.md states what is known of their errors.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 import capstone
@@ -207,21 +208,26 @@ def has_cycle_model(core: Core) -> bool:
     return core.name in _MODELS
 
 
-class Pricer:
-    """Prices basic blocks for one core."""
+@cache
+def _disassembler() -> capstone.Cs:
+    disassembler = capstone.Cs(
+        capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8
+    )
+    disassembler.detail = True
+    return disassembler
 
-    def __init__(self, core: Core, read: Callable[[int, int], bytes]) -> None:
-        """`read(address, bytes)` yields the code of a block."""
-        self._cycles = _MODELS.get(core.name, len)
-        self._read = read
-        mode = capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8
-        self._disassembler = capstone.Cs(capstone.CS_ARCH_ARM, mode)
-        self._disassembler.detail = True
 
-    def cost(self, address: int, size: int) -> Cost:
-        """Of one execution of the block of `size` bytes at `address`."""
-        instructions = list(self._disassembler.disasm(self._read(address, size), address))
-        # What Capstone cannot decode are 32-bit encodings that are newer than it.
-        unknown = (size - sum(i.size for i in instructions)) // 4
-        cycles = self._cycles([_decode(i) for i in instructions]) + unknown
-        return Cost(len(instructions) + unknown, cycles)
+@lru_cache(maxsize=1 << 16)
+def block_cost(core: str, code: bytes) -> Cost:
+    """Of one execution of a basic block.
+
+    Args:
+        core: name of the core.
+        code: all of the block, as it lies in memory.
+    """
+    instructions = list(_disassembler().disasm(code, 0))
+    # What Capstone cannot decode are 32-bit encodings that are newer than it.
+    unknown = (len(code) - sum(i.size for i in instructions)) // 4
+    model = _MODELS.get(core)
+    cycles = len(instructions) if model is None else model([_decode(i) for i in instructions])
+    return Cost(len(instructions) + unknown, cycles + unknown)
