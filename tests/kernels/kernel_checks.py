@@ -1,6 +1,7 @@
 """What the kernel tests share: settings, strategies of tilings, the comparison."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -20,7 +21,7 @@ tilings = st.builds(
 )
 
 property_test = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -33,10 +34,12 @@ def accepted(symbol: str, op: Op) -> Callable[[Case], bool]:
     return lambda case: find(symbol, op).rejects(case[0], case[1]) is None
 
 
-def check(machine: Machine, symbol: str, case: Case, tiling: Tiling, in_place: str | None = None) -> None:
+def check(
+    machine: Machine, symbol: str, case: Case, tiling: Tiling, shares: Mapping[str, int] = MappingProxyType({})
+) -> None:
     """Bit for bit the numpy reference."""
     node, graph, arrays = case
     expected = reference(node, graph, arrays)
-    result = run(machine, find(symbol, node.op), node, graph, arrays, tiling, in_place)
+    result = run(machine, find(symbol, node.op), node, graph, arrays, tiling, shares)
     for got, want in zip(result, expected, strict=True):
         np.testing.assert_array_equal(got, want)

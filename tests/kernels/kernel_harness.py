@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,8 @@ from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.kernels.rows import image_shape
 
 POISON = 0xA5
+
+RowMap = tuple[int, int, int, int, int]  # buffer, row_bytes, rows, first_row, first_col
 
 
 class Machine(Protocol):
@@ -52,50 +55,51 @@ def run(
     graph: Graph,
     arrays: Mapping[str, np.ndarray],
     tiling: Tiling = WHOLE,
-    in_place: str | None = None,
+    shares: Mapping[str, int] = MappingProxyType({}),
 ) -> list[np.ndarray]:
-    """The node's outputs. Asserts that a tile changes nothing outside itself.
+    """The node's outputs. Asserts that a tile changes nothing outside itself, and no input.
 
     Args:
-        in_place: name of the input whose memory the output shares.
+        shares: input -> index of the output whose memory it shares.
     """
     assert kernel.rejects(node, graph) is None, kernel.rejects(node, graph)
     form = "whole" if kernel.access.whole else tiling.inputs
     outs = [graph.value(name) for name in node.outputs]
     images = [np.full((*image_shape(v.shape), v.dtype.numpy.itemsize), POISON, np.uint8) for v in outs]
-    if in_place is not None:
-        source = np.ascontiguousarray(arrays[in_place]).view(np.uint8).reshape(-1)
-        images[0] = source[: images[0].size].reshape(images[0].shape).copy()
-    for row, rows, col, cols in _tiles(images[0].shape, tiling):
+    stored = [image.tobytes() for image in images]
+    for name, k in shares.items():
+        stored[k] = np.ascontiguousarray(arrays[name]).tobytes()
+    for tile in _tiles(images[0].shape, tiling):
         memory = Memory(machine.pointer)
         op = memory.params(kernel.params(node, graph))
-        scratch = memory.add(bytes([POISON]) * kernel.scratch_bytes(node, graph, rows))
-        out_maps = []
-        for image in images:
-            height, width, channels, size = image.shape
-            out_maps.append((memory.array(image), width * channels * size, height, 0, 0))
-        in_maps = []
-        for name in graph.activations(node):
-            value = graph.value(name)
-            if name == in_place:
-                height, width, channels = image_shape(value.shape)
-                in_maps.append((out_maps[0][0], width * channels * value.dtype.numpy.itemsize, height, 0, 0))
-            else:
-                in_maps.append(_input(memory, node, graph, value, arrays[name], (row, rows, col, cols), form))
-        tile = memory.add(np.array([row, rows, col, cols], "<i4").tobytes())
+        scratch = memory.add(bytes([POISON]) * kernel.scratch_bytes(node, graph, tile[1]))
+        out_maps = [_whole(memory.add(stored[k]), value) for k, value in enumerate(outs)]
+        in_maps = [
+            _whole(out_maps[shares[name]][0], graph.value(name))
+            if name in shares
+            else _input(memory, node, graph, graph.value(name), arrays[name], tile, form)
+            for name in graph.activations(node)
+        ]
+        writable = {m[0] for m in out_maps} | {scratch}
         before = [bytes(b) for b in memory.buffers]
-        after = machine.call(kernel.symbol, memory, (op, memory.rows(in_maps), memory.rows(out_maps), tile, scratch))
-        written = {m[0] for m in out_maps} | {scratch}
+        place = memory.add(np.array(tile, "<i4").tobytes())
+        after = machine.call(kernel.symbol, memory, (op, memory.rows(in_maps), memory.rows(out_maps), place, scratch))
         for i, old in enumerate(before):
-            assert i in written or i == op or after[i] == old, f"{kernel.symbol} wrote to an input or constant"
-        for k, (buffer, *_) in enumerate(out_maps):
-            new = np.frombuffer(after[buffer], np.uint8).reshape(images[k].shape)
-            if k == 0 and in_place is None:
-                outside = np.ones(images[0].shape, bool)
-                outside[row : row + rows, col : col + cols] = False
-                assert np.array_equal(new[outside], images[0][outside]), f"{kernel.symbol} wrote outside its tile"
-            images[k] = new.copy()
+            assert i in writable or i == op or after[i] == old, f"{kernel.symbol} wrote to an input or constant"
+        stored = [after[m[0]] for m in out_maps]
+        result = [np.frombuffer(s[: i.size], np.uint8).reshape(i.shape) for s, i in zip(stored, images, strict=True)]
+        if not shares:
+            row, rows, col, cols = tile
+            outside = np.ones(images[0].shape, bool)
+            outside[row : row + rows, col : col + cols] = False
+            assert np.array_equal(result[0][outside], images[0][outside]), f"{kernel.symbol} wrote outside its tile"
+        images = result
     return [image.reshape(-1).view(v.dtype.numpy).reshape(v.shape) for image, v in zip(images, outs, strict=True)]
+
+
+def _whole(buffer: int, value: Value) -> RowMap:
+    height, width, channels = image_shape(value.shape)
+    return buffer, width * channels * value.dtype.numpy.itemsize, height, 0, 0
 
 
 def _tiles(image: tuple[int, ...], tiling: Tiling) -> Iterator[tuple[int, int, int, int]]:
@@ -115,7 +119,7 @@ def _input(
     array: np.ndarray,
     tile: tuple[int, int, int, int],
     form: str,
-) -> tuple[int, int, int, int, int]:
+) -> RowMap:
     """The row map of an input that holds what the tile needs, and nothing else."""
     height, width, channels = image_shape(value.shape)
     image = np.ascontiguousarray(array).reshape(height, width, channels)
@@ -123,7 +127,7 @@ def _input(
     windowed = isinstance(node.attrs, Conv2dAttrs | Pool2dAttrs)
     aligned = image_shape(value.shape)[:2] == image_shape(graph.value(node.outputs[0]).shape)[:2]
     if form == "whole" or not (windowed or aligned):
-        return memory.array(image), row_bytes, height, 0, 0
+        return _whole(memory.array(image), value)
     row, rows, col, cols = tile
     top, bottom = _needed(node, graph, 0, row, rows, height)
     if form == "ring":

@@ -45,7 +45,7 @@ def _needs_pointwise(node: Node, graph: Graph) -> str | None:
     return None
 
 
-def _needs_depthwise(node: Node, graph: Graph) -> str | None:
+def needs_depthwise(node: Node, graph: Graph) -> str | None:
     channels = graph.value(node.inputs[0]).shape[-1]
     groups = _attrs(node).groups
     return f"computes one group a channel, there are {groups} for {channels} channels" if groups != channels else None
@@ -54,7 +54,7 @@ def _needs_depthwise(node: Node, graph: Graph) -> str | None:
 _common = (needs_dtypes(DType.INT8, DType.INT8), needs_batch_of_one, needs_per_tensor_quant, needs_int8_weights)
 _rejects_any = first_reason(*_common)
 _rejects_pointwise = first_reason(*_common, _needs_pointwise)
-_rejects_depthwise = first_reason(*_common, _needs_depthwise)
+_rejects_depthwise = first_reason(*_common, needs_depthwise)
 
 
 def weights_by_filter(w: np.ndarray) -> np.ndarray:

@@ -1,7 +1,19 @@
 """All kernels, and which of them compute a node."""
 
 from tinyml.ir.graph import Graph, Node
-from tinyml.kernels import binary_s8, conv_s8, fully_connected_s8, lookup, mean, movement, pool_s8, quantize, softmax_s8
+from tinyml.kernels import (
+    binary_s8,
+    conv_s8,
+    float32,
+    fully_connected_s8,
+    lookup,
+    mean,
+    movement,
+    pool_s8,
+    quantize,
+    softmax_s8,
+    svdf_s8,
+)
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.targets.core import Isa
 
@@ -13,7 +25,9 @@ KERNELS: tuple[KernelDescriptor, ...] = (
     *pool_s8.KERNELS,
     *mean.KERNELS,
     *softmax_s8.KERNELS,
+    *svdf_s8.KERNELS,
     *quantize.KERNELS,
+    *float32.KERNELS,
     *movement.KERNELS,
 )
 

@@ -36,7 +36,7 @@ typedef struct {
 void tinyml_mean_s8(const tinyml_mean_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                     const tinyml_tile_t *tile, void *scratch);
 
-/* Where input and output share scale and zero point: divides, towards zero. */
+/* Where input and output share scale and zero point: divides the sum, half away from zero. */
 typedef struct {
     tinyml_reduced_t reduced;
 } tinyml_mean_same_s8_t;

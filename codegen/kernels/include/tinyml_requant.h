@@ -32,6 +32,12 @@ static inline int32_t tinyml_divide_pow2(int32_t x, int32_t exponent)
     return (x >> exponent) + ((x & mask) > threshold ? 1 : 0);
 }
 
+/* round(x / n), ties away from zero; n > 0. */
+static inline int32_t tinyml_divide(int32_t x, int32_t n)
+{
+    return (x > 0 ? x + n / 2 : x - n / 2) / n;
+}
+
 /* x * 2^exponent modulo 2^32. */
 static inline int32_t tinyml_shift_left(int32_t x, int32_t exponent)
 {

@@ -33,8 +33,7 @@ void tinyml_average_pool_s8(const tinyml_pool_s8_t *op, const tinyml_rows_t *in,
                     }
                     row = tinyml_row_below(in, row, ky + 1 < rows.end ? w->dilation_y : 0);
                 }
-                sum = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
-                *o++ = (int8_t)tinyml_clamp(sum, op->out_min, op->out_max);
+                *o++ = (int8_t)tinyml_clamp(tinyml_divide(sum, count), op->out_min, op->out_max);
             }
         }
     }

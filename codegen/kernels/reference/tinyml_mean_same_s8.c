@@ -1,9 +1,10 @@
 /* Mean, int8, of one scale. SPDX-License-Identifier: Apache-2.0 */
 #include "tinyml_mean.h"
+#include "tinyml_requant.h"
 
 static int8_t mean(const tinyml_mean_same_s8_t *op, const int8_t *x, int32_t at)
 {
-    return (int8_t)(tinyml_reduced_sum_s8(&op->reduced, x, at) / (op->reduced.outer * op->reduced.inner));
+    return (int8_t)tinyml_divide(tinyml_reduced_sum_s8(&op->reduced, x, at), op->reduced.outer * op->reduced.inner);
 }
 
 void tinyml_mean_same_s8(const tinyml_mean_same_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,

@@ -1,0 +1,81 @@
+"""int8 SVDF: include/tinyml_svdf_s8.h."""
+
+import numpy as np
+
+from tinyml.ir.dtypes import DType
+from tinyml.ir.fixedpoint import activation_range, quantize_multiplier
+from tinyml.ir.graph import Graph, Node
+from tinyml.ir.macs import macs
+from tinyml.ir.ops import Op, SvdfAttrs
+from tinyml.kernels.common import no_scratch, quant_of, scale_of, zero_point_of
+from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
+from tinyml.targets.core import Isa
+
+_TYPES = (DType.INT8, DType.INT8, DType.INT16, DType.INT32, DType.INT16)
+_NAMES = ("input", "feature weights", "time weights", "bias", "state")
+
+
+def _rejects(node: Node, graph: Graph) -> str | None:
+    values = [None if name is None else graph.value(name) for name in node.inputs]
+    for value, dtype, name in zip(values, _TYPES, _NAMES, strict=True):
+        if value is None:
+            continue
+        if value.dtype is not dtype:
+            return f"takes {dtype.value} {name}, {value.name} is {value.dtype.value}"
+        if name != "bias" and (value.quant is None or value.quant.axis is not None):
+            return f"takes one scale, {name} {value.name} has not"
+        if (name in _NAMES[1:4]) != value.is_constant:
+            return f"takes constant weights and bias, and nothing else constant; {value.name} is {name}"
+        if name in ("feature weights", "time weights", "state") and zero_point_of(value) != 0:
+            return f"takes symmetric weights and state, {value.name} has a zero point"
+    out = graph.value(node.outputs[0])
+    if out.dtype is not DType.INT8 or out.quant is None:
+        return f"gives int8, output {out.name} is {out.dtype.value}"
+    return None
+
+
+def _params(node: Node, graph: Graph) -> CParams:
+    assert isinstance(node.attrs, SvdfAttrs)
+    x, feature, time, state = (graph.value(node.inputs[i]) for i in (0, 1, 2, 4))
+    out = graph.value(node.outputs[0])
+    units = feature.shape[0] // node.attrs.rank
+    bias = np.zeros(units, np.int32) if node.inputs[3] is None else graph.value(node.inputs[3]).constant
+    to_state = quantize_multiplier(scale_of(x) * scale_of(feature) / scale_of(state))
+    to_output = quantize_multiplier(scale_of(state) * scale_of(time) / scale_of(out))
+    lo, hi = activation_range(node.attrs.clamp, quant_of(out))
+    return CParams(
+        "tinyml_svdf_s8_t",
+        {
+            "feature": Array("feature", feature.constant),
+            "time": Array("time", time.constant),
+            "bias": Array("bias", bias),
+            "depth": feature.shape[1],
+            "memory": time.shape[1],
+            "units": units,
+            "rank": node.attrs.rank,
+            "in_offset": -zero_point_of(x),
+            "to_state_multiplier": to_state[0],
+            "to_state_shift": to_state[1],
+            "to_output_multiplier": to_output[0],
+            "to_output_shift": to_output[1],
+            "out_offset": zero_point_of(out),
+            "out_min": lo,
+            "out_max": hi,
+        },
+    )
+
+
+KERNELS = (
+    KernelDescriptor(
+        "tinyml_svdf_s8",
+        "reference/tinyml_svdf_s8.c",
+        "include/tinyml_svdf_s8.h",
+        Op.SVDF,
+        Isa.PORTABLE,
+        _rejects,
+        _params,
+        no_scratch,
+        lambda node, graph: 6.0 * macs(node, graph),
+        Access(whole=True),
+    ),
+)
