@@ -20,7 +20,7 @@ from tinyml.ir.ops import (
 from tinyml.passes.layout_frames import ALONG_LAST, BINARY, ELEMENTWISE, Frame, Order, alias_axes, long_axes
 from tinyml.passes.layout_search import Problem
 
-# Axis i of a tensor in memory is axis axes[i] of the value that it holds, or no axis of it (then it is 1 long).
+# Axis i of a tensor in memory is axis axes[i] of the value that it holds, or none that is known (then it is 1 long).
 Axes = tuple[int | None, ...]
 
 
@@ -30,17 +30,13 @@ class View:
 
     Attributes:
         name: the value of the new graph.
-        axes: how its axes are those of the old value; long ones only.
+        axes: how its axes are those of the old value; all long ones are there.
         columns: element i of the new value is element columns[i] of the old; only for values of one long axis.
     """
 
     name: str
     axes: Axes
     columns: np.ndarray | None = None
-
-    @property
-    def order(self) -> Order:
-        return tuple(axis for axis in self.axes if axis is not None)
 
 
 class Emitter:
@@ -50,9 +46,10 @@ class Emitter:
         self._old = problem.graph
         self._problem = problem
         self._chosen = chosen
+        self._states = {state.written for state in self._old.states}
         self._values: dict[str, Value] = {}
         self._nodes: list[Node] = []
-        self._node_names = {node.name for node in self._old.nodes}
+        self._node_names = {node.name for node in self._old.nodes if node.name in problem.actor_of}
         self._views: dict[str, View] = {}
         self._copies: dict[tuple[str, tuple[int, ...], Order], str] = {}
 
@@ -70,7 +67,9 @@ class Emitter:
             else:
                 view = self._views[node.used[0]]
                 new_of = {old: new for new, old in alias.items()}
-                axes = tuple(None if axis is None else new_of[axis] for axis in view.axes)
+                if isinstance(node.attrs, TransposeAttrs):
+                    new_of = {old: new for new, old in enumerate(node.attrs.perm)}
+                axes = tuple(None if axis is None else new_of.get(axis) for axis in view.axes)
                 self._views[node.output] = View(view.name, axes)
         for name in self._old.outputs:
             self._output(name)
@@ -88,7 +87,7 @@ class Emitter:
         if arrangement is not None:
             axes = _written_out(len(value.shape), arrangement)
         self._values[name] = _moved(value, axes)
-        self._views[name] = View(name, _long(value.shape, axes))
+        self._views[name] = View(name, axes)
 
     def _output(self, name: str) -> None:
         value = self._old.values[name]
@@ -112,7 +111,7 @@ class Emitter:
 
     def _keep(self, value: Value) -> None:
         self._values[value.name] = value
-        self._views[value.name] = View(value.name, _long(value.shape, tuple(range(len(value.shape)))))
+        self._views[value.name] = View(value.name, tuple(range(len(value.shape))))
 
     # Reading values
 
@@ -121,25 +120,28 @@ class Emitter:
         view = self._views[name]
         shape = self._old.values[name].shape
         wanted = tuple(1 if axis is None else shape[axis] for axis in axes)
-        order = tuple(axis for axis in axes if axis is not None and shape[axis] != 1)
+        order = _order(axes, shape)
         held = self._values[view.name]
-        if view.order == order and held.shape == wanted:
+        if self._order(name) == order and held.shape == wanted:
             return view.name
+        place = {axis: view.axes.index(axis) for axis in order}
         if held.is_constant:
-            return self._constant(held, view, order, wanted)
-        key = (view.name, wanted, tuple(view.order.index(axis) for axis in order))
+            return self._constant(held, [place[axis] for axis in order], wanted)
+        key = (view.name, wanted, tuple(place[axis] for axis in order))
         if key not in self._copies:
-            self._copies[key] = self._copy(held, view, order, wanted)
+            self._copies[key] = self._copy(held, [place[axis] for axis in order], wanted)
         return self._copies[key]
 
-    def _copy(self, held: Value, view: View, order: Order, wanted: tuple[int, ...]) -> str:
-        """TRANSPOSE where the order differs, RESHAPE where axes of one element do."""
+    def _order(self, name: str) -> Order:
+        """The order in which the long axes of an old value lie."""
+        return _order(self._views[name].axes, self._old.values[name].shape)
+
+    def _copy(self, held: Value, long: list[int], wanted: tuple[int, ...]) -> str:
+        """Puts the long axes of a value into an order: TRANSPOSE where it is not theirs, RESHAPE for the other axes."""
         source = held.name
-        if view.order != order:
-            long = [i for i, axis in enumerate(view.axes) if axis is not None]
-            place = {view.axes[i]: i for i in long}
-            short = [i for i, axis in enumerate(view.axes) if axis is None]
-            moved = iter(place[axis] for axis in order)
+        if long != sorted(long):
+            short = [i for i in range(len(held.shape)) if i not in long]
+            moved = iter(long)
             if len(short) == wanted.count(1):
                 spare = iter(short)
                 perm = tuple(next(spare) if n == 1 else next(moved) for n in wanted)
@@ -155,32 +157,31 @@ class Emitter:
         self._append(Op.RESHAPE, source, name, ReshapeAttrs(wanted), name)
         return name
 
-    def _constant(self, held: Value, view: View, order: Order, wanted: tuple[int, ...]) -> str:
-        short = [i for i, axis in enumerate(view.axes) if axis is None]
-        place = {axis: i for i, axis in enumerate(view.axes)}
-        data = held.constant.transpose(*short, *(place[axis] for axis in order)).reshape(wanted)
+    def _constant(self, held: Value, long: list[int], wanted: tuple[int, ...]) -> str:
+        short = [i for i in range(len(held.shape)) if i not in long]
         quant = held.quant
         if quant is not None and quant.axis is not None:
-            long = [i for i, n in enumerate(wanted) if n != 1]
-            channel = view.axes[quant.axis]
-            assert channel is not None
-            quant = replace(quant, axis=long[order.index(channel)])
+            places = [i for i, n in enumerate(wanted) if n != 1]
+            quant = replace(quant, axis=places[long.index(quant.axis)])
         name = self._unique(held.name)
-        self._values[name] = Value(name, wanted, held.dtype, quant, np.array(data, order="C"))
+        data = np.array(held.constant.transpose(*short, *long).reshape(wanted), order="C")
+        self._values[name] = Value(name, wanted, held.dtype, quant, data)
         return name
 
     def _placed(self, name: str, arrangement: Order, named: Order) -> Axes:
         """Axes for a value that follow an arrangement and have a place for each axis that is named: those in which the
         value lies where axes of one element can be told apart so, otherwise all of its axes written out."""
-        view, rank = self._views[name], len(self._old.values[name].shape)
-        missing = [axis for axis in named if axis not in view.axes]
-        free = [i for i, axis in enumerate(view.axes) if axis is None]
-        for places in permutations(free, len(missing)):
-            filled = dict(zip(places, missing, strict=True))
-            axes = tuple(filled.get(i, axis) for i, axis in enumerate(view.axes))
-            if tuple(axis for axis in axes if axis in arrangement) == arrangement:
-                return axes
-        return _written_out(rank, arrangement)
+        shape = self._old.values[name].shape
+        view = self._views[name]
+        for axes in (view.axes, _long(shape, view.axes)):
+            missing = [axis for axis in named if axis not in axes]
+            free = [i for i, axis in enumerate(axes) if axis is None]
+            for places in permutations(free, len(missing)):
+                filled = dict(zip(places, missing, strict=True))
+                placed = tuple(filled.get(i, axis) for i, axis in enumerate(axes))
+                if tuple(axis for axis in placed if axis in arrangement) == arrangement:
+                    return placed
+        return _written_out(len(shape), arrangement)
 
     # Nodes
 
@@ -224,7 +225,7 @@ class Emitter:
     def _elementwise(self, node: Node, arrangement: Order) -> None:
         view = self._views[node.used[0]]
         axes = view.axes
-        if view.order != arrangement:
+        if self._order(node.used[0]) != arrangement:
             axes = _written_out(len(self._old.values[node.used[0]].shape), arrangement)
         held = self._read(node.used[0], axes)
         self._result(node, self._values[held].shape, axes, (held, *node.inputs[1:]), node.attrs, view.columns)
@@ -235,9 +236,9 @@ class Emitter:
         axes: Axes = _written_out(len(y.shape), arrangement)
         for name, offset in zip(node.used, offsets, strict=True):
             view = self._views[name]
-            laid = tuple(None if axis is None else axis + offset for axis in view.axes)
-            if not self._values[view.name].is_constant and tuple(a for a in laid if a is not None) == arrangement:
-                axes = laid
+            order = tuple(axis + offset for axis in self._order(name))
+            if not self._values[view.name].is_constant and order == arrangement:
+                axes = tuple(None if axis is None else axis + offset for axis in view.axes)
                 break
         inputs = []
         for name, offset in zip(node.used, offsets, strict=True):
@@ -258,7 +259,7 @@ class Emitter:
         last = len(x.shape) - 1
         view = self._views[node.used[0]]
         axes: Axes = view.axes
-        if axes[-1:] != (last,) or view.order != tuple(a for a in arrangement if x.shape[a] != 1):
+        if axes[-1:] != (last,) or self._order(x.name) != tuple(a for a in arrangement if x.shape[a] != 1):
             lead = [axis for axis in arrangement if axis != last]
             rest = [axis for axis in range(last) if axis not in lead]
             axes = (*range(last), last) if lead == sorted(lead) else (*rest, *lead, last)
@@ -272,7 +273,7 @@ class Emitter:
         x, y = self._old.values[node.used[0]], self._old.values[node.output]
         order = frame.need(0, arrangement)
         view = self._views[node.used[0]]
-        held = self._read(node.used[0], view.axes if view.order == order else _written_out(len(x.shape), order))
+        held = self._read(x.name, view.axes if self._order(x.name) == order else _written_out(len(x.shape), order))
         axes = _written_out(len(y.shape), frame.result(arrangement))
         columns = None
         if frame.absorbs and order != tuple(sorted(order)):
@@ -315,9 +316,27 @@ class Emitter:
         columns: np.ndarray | None = None,
     ) -> None:
         y = self._old.values[node.output]
-        self._values[y.name] = replace(y, shape=shape, layout=None)
-        self._nodes.append(replace(node, inputs=inputs, attrs=attrs))
-        self._views[y.name] = View(y.name, _long(y.shape, axes), columns)
+        # A value of the network that does not lie as it must takes its name from the view that does.
+        name = y.name if self._lies_well(y, axes) else self._unique(f"{y.name}_inner")
+        self._values[name] = replace(y, name=name, shape=shape, layout=None)
+        self._nodes.append(replace(node, inputs=inputs, outputs=(name,), attrs=attrs))
+        self._views[y.name] = View(name, axes, columns)
+
+    def _lies_well(self, value: Value, axes: Axes) -> bool:
+        """Whether a value with these axes may go by its name: whether it is no value of the network, or as it must be."""
+        identity = tuple(range(len(value.shape)))
+        if value.name in self._states and axes != identity:
+            return False
+        if value.name not in self._old.outputs:
+            return True
+        arrangement = self._chosen[self._problem.actor_of[f"output {value.name}"]]
+        if arrangement is None:
+            return axes == identity
+        return (
+            None not in axes
+            and len(axes) == len(identity)
+            and tuple(a for a in axes if a in arrangement) == arrangement
+        )
 
     def _append(self, op: Op, source: str, output: str, attrs: ReshapeAttrs | TransposeAttrs, name: str) -> None:
         unique = _suffixed(name, self._node_names)
@@ -334,9 +353,11 @@ class Emitter:
 
 
 def _written_out(rank: int, arrangement: Order) -> Order:
-    """All axes in the order of an arrangement: as they are if that will do, else those that it is silent of first."""
-    if arrangement == tuple(sorted(arrangement)):
-        return tuple(range(rank))
+    """All axes in the order of an arrangement: as they are or channels last if that will do, else the others first."""
+    last = (0, *range(2, rank), 1) if rank > 2 else tuple(range(rank))
+    for axes in (tuple(range(rank)), last):
+        if tuple(axis for axis in axes if axis in arrangement) == arrangement:
+            return axes
     return (*(axis for axis in range(rank) if axis not in arrangement), *arrangement)
 
 
@@ -358,6 +379,10 @@ def _with_axes(attrs: Attrs, axes: Axes) -> Attrs:
 
 def _places(axes: Axes, named: Order) -> Order:
     return tuple(sorted(axes.index(axis) for axis in named))
+
+
+def _order(axes: Axes, shape: tuple[int, ...]) -> Order:
+    return tuple(axis for axis in axes if axis is not None and shape[axis] != 1)
 
 
 def _long(shape: tuple[int, ...], axes: Axes) -> Axes:
