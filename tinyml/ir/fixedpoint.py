@@ -39,13 +39,12 @@ def _round_half_away(x: float) -> int:
 
 
 def saturating_rounding_doubling_high_mul(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
-    """(2 * a * b) / 2**32, rounded half away from zero as gemmlowp does (its nudge makes it truncate toward zero)."""
+    """a * b / 2**31 of int32, ties towards plus infinity; -2**31 times itself saturates.
+
+    gemmlowp writes it with a nudge of the product's sign and a division that truncates, which comes to the same.
+    """
     product = a.astype(np.int64) * np.asarray(b, np.int64)
-    nudge = np.where(product >= 0, 1 << 30, 1 - (1 << 30))
-    total = product + nudge
-    # C's division truncates toward zero.
-    high = np.where(total >= 0, total >> 31, -((-total) >> 31))
-    return np.minimum(high, INT32_MAX)
+    return np.asarray(np.minimum((product + (1 << 30)) >> 31, INT32_MAX))
 
 
 def rounding_divide_by_pot(x: np.ndarray, exponent: np.ndarray | int) -> np.ndarray:
@@ -70,13 +69,10 @@ def multiply_by_quantized_multiplier(
     return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(x.astype(np.int64) << left, multiplier), right)
 
 
-def multiply_by_quantized_multiplier_once(
-    x: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int
-) -> np.ndarray:
-    """The same product rounded once, half up: LiteRT's reference fully connected."""
-    total_shift = 31 - np.asarray(shift, np.int64)
-    rounded = x.astype(np.int64) * np.asarray(multiplier, np.int64) + (np.int64(1) << (total_shift - 1))
-    return rounded >> total_shift
+def round_half_away(x: np.ndarray) -> np.ndarray:
+    """std::round on every element, as int64."""
+    rounded: np.ndarray = np.trunc(x + np.copysign(x.dtype.type(0.5), x)).astype(np.int64)
+    return rounded
 
 
 def activation_range(clamp: Clamp, quant: QuantParams) -> tuple[int, int]:
@@ -157,24 +153,6 @@ def reciprocal(x: np.ndarray, integer_bits: int) -> tuple[np.ndarray, np.ndarray
     """
     leading = 32 - np.frompyfunc(int.bit_length, 1, 1)(x.astype(object)).astype(np.int64)
     return one_over_one_plus((x.astype(np.int64) << leading) - (1 << 31)), integer_bits - leading
-
-
-def logistic(x: np.ndarray, integer_bits: int) -> np.ndarray:
-    """1 / (1 + exp(-x)), no integer bits. Source: gemmlowp's fixedpoint.h."""
-    positive = one_over_one_plus(exp_on_negative_values(-np.abs(x.astype(np.int64)), integer_bits))
-    return np.where(x == 0, 1 << 30, np.where(x > 0, positive, INT32_MAX - positive))
-
-
-def tanh(x: np.ndarray, integer_bits: int) -> np.ndarray:
-    """tanh(x), no integer bits. Source: gemmlowp's fixedpoint.h."""
-    mul = saturating_rounding_doubling_high_mul
-    e = exp_on_negative_values(-np.abs(x.astype(np.int64)), integer_bits + 1)  # exp(-2|x|)
-    half = (e + INT32_MAX + 1) // 2
-    y = mul(half, -1010580540) + 1515870810
-    for _ in range(3):
-        y = y + saturating_multiply_by_pot(mul(y, (1 << 29) - mul(half, y)), 2)
-    magnitude = saturating_multiply_by_pot(y - (1 << 29), 2)  # 2 / (1 + e) - 1
-    return np.where(x == 0, 0, np.where(x > 0, magnitude, -magnitude))
 
 
 def requantize(stored: np.ndarray, source: QuantParams, target: QuantParams) -> np.ndarray:

@@ -7,7 +7,7 @@ from tinyml.ir.fixedpoint import activation_range
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.macs import macs
 from tinyml.ir.ops import FullyConnectedAttrs, Op
-from tinyml.ir.reference.conv import channel_multipliers
+from tinyml.ir.reference.conv import channel_scales
 from tinyml.kernels.common import (
     first_reason,
     needs_dtypes,
@@ -26,17 +26,17 @@ from tinyml.targets.core import Isa
 def _params(node: Node, graph: Graph) -> CParams:
     assert isinstance(node.attrs, FullyConnectedAttrs)
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
-    multiplier, shift = channel_multipliers(x, w, out)
-    if quant_of(w).axis is None:
-        multiplier, shift = multiplier[:1], shift[:1]
+    scales = channel_scales(x, w, out) if quant_of(w).axis is not None else channel_scales(x, w, out)[:1]
+    high, low, exponent = double_words(scales)
     lo, hi = activation_range(node.attrs.clamp, quant_of(out))
     return CParams(
         "tinyml_fully_connected_s8_t",
         {
             "weights": Array("weights", w.constant),
             "bias": Array("bias", bias_of(node, graph, fold_zero_point=True)),
-            "multiplier": parameter_array("multiplier", multiplier.astype(np.int32)),
-            "shift": parameter_array("shift", shift.astype(np.int8)),
+            "factor_high": parameter_array("factor_high", high),
+            "factor_low": parameter_array("factor_low", low),
+            "factor_exponent": parameter_array("factor_exponent", exponent),
             "per_channel": int(quant_of(w).axis is not None),
             "depth": w.shape[1],
             "out_channels": w.shape[0],
@@ -44,6 +44,22 @@ def _params(node: Node, graph: Graph) -> CParams:
             "out_min": lo,
             "out_max": hi,
         },
+    )
+
+
+def double_words(scales: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(high, low, exponent) of each factor of tinyml_requantize_once: all 53 bits of a double.
+
+    Factors must be below 2**21, far above any that a network has. Below 2**-42 every product rounds to 0, as with factor 0.
+    """
+    fraction, exponent = np.frexp(scales)
+    mantissa = (fraction * 2.0**53).astype(np.int64)
+    shift = 22 - exponent.astype(np.int64)
+    mantissa[shift > 63] = 0
+    return (
+        (mantissa >> 31).astype(np.int32),
+        (mantissa & 0x7FFFFFFF).astype(np.int32),
+        np.clip(shift, 1, 63).astype(np.int8),
     )
 
 

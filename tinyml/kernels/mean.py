@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from tinyml.ir.dtypes import DType
-from tinyml.ir.fixedpoint import quantize_multiplier
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op, ReduceAttrs
+from tinyml.ir.reference.pool import mean_multiplier
 from tinyml.kernels.common import (
     Reject,
     first_reason,
     needs_dtypes,
     needs_per_tensor_quant,
     no_scratch,
-    scale_of,
+    quant_of,
     zero_point_of,
 )
 from tinyml.kernels.descriptor import Access, CParams, Field, KernelDescriptor
@@ -56,34 +54,9 @@ def _reduced(node: Node, graph: Graph) -> Mapping[str, Field]:
     }
 
 
-def _needs_height_and_width(node: Node, graph: Graph) -> str | None:
-    """The condition under which TFLite's reference takes its first way."""
-    attrs = node.attrs
-    assert isinstance(attrs, ReduceAttrs)
-    if not (attrs.keep_dims and len(graph.value(node.inputs[0]).shape) == 4 and attrs.axes == (1, 2)):
-        return "averages height and width of an image and keeps their axes"
-    return None
-
-
-def _needs_other_axes(node: Node, graph: Graph) -> str | None:
-    return None if _needs_height_and_width(node, graph) else "leaves height and width of an image to tinyml_mean_s8"
-
-
-def _same_quant(node: Node, graph: Graph) -> bool:
-    return graph.value(node.inputs[0]).quant == graph.value(node.output).quant
-
-
-def _needs_one_scale(node: Node, graph: Graph) -> str | None:
-    return None if _same_quant(node, graph) else "keeps scale and zero point, input and output differ"
-
-
-def _needs_two_scales(node: Node, graph: Graph) -> str | None:
-    return "leaves one scale and zero point to tinyml_mean_same_s8" if _same_quant(node, graph) else None
-
-
 def _params_s8(node: Node, graph: Graph) -> CParams:
     x, out = graph.value(node.inputs[0]), graph.value(node.output)
-    multiplier, shift = quantize_multiplier(scale_of(x) / scale_of(out))
+    multiplier, shift = mean_multiplier(quant_of(x), quant_of(out), x.elements // out.elements)
     return CParams(
         "tinyml_mean_s8_t",
         {
@@ -91,24 +64,6 @@ def _params_s8(node: Node, graph: Graph) -> CParams:
             "zero_point": zero_point_of(x),
             "multiplier": multiplier,
             "shift": shift,
-            "out_offset": zero_point_of(out),
-        },
-    )
-
-
-def _params_same_s8(node: Node, graph: Graph) -> CParams:
-    return CParams("tinyml_mean_same_s8_t", {"reduced": _reduced(node, graph)})
-
-
-def _params_rescaled_s8(node: Node, graph: Graph) -> CParams:
-    x, out = graph.value(node.inputs[0]), graph.value(node.output)
-    scale = np.float32(scale_of(x)) / np.float32(scale_of(out))
-    return CParams(
-        "tinyml_mean_rescaled_s8_t",
-        {
-            "reduced": _reduced(node, graph),
-            "scale": float(scale),
-            "bias": float(np.float32(-zero_point_of(x)) * scale),
             "out_offset": zero_point_of(out),
         },
     )
@@ -138,17 +93,6 @@ def _kernel(symbol: str, params: Callable[[Node, Graph], CParams], dtype: DType,
 
 
 KERNELS = (
-    _kernel("tinyml_mean_s8", _params_s8, DType.INT8, needs_per_tensor_quant, _needs_height_and_width),
-    _kernel(
-        "tinyml_mean_same_s8", _params_same_s8, DType.INT8, needs_per_tensor_quant, _needs_other_axes, _needs_one_scale
-    ),
-    _kernel(
-        "tinyml_mean_rescaled_s8",
-        _params_rescaled_s8,
-        DType.INT8,
-        needs_per_tensor_quant,
-        _needs_other_axes,
-        _needs_two_scales,
-    ),
+    _kernel("tinyml_mean_s8", _params_s8, DType.INT8, needs_per_tensor_quant),
     _kernel("tinyml_mean_f32", _params_f32, DType.FLOAT32),
 )

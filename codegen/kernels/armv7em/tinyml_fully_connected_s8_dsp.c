@@ -30,8 +30,8 @@ static void multiply(const int8_t *f, const int8_t *g, const int8_t *x, int32_t 
 static int8_t finish(const tinyml_fully_connected_s8_t *op, int32_t c, int32_t sum)
 {
     const int32_t q = op->per_channel ? c : 0;
-    sum = tinyml_requantize_once(sum, op->multiplier[q], op->shift[q]) + op->out_offset;
-    return (int8_t)tinyml_clamp(sum, op->out_min, op->out_max);
+    sum = tinyml_requantize_once(sum, op->factor_high[q], op->factor_low[q], op->factor_exponent[q]);
+    return (int8_t)tinyml_clamp(sum + op->out_offset, op->out_min, op->out_max);
 }
 
 void tinyml_fully_connected_s8_dsp(const tinyml_fully_connected_s8_t *op, const tinyml_rows_t *in,

@@ -12,15 +12,16 @@ extern "C" {
  *
  * weights       [out][depth], packed as each kernel says
  * bias          one an output; includes minus the input's zero point times the sum of a row of weights
- * multiplier    one, or one an output where per_channel is 1; shift too (see tinyml_requant.h)
+ * factor        one, or one an output where per_channel is 1 (see tinyml_requantize_once)
  *
  * Row y of the output is computed from `depth` bytes at y * depth: the input lies whole and end to end.
  */
 typedef struct {
     const int8_t *weights;
     const int32_t *bias;
-    const int32_t *multiplier;
-    const int8_t *shift;
+    const int32_t *factor_high;
+    const int32_t *factor_low;
+    const int8_t *factor_exponent;
     int32_t per_channel;
     int32_t depth;
     int32_t out_channels;

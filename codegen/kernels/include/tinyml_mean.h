@@ -19,10 +19,10 @@ typedef struct {
     int32_t inner_stride;
 } tinyml_reduced_t;
 
-/* TFLite's reference has three ways to an int8 mean; each is a kernel here.
+/* The sum of the centred inputs, requantized: LiteRT's reference bit for bit.
  *
  * zero_point   of the input
- * multiplier   from the input's scale to the output's; shift too (see tinyml_requant.h)
+ * multiplier   from a sum at the input's scale to a mean at the output's; shift too (see tinyml_requant.h)
  */
 typedef struct {
     tinyml_reduced_t reduced;
@@ -32,28 +32,8 @@ typedef struct {
     int32_t out_offset;
 } tinyml_mean_s8_t;
 
-/* Over height and width: requantizes the sum, then divides, half away from zero. */
 void tinyml_mean_s8(const tinyml_mean_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                     const tinyml_tile_t *tile, void *scratch);
-
-/* Where input and output share scale and zero point: divides the sum, half away from zero. */
-typedef struct {
-    tinyml_reduced_t reduced;
-} tinyml_mean_same_s8_t;
-
-void tinyml_mean_same_s8(const tinyml_mean_same_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                         const tinyml_tile_t *tile, void *scratch);
-
-/* Everything else, in single precision: mean * scale + bias. */
-typedef struct {
-    tinyml_reduced_t reduced;
-    float scale;
-    float bias;
-    int32_t out_offset;
-} tinyml_mean_rescaled_s8_t;
-
-void tinyml_mean_rescaled_s8(const tinyml_mean_rescaled_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                             const tinyml_tile_t *tile, void *scratch);
 
 typedef struct {
     tinyml_reduced_t reduced;

@@ -1,7 +1,7 @@
 /* Exact fixed-point requantisation. SPDX-License-Identifier: Apache-2.0
  *
- * A real factor is kept as multiplier * 2^(shift - 31) with 2^30 <= multiplier < 2^31 (or 0). TFLite's reference kernels
- * round in two ways, and both are here bit for bit. Right shifts of negative numbers are arithmetic on every compiler
+ * A real factor is kept as multiplier * 2^(shift - 31) with 2^30 <= multiplier < 2^31 (or 0), or with all bits of a double.
+ * TFLite's reference kernels round in two ways, and both are here bit for bit. Right shifts of negative numbers are arithmetic on every compiler
  * that we know; C99 leaves that to the implementation.
  */
 #ifndef TINYML_REQUANT_H
@@ -53,11 +53,15 @@ static inline int32_t tinyml_requantize(int32_t x, int32_t multiplier, int32_t s
     return tinyml_divide_pow2(tinyml_high_mul(tinyml_shift_left(x, left), multiplier), right);
 }
 
-/* x times the factor, rounded once, ties towards plus infinity. LiteRT's reference fully connected layer. shift < 31. */
-static inline int32_t tinyml_requantize_once(int32_t x, int32_t multiplier, int32_t shift)
+/* x times a factor of double precision, rounded once, ties away from zero: LiteRT's reference fully connected layer.
+ * factor = (high * 2^31 + low) / 2^(31 + exponent), 0 <= high < 2^22, 0 <= low < 2^31, 1 <= exponent <= 63. */
+static inline int32_t tinyml_requantize_once(int32_t x, int32_t high, int32_t low, int32_t exponent)
 {
-    const int32_t total = 31 - shift;
-    return (int32_t)(((int64_t)x * multiplier + (INT64_C(1) << (total - 1))) >> total);
+    const int64_t magnitude = x < 0 ? -(int64_t)x : x;
+    /* The 31 lowest bits of the product cannot reach the rounding. */
+    const int64_t product = magnitude * high + (magnitude * low >> 31);
+    const int32_t rounded = (int32_t)(((uint64_t)product + (UINT64_C(1) << (exponent - 1))) >> exponent);
+    return x < 0 ? -rounded : rounded;
 }
 
 #ifdef __cplusplus

@@ -17,8 +17,8 @@ void tinyml_fully_connected_s8(const tinyml_fully_connected_s8_t *op, const tiny
             for (int32_t k = 0; k < op->depth; ++k) {
                 sum += w[k] * x[k];
             }
-            sum = tinyml_requantize_once(sum, op->multiplier[q], op->shift[q]) + op->out_offset;
-            o[c] = (int8_t)tinyml_clamp(sum, op->out_min, op->out_max);
+            sum = tinyml_requantize_once(sum, op->factor_high[q], op->factor_low[q], op->factor_exponent[q]);
+            o[c] = (int8_t)tinyml_clamp(sum + op->out_offset, op->out_min, op->out_max);
             w += op->depth;
         }
     }

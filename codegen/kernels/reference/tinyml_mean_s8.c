@@ -1,13 +1,12 @@
-/* Mean over height and width, int8. SPDX-License-Identifier: Apache-2.0 */
+/* Mean, int8. SPDX-License-Identifier: Apache-2.0 */
 #include "tinyml_mean.h"
 #include "tinyml_requant.h"
 
 static int8_t mean(const tinyml_mean_s8_t *op, const int8_t *x, int32_t at)
 {
     const int32_t count = op->reduced.outer * op->reduced.inner;
-    int32_t sum = tinyml_reduced_sum_s8(&op->reduced, x, at) - count * op->zero_point;
-    sum = tinyml_requantize(sum, op->multiplier, op->shift);
-    return (int8_t)tinyml_clamp(tinyml_divide(sum, count) + op->out_offset, INT8_MIN, INT8_MAX);
+    const int32_t sum = tinyml_reduced_sum_s8(&op->reduced, x, at) - count * op->zero_point;
+    return (int8_t)tinyml_clamp(tinyml_requantize(sum, op->multiplier, op->shift) + op->out_offset, INT8_MIN, INT8_MAX);
 }
 
 void tinyml_mean_s8(const tinyml_mean_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,

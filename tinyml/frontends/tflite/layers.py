@@ -8,7 +8,16 @@ from tinyml.frontends.tflite.context import OpContext
 from tinyml.frontends.tflite.registry import UnsupportedError, handler
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Value
-from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, Op, Pool2dAttrs, ReduceAttrs, SoftmaxAttrs, SvdfAttrs
+from tinyml.ir.ops import (
+    NO_CLAMP,
+    Conv2dAttrs,
+    FullyConnectedAttrs,
+    Op,
+    Pool2dAttrs,
+    ReduceAttrs,
+    SoftmaxAttrs,
+    SvdfAttrs,
+)
 from tinyml.ir.quant import QuantParams
 
 Pads = tuple[int, int]
@@ -142,7 +151,8 @@ def svdf(op: OpContext) -> None:
     output, written = op.builder.nodes(
         Op.SVDF,
         [op.value(0).name, op.value(1).name, op.value(2).name, _bias(op, 3), read],
-        SvdfAttrs(o.Rank(), op.clamp(o.FusedActivationFunction())),
+        # TFLite's integer kernel has no fused activation: it takes models with relu only, and leaves the output as it is.
+        SvdfAttrs(o.Rank(), op.clamp(o.FusedActivationFunction()) if tensor.quant is None else NO_CLAMP),
         name=tensor.name,
         source=op.source,
         quants=[tensor.quant, state.quant],

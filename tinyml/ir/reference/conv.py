@@ -9,8 +9,8 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.fixedpoint import (
     activation_range,
     multiply_by_quantized_multiplier,
-    multiply_by_quantized_multiplier_once,
     quantize_multiplier,
+    round_half_away,
 )
 
 if TYPE_CHECKING:
@@ -56,11 +56,16 @@ def _requantize_conv(
     return stored
 
 
-def channel_multipliers(x: "Value", w: "Value", y: "Value") -> tuple[np.ndarray, np.ndarray]:
-    """(multiplier, shift) of every output channel: scale_x * scale_w / scale_y in double, as TFLite computes them."""
+def channel_scales(x: "Value", w: "Value", y: "Value") -> np.ndarray:
+    """scale_x * scale_w / scale_y of every output channel, in double precision and in that order, as TFLite does."""
     assert x.quant is not None and w.quant is not None and y.quant is not None
     scales = w.quant.scale if w.quant.axis is not None else w.quant.scale * w.shape[0]
-    pairs = [quantize_multiplier(x.quant.scale[0] * s / y.quant.scale[0]) for s in scales]
+    return np.array([x.quant.scale[0] * s / y.quant.scale[0] for s in scales])
+
+
+def channel_multipliers(x: "Value", w: "Value", y: "Value") -> tuple[np.ndarray, np.ndarray]:
+    """(multiplier, shift) of every output channel of a convolution."""
+    pairs = [quantize_multiplier(float(s)) for s in channel_scales(x, w, y)]
     return np.array([m for m, _ in pairs], np.int64), np.array([s for _, s in pairs], np.int64)
 
 
@@ -104,7 +109,10 @@ def _windows(x: np.ndarray, w: np.ndarray, attrs: "Conv2dAttrs", pad_value: floa
 def fully_connected(
     attrs: "FullyConnectedAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]"
 ) -> list[np.ndarray]:
-    """LiteRT's reference FullyConnected rounds once, unlike its convolutions and unlike TFLite Micro's."""
+    """LiteRT's reference FullyConnected scales the sum in double precision and rounds it once, half away from zero.
+
+    Its convolutions, and TFLite Micro's FullyConnected, multiply in fixed point and round twice.
+    """
     x, w, y = inputs[0], inputs[1], outputs[0]
     assert x is not None and w is not None and arrays[0] is not None and arrays[1] is not None
     bias = arrays[2] if len(arrays) > 2 else None
@@ -119,8 +127,7 @@ def fully_connected(
     total = (centred @ (arrays[1].astype(np.float64) - w.quant.zero_point[0]).T).astype(np.int64)
     if bias is not None:
         total += bias
-    multiplier, shift = channel_multipliers(x, w, y)
-    scaled = multiply_by_quantized_multiplier_once(total, multiplier, shift)
+    scaled = round_half_away(total * channel_scales(x, w, y))
     lo, hi = activation_range(attrs.clamp, y.quant)
     return [np.clip(scaled + y.quant.zero_point[0], lo, hi).astype(y.dtype.numpy).reshape(y.shape)]
 

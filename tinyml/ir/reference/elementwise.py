@@ -100,7 +100,7 @@ BINARY: dict[Op, Reference] = {
 
 
 def _unary(real: Callable[[np.ndarray], np.ndarray], integer: "IntegerUnary | None" = None) -> Reference:
-    """Without an integer form, a quantized value goes through real numbers: dequantize, compute, quantize."""
+    """Without an integer form, quantized values go through a table of what the real function gives, as in LiteRT."""
 
     def reference(attrs: Attrs, inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
         return [_apply(real, integer, inputs, arrays, outputs[0])]
@@ -123,11 +123,19 @@ def _apply(
     if out.quant is None:
         return np.asarray(real(x)).astype(out.dtype.numpy)
     assert value.quant is not None
-    if integer is None:
-        return out.quant.quantize(np.asarray(real(value.quant.dequantize(x)), np.float32))
+    integer = integer or (lambda stored, source, target: _tabulated(real, stored, source, target))
     lo, hi = out.dtype.range
     stored: np.ndarray = np.clip(integer(x.astype(np.int64), value.quant, out.quant), lo, hi).astype(out.dtype.numpy)
     return stored
+
+
+def _tabulated(
+    real: Callable[[np.ndarray], np.ndarray], x: np.ndarray, source: "QuantParams", target: "QuantParams"
+) -> np.ndarray:
+    """Source: PopulateLookupTable in LiteRT's activations.cc and LUTPopulate in its lut.h; all in single precision."""
+    dequantized = np.float32(source.scale[0]) * (x - source.zero_point[0]).astype(np.float32)
+    result = np.asarray(real(dequantized)).astype(np.float32) * (np.float32(1) / np.float32(target.scale[0]))
+    return fp.round_half_away(result) + target.zero_point[0]
 
 
 def _clamped_integer(clamp: Clamp) -> IntegerUnary:
@@ -142,26 +150,37 @@ def _clamped_integer(clamp: Clamp) -> IntegerUnary:
     return integer
 
 
-def _q4(x: np.ndarray, source: "QuantParams") -> tuple[np.ndarray, int]:
-    """The centred input with 4 integer bits, and the radius past which the function saturates."""
-    multiplier, shift = fp.quantize_multiplier(source.scale[0] * (1 << 27))
-    return fp.multiply_by_quantized_multiplier(x - source.zero_point[0], multiplier, shift), fp.input_radius(4, shift)
+def _hard_swish_integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
+    """reference_ops::HardSwish: 16-bit fixed point, the input shifted up by 7 bits.
+
+    `gate` is x / 3 on [-1, 1] and then (x + 3) / 6 on [0, 1], both with 15 fraction bits; the last product truncates.
+    """
+    fine_scale = np.float32(1 / 128) * np.float32(source.scale[0])
+    up, up_shift = fp.quantize_multiplier(float(fine_scale / np.float32(target.scale[0])))
+    slope, slope_shift = fp.quantize_multiplier(float(fine_scale / (np.float32(3) / np.float32(32768))))
+    if up_shift > 0:  # LiteRT refuses it
+        return _tabulated(_hard_swish, x, source, target)
+    fine = (x - source.zero_point[0]) << 7
+    gate = _saturate16(fine << (slope_shift - 1)) if slope_shift > 0 else fine
+    gate = _high_mul16(gate, _high_half(slope))
+    gate = _saturate16(gate << 1) if slope_shift > 0 else fp.rounding_divide_by_pot(gate, -slope_shift)
+    product = ((gate + (1 << 15)) >> 1) * _high_mul16(fine, _high_half(up))
+    truncated = np.where(product >= 0, product >> 15, -(-product >> 15))
+    return fp.rounding_divide_by_pot(truncated, -up_shift) + target.zero_point[0]
 
 
-def _logistic_integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
-    """reference_integer_ops::Logistic; the result's scale is 1/256 and its zero point -128."""
-    q4, radius = _q4(np.clip(x, -128, 127), source)
-    centred = x - source.zero_point[0]
-    inside = fp.rounding_divide_by_pot(fp.logistic(np.clip(q4, fp.INT32_MIN, fp.INT32_MAX), 4), 23) - 128
-    return np.where(centred <= -radius, -128, np.where(centred >= radius, 127, inside))
+def _saturate16(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.clip(x, -(1 << 15), (1 << 15) - 1))
 
 
-def _tanh_integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
-    """reference_integer_ops::Tanh; the result's scale is 1/128 and its zero point 0."""
-    q4, radius = _q4(x, source)
-    centred = x - source.zero_point[0]
-    inside = fp.rounding_divide_by_pot(fp.tanh(np.clip(q4, fp.INT32_MIN, fp.INT32_MAX), 4), 24)
-    return np.where(centred <= -radius, -128, np.where(centred >= radius, 127, inside))
+def _high_half(multiplier: int) -> int:
+    """A 31-bit multiplier rounded to 15 bits. Source: DownScaleInt32ToInt16Multiplier."""
+    return min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1)
+
+
+def _high_mul16(a: np.ndarray, b: int) -> np.ndarray:
+    """gemmlowp's SaturatingRoundingDoublingHighMul of int16, b >= 0: ties towards plus infinity."""
+    return (a * b + (1 << 14)) >> 15
 
 
 def _hard_swish(x: np.ndarray) -> np.ndarray:
@@ -170,7 +189,7 @@ def _hard_swish(x: np.ndarray) -> np.ndarray:
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
-        return np.asarray(1.0 / (1.0 + np.exp(-x.astype(np.float64))))
+        return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def _erf(x: np.ndarray) -> np.ndarray:
@@ -179,9 +198,9 @@ def _erf(x: np.ndarray) -> np.ndarray:
 
 UNARY: dict[Op, Reference] = {
     Op.RELU: _unary(lambda x: np.maximum(x, 0), _clamped_integer(RELU)),
-    Op.HARD_SWISH: _unary(_hard_swish),
-    Op.SIGMOID: _unary(_sigmoid, _logistic_integer),
-    Op.TANH: _unary(lambda x: np.tanh(x.astype(np.float64)), _tanh_integer),
+    Op.HARD_SWISH: _unary(_hard_swish, _hard_swish_integer),
+    Op.SIGMOID: _unary(_sigmoid),
+    Op.TANH: _unary(np.tanh),
     Op.EXP: _unary(lambda x: np.exp(x.astype(np.float64))),
     Op.SQRT: _unary(lambda x: np.sqrt(np.maximum(x, 0))),
     Op.ERF: _unary(_erf),

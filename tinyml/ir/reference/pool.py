@@ -11,6 +11,7 @@ from tinyml.ir.fixedpoint import activation_range, multiply_by_quantized_multipl
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
     from tinyml.ir.ops import Pool2dAttrs, ReduceAttrs
+    from tinyml.ir.quant import QuantParams
 
 Values = Sequence["Value | None"]
 Arrays = Sequence[np.ndarray | None]
@@ -86,28 +87,24 @@ def _clamped(stored: np.ndarray, attrs: "Pool2dAttrs", y: "Value") -> np.ndarray
 
 
 def mean(attrs: "ReduceAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
-    """Integers: three forms, chosen as LiteRT's EvalMean chooses them."""
+    """Integers: LiteRT's reference_ops::QuantizedMeanOrSum, whatever the axes."""
     x, value, y = arrays[0], inputs[0], outputs[0]
     assert x is not None and value is not None
     if y.dtype is DType.FLOAT32:
         return [x.mean(axis=attrs.axes, dtype=np.float64).astype(np.float32).reshape(y.shape)]
     assert value.quant is not None and y.quant is not None
     count = int(np.prod([x.shape[a] for a in attrs.axes]))
+    total = x.astype(np.int64).sum(axis=attrs.axes) - count * value.quant.zero_point[0]
+    scaled = multiply_by_quantized_multiplier(total, *mean_multiplier(value.quant, y.quant, count))
     lo, hi = y.dtype.range
-    zero_x, zero_y = value.quant.zero_point[0], y.quant.zero_point[0]
-    if attrs.keep_dims and x.ndim == 4 and attrs.axes == (1, 2):
-        # reference_integer_ops::Mean
-        total = (x.astype(np.int64) - zero_x).sum(axis=attrs.axes)
-        scaled = multiply_by_quantized_multiplier(total, *quantize_multiplier(value.quant.scale[0] / y.quant.scale[0]))
-        result = divide_half_away(scaled, count) + zero_y
-    elif value.quant == y.quant:
-        # reference_ops::Mean
-        result = divide_half_away(x.astype(np.int64).sum(axis=attrs.axes), count)
-    else:
-        # reference_ops::QuantizedMeanOrSum, in single precision
-        total = x.astype(np.int64).sum(axis=attrs.axes)
-        scale = np.float32(value.quant.scale[0]) / np.float32(y.quant.scale[0])
-        bias = np.float32(-zero_x) * scale
-        real = total.astype(np.float32) / np.float32(count) * scale + bias
-        result = np.trunc(real + np.copysign(np.float32(0.5), real)).astype(np.int64) + zero_y
-    return [np.clip(result, lo, hi).astype(y.dtype.numpy).reshape(y.shape)]
+    return [np.clip(scaled + y.quant.zero_point[0], lo, hi).astype(y.dtype.numpy).reshape(y.shape)]
+
+
+def mean_multiplier(x: "QuantParams", y: "QuantParams", count: int) -> tuple[int, int]:
+    """(multiplier, shift) from the sum of `count` centred stored values to their mean in the scale of y.
+
+    The rescaling of input to output with 1 / count folded into it in integers, so that precision is lost as in LiteRT.
+    """
+    multiplier, shift = quantize_multiplier(x.scale[0] / y.scale[0])
+    up = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << up) // count, shift - up
