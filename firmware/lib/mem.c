@@ -18,20 +18,19 @@ static int aligned(const void *a, const void *b)
     return (((uintptr_t)a | (uintptr_t)b) & 3u) == 0;
 }
 
-LOOPS_AS_WRITTEN void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
+/* Copies upwards. The ranges may overlap where d lies below s: nothing is written before it was read. */
+LOOPS_AS_WRITTEN static void copy_up(uint8_t *d, const uint8_t *s, size_t bytes)
 {
-    uint8_t *d = to;
-    const uint8_t *s = from;
     if (aligned(d, s)) {
         for (; bytes >= 16; bytes -= 16, d += 16, s += 16) {
-            const uint32_t a = ((const word_t *)(const void *)s)[0];
-            const uint32_t b = ((const word_t *)(const void *)s)[1];
-            const uint32_t c = ((const word_t *)(const void *)s)[2];
-            const uint32_t e = ((const word_t *)(const void *)s)[3];
-            ((word_t *)(void *)d)[0] = a;
-            ((word_t *)(void *)d)[1] = b;
-            ((word_t *)(void *)d)[2] = c;
-            ((word_t *)(void *)d)[3] = e;
+            const uint32_t w0 = ((const word_t *)(const void *)s)[0];
+            const uint32_t w1 = ((const word_t *)(const void *)s)[1];
+            const uint32_t w2 = ((const word_t *)(const void *)s)[2];
+            const uint32_t w3 = ((const word_t *)(const void *)s)[3];
+            ((word_t *)(void *)d)[0] = w0;
+            ((word_t *)(void *)d)[1] = w1;
+            ((word_t *)(void *)d)[2] = w2;
+            ((word_t *)(void *)d)[3] = w3;
         }
         for (; bytes >= 4; bytes -= 4, d += 4, s += 4) {
             *(word_t *)(void *)d = *(const word_t *)(const void *)s;
@@ -40,6 +39,11 @@ LOOPS_AS_WRITTEN void *memcpy(void *restrict to, const void *restrict from, size
     while (bytes-- != 0) {
         *d++ = *s++;
     }
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
+{
+    copy_up(to, from, bytes);
     return to;
 }
 
@@ -47,13 +51,12 @@ LOOPS_AS_WRITTEN void *memmove(void *to, const void *from, size_t bytes)
 {
     uint8_t *d = to;
     const uint8_t *s = from;
-    if ((uintptr_t)d - (uintptr_t)s >= bytes) {
-        /* Upwards is safe: d lies below s, or past its end (the difference wraps). memcpy reads each word before it
-         * writes at or below it. */
-        return memcpy(to, from, bytes);
-    }
-    while (bytes-- != 0) {
-        d[bytes] = s[bytes];
+    if ((uintptr_t)d - (uintptr_t)s >= bytes) { /* d lies below s (the difference wraps), or past its end */
+        copy_up(d, s, bytes);
+    } else {
+        while (bytes-- != 0) {
+            d[bytes] = s[bytes];
+        }
     }
     return to;
 }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tinyml.errors import BoardError, UsageError
 from tinyml.resources import resource_dir
 from tinyml.targets import CORES, generic_target, list_boards, list_profiles, load_board, load_profile, parse_size
+from tinyml.targets.docs import boards_page
 
 BOARDS = resource_dir("boards")
 H7 = (BOARDS / "nucleo_h743zi.toml").read_text()
@@ -164,3 +165,8 @@ def test_no_generic_targets() -> None:
         generic_target("m4", 100, 65536)
     with pytest.raises(UsageError, match="unknown core 'host'"):
         generic_target("host", 65536, 65536)
+
+
+def test_the_page_of_boards_is_current() -> None:
+    page = Path(__file__).parents[2] / "docs" / "boards.md"
+    assert page.read_text(encoding="utf-8") == boards_page(list_boards())

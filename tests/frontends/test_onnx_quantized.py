@@ -62,9 +62,18 @@ def test_integers_may_be_moved_between() -> None:
 
 def test_an_integer_input_gets_its_parameters() -> None:
     dequantize = node("DequantizeLinear", ["x", "s", "z"], "y")
-    proto = model([dequantize], {"x": (1, 9)}, constants={"s": SCALE, "z": np.array(7, np.uint8)}, types={"x": 2})
+    proto = model(
+        [dequantize], {"x": (1, 9)}, constants={"s": SCALE, "z": np.array(7, np.uint8)}, types={"x": TensorProto.UINT8}
+    )
     graph = assert_agrees(proto)
     assert graph.value("x").quant == QuantParams.per_tensor(0.05, 7, DType.UINT8)
+
+
+def test_an_integer_input_that_is_moved_first() -> None:
+    nodes = [node("Transpose", ["x"], "t", perm=[0, 2, 1]), node("DequantizeLinear", ["t", "s", "z"], "y")]
+    constants = {"s": SCALE, "z": np.array(7, np.uint8)}
+    graph = assert_agrees(model(nodes, {"x": (1, 9, 2)}, constants=constants, types={"x": TensorProto.UINT8}))
+    assert graph.value("x").quant == graph.value("t").quant == QuantParams.per_tensor(0.05, 7, DType.UINT8)
 
 
 def test_weights_stay_integers_with_their_axis() -> None:
@@ -122,6 +131,14 @@ def test_float_weights_behind_quantize_become_integers() -> None:
         (
             [node("QuantizeLinear", ["x", "s", "z"], "q"), node("DequantizeLinear", ["q", "s2", "z"], "y")],
             "differ from those that its input has",
+        ),
+        (
+            [
+                node("QuantizeLinear", ["x", "s", "z"], "q"),
+                node("QuantizeLinear", ["x", "s2", "z"], "r"),
+                node("Concat", ["q", "r"], "y", axis=1),
+            ],
+            "different scales",
         ),
         ([node("QuantizeLinear", ["x", "s", "z"], "q"), node("Add", ["q", "q"], "y")], "computes on int8 at run time"),
     ],

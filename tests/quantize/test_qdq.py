@@ -16,6 +16,7 @@ from tinyml.ir.interpreter import run
 from tinyml.ir.ops import BinaryAttrs, ConcatAttrs, FullyConnectedAttrs, NoAttrs, Op, QuantizeAttrs, SoftmaxAttrs
 from tinyml.ir.quant import QuantParams
 from tinyml.ir.verify import verify
+from tinyml.passes import canonicalize, lower
 from tinyml.quantize.qdq import fold_constants, fold_qdq, is_qdq
 
 BETWEEN = {Op.QUANTIZE, Op.DEQUANTIZE}
@@ -34,7 +35,8 @@ def tiny_cnn(path: Path) -> None:
         helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], pads=[1, 1, 1, 1], strides=[2, 2]),
         helper.make_node("Relu", ["c1"], ["r1"]),
         helper.make_node("Conv", ["r1", "w2", "b2"], ["c2"], pads=[1, 1, 1, 1], group=8),
-        helper.make_node("Add", ["c2", "r1"], ["a"]),
+        helper.make_node("Mul", ["c2", "k"], ["s"]),
+        helper.make_node("Add", ["s", "r1"], ["a"]),
         helper.make_node("MaxPool", ["a"], ["m"], kernel_shape=[2, 2], strides=[2, 2]),
         helper.make_node("GlobalAveragePool", ["m"], ["g"]),
         helper.make_node("Flatten", ["g"], ["f"]),
@@ -47,7 +49,7 @@ def tiny_cnn(path: Path) -> None:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 5])],
         [
             *(weights("w1", 8, 3, 3, 3), weights("b1", 8), weights("w2", 8, 1, 3, 3), weights("b2", 8)),
-            *(weights("w3", 5, 8), weights("b3", 5)),
+            *(weights("w3", 5, 8), weights("b3", 5), weights("k", 1, 8, 1, 1)),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
@@ -79,13 +81,21 @@ def quantized_by_onnxruntime(request: pytest.FixtureRequest, tmp_path_factory: p
     return folder / "qdq.onnx"
 
 
-@pytest.fixture
-def folded(quantized_by_onnxruntime: Path) -> Graph:
+@pytest.fixture(params=["as imported", "canonical"])
+def folded(quantized_by_onnxruntime: Path, request: pytest.FixtureRequest) -> Graph:
     graph = load(quantized_by_onnxruntime)
+    if request.param == "canonical":
+        graph = canonicalize(graph)
     assert is_qdq(graph)
     result = fold_qdq(graph)
     verify(result, quantized=True)
     return result
+
+
+def test_lowering_leaves_the_canonical_form_without_transposes(quantized_by_onnxruntime: Path) -> None:
+    lowered = lower(fold_qdq(canonicalize(load(quantized_by_onnxruntime))))
+    verify(lowered, quantized=True)
+    assert not [n.name for n in lowered.nodes if n.op is Op.TRANSPOSE]
 
 
 def test_every_operation_becomes_integer(folded: Graph) -> None:

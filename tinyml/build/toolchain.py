@@ -149,4 +149,4 @@ def _gcc_version(path: str) -> str:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise ToolError(f"{path} --version failed: {error}") from error
-    return done.stdout.partition("\n")[0].strip()
+    return done.stdout.partition("\n")[0].removeprefix(Path(path).name).strip()

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node
-from tinyml.ir.ops import Op
+from tinyml.ir.ops import ClipAttrs, HardSigmoidAttrs, Op
 from tinyml.ir.quant import QuantParams
 from tinyml.quantize.params import FIXED_OUTPUT, Range, activation_params, weight_scales
 
@@ -35,6 +35,14 @@ SAME_SCALE = frozenset(
 """int8 operations that move or select stored numbers: inputs and output share their parameters."""
 
 INT8_OPS = RESCALING | SAME_SCALE | FIXED_OUTPUT.keys()
+
+
+_WINDOWS: dict[Op, Range] = {
+    Op.RELU: (0.0, math.inf),
+    Op.HARD_SWISH: (-3.0, math.inf),
+    Op.SIGMOID: (-math.log(511.0), math.log(511.0)),  # 1/512 from 0 or 1: half a step of 1/256
+    Op.TANH: (-math.atanh(1 - 1 / 256), math.atanh(1 - 1 / 256)),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +86,7 @@ def decide(graph: Graph, ranges: Mapping[str, Range]) -> Assignment:
     Values that an int8 operation keeps in one scale are tied together and get the union of their ranges; what the
     specification fixes (softmax, sigmoid, tanh) is passed on to what is only moved, and never forced upon others.
     """
-    groups = _Groups(ranges)
+    groups = _Groups(_narrowed(graph, ranges))
     for node in graph.nodes:
         if float_reason(node, graph) is not None:
             continue
@@ -90,6 +98,34 @@ def decide(graph: Graph, ranges: Mapping[str, Range]) -> Assignment:
         if float_reason(node, graph) is None and node.op in RESCALING:
             groups.widen(node.output, _least_scale(node, graph, groups))
     return Assignment({name: groups.params(name) for name in ranges})
+
+
+def _narrowed(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges without what no reader can tell apart: hard-swish is 0 below -3, so that steps there are wasted.
+
+    Saturating there changes nothing but rounding. Only where every reader is such a function.
+    """
+    consumers = graph.consumers()
+    narrowed = dict(ranges)
+    for name, readers in consumers.items():
+        if name not in ranges or name in graph.outputs or name in graph.inputs:
+            continue
+        windows = [_window(node) for node in readers]
+        lo = max(ranges[name][0], min(w[0] for w in windows))
+        hi = min(ranges[name][1], max(w[1] for w in windows))
+        step = (hi - lo) / 255.0  # nudging the zero point must not move the window's ends inside
+        narrowed[name] = (max(ranges[name][0], lo - step), min(ranges[name][1], hi + step))
+    return narrowed
+
+
+def _window(node: Node) -> Range:
+    """Outside of it the node's result is constant, or nearer to constant than half a step of its fixed scale."""
+    match node.attrs:
+        case ClipAttrs(clamp):
+            return clamp.lo, clamp.hi
+        case HardSigmoidAttrs(alpha, beta) if alpha > 0:
+            return -beta / alpha, (1.0 - beta) / alpha
+    return _WINDOWS.get(node.op, (-math.inf, math.inf))
 
 
 def _tie(groups: "_Groups", node: Node, graph: Graph) -> None:

@@ -9,7 +9,7 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
 from tinyml.quantize.calibration import Preprocess, open_calibration
 from tinyml.quantize.int8 import quantize_int8
-from tinyml.quantize.observers import MinMax, ObserverFactory
+from tinyml.quantize.observers import MeanSquaredError, ObserverFactory
 from tinyml.quantize.qdq import fold_constants, fold_qdq, is_qdq
 from tinyml.quantize.ranges import Progress, calibrate, plausible_ranges
 
@@ -47,7 +47,7 @@ def prepare(
     calibration: Path | None = None,
     preprocess: Preprocess | None = None,
     io: str = "int8",
-    observer: ObserverFactory = MinMax,
+    observer: ObserverFactory = MeanSquaredError,
     max_samples: int = MAX_SAMPLES,
     progress: Progress = lambda done: None,
 ) -> QuantizedModel:

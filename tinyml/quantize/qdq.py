@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node, Value
-from tinyml.ir.ops import NoAttrs, Op
+from tinyml.ir.ops import NoAttrs, Op, ReshapeAttrs, TransposeAttrs
 from tinyml.ir.quant import QuantParams
 from tinyml.quantize.assign import SAME_SCALE, Assignment
 from tinyml.quantize.lower import lower
@@ -21,9 +21,7 @@ from tinyml.quantize.params import as_int8
 
 _STORED = (DType.INT8, DType.UINT8)
 # Quantizing before or after these is the same, number for number.
-_SELECTING = frozenset(
-    {Op.MAX_POOL2D, Op.RESHAPE, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.GATHER, Op.IDENTITY},
-)
+_SELECTING = frozenset({Op.MAX_POOL2D, Op.RESHAPE, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.GATHER, Op.IDENTITY})
 
 
 def is_qdq(graph: Graph) -> bool:
@@ -93,6 +91,8 @@ class _Stripping:
         if node.op is Op.QUANTIZE and self._quantize(node):
             return
         if node.op is Op.DEQUANTIZE and self._dequantize(node):
+            return
+        if isinstance(node.attrs, TransposeAttrs | ReshapeAttrs) and self._move_weights(node, node.attrs):
             return
         for name in node.outputs:  # of moves between QUANTIZE and DEQUANTIZE
             self._stands_for_itself(name)
@@ -177,6 +177,17 @@ class _Stripping:
             self._alias[node.output] = self._alias[source.name]
             return True
         return False
+
+    def _move_weights(self, node: Node, attrs: TransposeAttrs | ReshapeAttrs) -> bool:
+        """A constant of another shape or order of axes (of one scale: an axis would have to be followed)."""
+        name = self._alias.get(node.used[0], node.used[0])
+        if name not in self.weights or self.weights[name][1].axis is not None:
+            return False
+        data, params = self.weights[name]
+        moved = data.transpose(attrs.perm) if isinstance(attrs, TransposeAttrs) else data.reshape(attrs.shape)
+        self.weights[node.output] = (moved, params)
+        self._make_float(node.output, params.dequantize(moved))
+        return True
 
     def _identity(self, source: str, name: str, params: QuantParams) -> None:
         self._make_float(name)

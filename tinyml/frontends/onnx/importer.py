@@ -1,23 +1,21 @@
 """From a parsed ONNX model to the IR: order, constants, handlers, and one list of all that cannot be compiled."""
 
 import difflib
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tinyml.errors import ModelError
 from tinyml.frontends.onnx.inputs import Input
-from tinyml.frontends.onnx.names import printable, unique_name
+from tinyml.frontends.onnx.names import UniqueNames, printable
 from tinyml.frontends.onnx.node import Emitter, NodeContext
+from tinyml.frontends.onnx.order import live_order
 from tinyml.frontends.onnx.reader import NEWEST_OPSET, ModelFile
 from tinyml.frontends.onnx.registry import HANDLERS, UnsupportedError, closest
 from tinyml.frontends.onnx.tensors import Known, Tensor, check_size, decode, graph_dtype, type_name
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.graph import Graph
 from tinyml.ir.ops import Op
-
-_MAX_NODES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +31,12 @@ def build_graph(file: ModelFile, inputs: Sequence[Input]) -> Graph:
     Raises:
         ModelError: the file is malformed, or nodes in it cannot be compiled: all of them are listed.
     """
-    order = _live_order(file)
+    order = live_order(file)
     builder = GraphBuilder(file.path.stem)
-    for note in _file_notes(file):
-        builder.note(note)
-    for i in inputs:
-        for note in i.notes:
-            builder.note(note)
+    if file.opset > NEWEST_OPSET:
+        builder.note(f"opset {file.opset} is read by the rules of opset {NEWEST_OPSET}")
     reading = _Reading(file, builder, order)
-    for i in inputs:
-        reading.tensors[i.name] = builder.input(printable(i.name), i.shape, i.dtype)
+    reading.read_inputs(inputs)
     reading.read_initializers()
     for proto in order:
         reading.read_node(proto)
@@ -68,8 +62,18 @@ class _Reading:
         self._outputs = [o.name for o in file.graph.output]
         self._needed = {*self._outputs, *(name for n in order for name in n.input)}
         self._declared = {v.name: v for v in file.graph.value_info}
-        self._sources: set[str] = set()
+        self._sources = UniqueNames()
+        self._node_names = UniqueNames()
+        self._constant_names = UniqueNames()
         self._final_names: dict[str, str] = {}  # graph value -> name of the ONNX tensor that it is
+
+    def read_inputs(self, inputs: Sequence[Input]) -> None:
+        for i in inputs:
+            value = self._builder.input(printable(i.name), i.shape, i.dtype)
+            self.tensors[i.name] = value
+            self._final_names[value] = ""  # never takes the name of an output
+            for note in i.notes:
+                self._builder.note(note)
 
     def read_initializers(self) -> None:
         narrowed: dict[str, int] = {}
@@ -80,7 +84,7 @@ class _Reading:
                 array = decode(proto, self._file.folder)
             except ValueError as e:
                 raise ModelError(f"{self._file.path}: {e}") from e
-            self.tensors[proto.name] = Known(array, printable(proto.name))
+            self.tensors[proto.name] = Known(array, self._constant_names.take(proto.name))
             stated = type_name(proto.data_type)
             if array.dtype.kind == "f" and stated != "float":
                 narrowed[stated] = narrowed.get(stated, 0) + 1
@@ -89,7 +93,8 @@ class _Reading:
 
     def read_node(self, proto: Any) -> None:
         """Runs the node's handler, or records why it cannot be compiled."""
-        source = self._source(proto)
+        name = proto.name or next((o for o in proto.output if o), "")
+        source = self._sources.take(f"{proto.op_type} '{name}'")
         used = [name in self._needed for name in proto.output]
         missing = [name for name in proto.input if name and name not in self.tensors]
         try:
@@ -98,7 +103,7 @@ class _Reading:
                 self._stand_in(proto)
                 return
             inputs = [self.tensors[name] if name else None for name in proto.input]
-            node = NodeContext(proto, source, self._file.opset, self._file.folder, inputs, used, self._emitter)
+            node = NodeContext(proto, self._node_names.take(name), source, self._file, inputs, used, self._emitter)
             results = HANDLERS[proto.op_type].handle(node)
             if node.unread:
                 raise UnsupportedError(f"attribute {', '.join(node.unread)} is not understood")
@@ -109,11 +114,10 @@ class _Reading:
             self._stand_in(proto)
             return
         for name, tensor in zip(proto.output, results, strict=False):
-            if not name:
-                continue
-            self.tensors[name] = tensor
-            if isinstance(tensor, str) and tensor not in self._file_inputs:
-                self._final_names.setdefault(tensor, name)
+            if name:
+                self.tensors[name] = tensor
+                if isinstance(tensor, str):
+                    self._final_names.setdefault(tensor, name)
 
     def finish(self) -> Graph:
         """The graph, its values named as in the file; outputs that are inputs, constants or double get a node."""
@@ -129,17 +133,6 @@ class _Reading:
                 self._final_names[tensor] = name
             outputs.append(tensor)
         return _renamed(self._builder.build(outputs), self._final_names)
-
-    @property
-    def _file_inputs(self) -> set[str]:
-        return {i.name for i in self._file.graph.input}
-
-    def _source(self, proto: Any) -> str:
-        """Conv 'name', unique; a node without a name goes by that of its first output."""
-        name = printable(proto.name or next((o for o in proto.output if o), ""))
-        source = unique_name(f"{printable(proto.op_type)} '{name}'", self._sources)
-        self._sources.add(source)
-        return source
 
     def _check_operation(self, proto: Any) -> None:
         if (proto.domain, proto.op_type) in self._file.functions:
@@ -181,75 +174,13 @@ class _Reading:
             self.tensors[name] = self._builder.state(printable(name), shape, dtype)
 
 
-def _live_order(file: ModelFile) -> list[Any]:
-    """The nodes that the outputs need, in an order in which each follows what it reads; the file's where that does.
-
-    Raises:
-        ModelError: a name is undefined or defined twice, or nodes form a cycle.
-    """
-    graph = file.graph
-    if len(graph.node) > _MAX_NODES:
-        raise ModelError(f"{file.path}: {len(graph.node)} nodes, more than {_MAX_NODES}")
-    if not graph.output:
-        raise ModelError(f"{file.path}: the graph has no outputs")
-    for kind, names in (("input", [i.name for i in graph.input]), ("output", [o.name for o in graph.output])):
-        if len(set(names)) != len(names) or "" in names:
-            raise ModelError(f"{file.path}: {kind}s must have names, each its own, found {names}")
-    given = {i.name for i in graph.input} | {t.name for t in graph.initializer}
-    producer: dict[str, int] = {}
-    for index, node in enumerate(graph.node):
-        for name in node.output:
-            if name and (name in producer or name in given):
-                raise ModelError(f"{file.path}: {printable(name)!r} is defined twice")
-            producer[name] = index
-    live: set[int] = set()
-    todo = [o.name for o in graph.output]
-    while todo:
-        name = todo.pop()
-        if not name or name in given:
-            continue
-        if name not in producer:
-            raise ModelError(f"{file.path}: {printable(name)!r} is read, but nothing defines it")
-        if producer[name] not in live:
-            live.add(producer[name])
-            todo.extend(graph.node[producer[name]].input)
-    waits: dict[int, set[int]] = {
-        i: {producer[name] for name in graph.node[i].input if name and name not in given} for i in live
-    }
-    readers: dict[int, list[int]] = {}
-    for i, before in waits.items():
-        for b in before:
-            readers.setdefault(b, []).append(i)
-    ready = [i for i, before in waits.items() if not before]
-    heapq.heapify(ready)
-    order = []
-    while ready:
-        i = heapq.heappop(ready)
-        order.append(graph.node[i])
-        for r in readers.get(i, ()):
-            waits[r].discard(i)
-            if not waits[r]:
-                heapq.heappush(ready, r)
-    if len(order) != len(live):
-        stuck = graph.node[min(i for i, before in waits.items() if before)]
-        raise ModelError(f"{file.path}: nodes form a cycle through {stuck.op_type} {printable(stuck.name)!r}")
-    return order
-
-
-def _file_notes(file: ModelFile) -> list[str]:
-    if file.opset > NEWEST_OPSET:
-        return [f"opset {file.opset} is read by the rules of opset {NEWEST_OPSET}"]
-    return []
-
-
 def _renamed(graph: Graph, wanted: dict[str, str]) -> Graph:
     """The graph with values renamed; the network's inputs keep their names, values without a wish make way."""
     final = {name: name for name in graph.inputs}
-    taken = set(graph.inputs)
+    names = UniqueNames(graph.inputs)
     for old in (*wanted, *graph.values):
         if old in graph.values and old not in final:
-            final[old] = unique_name(printable(wanted.get(old, old)), taken)
-            taken.add(final[old])
+            final[old] = names.take(wanted.get(old, old))
     nodes = tuple(
         replace(
             n,

@@ -1,7 +1,6 @@
 """Names from the file, made fit to be printed and told apart."""
 
-import itertools
-from collections.abc import Container
+from collections.abc import Iterable
 
 _LONGEST = 200
 
@@ -11,8 +10,18 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:_LONGEST])
 
 
-def unique_name(name: str, taken: Container[str]) -> str:
-    """`name`, with a number where it is taken."""
-    if name not in taken:
-        return name
-    return next(f"{name}_{i}" for i in itertools.count(1) if f"{name}_{i}" not in taken)
+class UniqueNames:
+    """Gives each name once; a name that is taken gets a number. Takes linear time even where all names are equal."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._tried: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        """The printable name, or with a number where it was given already."""
+        wanted = unique = printable(name)
+        while unique in self._taken:
+            self._tried[wanted] = self._tried.get(wanted, 0) + 1
+            unique = f"{wanted}_{self._tried[wanted]}"
+        self._taken.add(unique)
+        return unique

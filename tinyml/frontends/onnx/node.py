@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from onnx import AttributeProto
 
 from tinyml.frontends.onnx.known import MOVES, evaluate
-from tinyml.frontends.onnx.names import printable
+from tinyml.frontends.onnx.reader import ModelFile
 from tinyml.frontends.onnx.registry import UnsupportedError
 from tinyml.frontends.onnx.tensors import Known, Tensor, check_size
 from tinyml.ir.builder import GraphBuilder
@@ -20,10 +19,15 @@ from tinyml.ir.quant import QuantParams
 
 
 class Emitter:
-    """Appends to a GraphBuilder; gives each known tensor at most one constant, and each re-laid copy too."""
+    """Appends to a GraphBuilder; gives each known tensor at most one constant, and each re-laid copy too.
+
+    Attributes:
+        moved_from: for results of moves without quantization, the values whose elements they hold.
+    """
 
     def __init__(self, builder: GraphBuilder) -> None:
         self.builder = builder
+        self.moved_from: dict[str, list[str]] = {}
         self._constants: dict[int, tuple[Known, str]] = {}  # the Known is kept so that its id stays its own
         self._copies: dict[tuple[int, Op, Attrs], tuple[Known, Known]] = {}
 
@@ -61,27 +65,27 @@ class NodeContext:
         source: how messages and comments call the node.
         opset: version of the default operator set.
         folder: where the model file lies.
-        name: the node's name in the file, or that of its first output.
+        name: what the node that does the work is called in the graph.
         used_outputs: for each output, whether anybody reads it.
     """
 
     def __init__(
         self,
         proto: Any,
+        name: str,
         source: str,
-        opset: int,
-        folder: Path,
+        file: ModelFile,
         inputs: Sequence[Tensor | None],
         used_outputs: Sequence[bool],
         emitter: Emitter,
     ) -> None:
         self.op: str = proto.op_type
         self.source = source
-        self.opset = opset
-        self.folder = folder
+        self.opset = file.opset
+        self.folder = file.folder
         self.inputs = tuple(inputs)
         self.used_outputs = tuple(used_outputs)
-        self.name = printable(proto.name or next(iter(proto.output), "") or proto.op_type)
+        self.name = name
         self._attributes = {a.name: a for a in proto.attribute}
         self._read: set[str] = set()
         self._emitter = emitter
@@ -163,7 +167,7 @@ class NodeContext:
         return self._emitter.builder.values[name].dtype
 
     def set_quant(self, name: str, quant: QuantParams) -> None:
-        """Says what the stored integers of a value mean.
+        """Says what the stored integers of a value mean, and of the values that it was moved from.
 
         Raises:
             UnsupportedError: the value means something else already.
@@ -171,6 +175,8 @@ class NodeContext:
         value = self._emitter.builder.values[name]
         if value.quant is None:
             self._emitter.builder.values[name] = replace(value, quant=quant)
+            for source in self._emitter.moved_from.get(name, ()):
+                self.set_quant(source, quant)
         elif value.quant != quant:
             raise UnsupportedError(f"its parameters {quant} differ from those that its input has, {value.quant}")
 
@@ -215,18 +221,25 @@ class NodeContext:
         """
         attrs = spec(op).attrs() if attrs is None else attrs
         if all(isinstance(i, Known) for i in inputs):
-            result = self._emitter.evaluate(op, [i for i in inputs if isinstance(i, Known)], attrs)
-            if result is not None:
-                return result
-        present = [i for i in inputs if i is not None]
+            known = self._emitter.evaluate(op, [i for i in inputs if isinstance(i, Known)], attrs)
+            if known is not None:
+                return known
         moves = isinstance(attrs, MOVES) or op is Op.MAX_POOL2D
-        if not moves and op not in (Op.CAST, Op.QUANTIZE, Op.DEQUANTIZE, Op.IDENTITY):
-            self._refuse_integers(present)
+        if not moves and op is not Op.CAST:
+            self._refuse_integers([i for i in inputs if i is not None])
         names = [None if i is None else self.materialize(i) for i in inputs]
-        quant = self.quant(names[0]) if moves and names[0] is not None else None
-        return self.emit_node(op, names, attrs, quant)
+        if not moves:
+            return self.emit_node(op, names, attrs)
+        moved = [n for n in (names[:1] if op is Op.GATHER else names) if n is not None]
+        quant = self.quant(moved[0])
+        if any(self.quant(n) != quant for n in moved):
+            raise UnsupportedError("it joins integers of different scales or zero points")
+        result = self.emit_node(op, names, attrs, quant)
+        if quant is None:
+            self._emitter.moved_from[result] = moved
+        return result
 
-    def emit_node(self, op: Op, inputs: Sequence[str | None], attrs: Attrs, quant: QuantParams | None = None) -> Tensor:
+    def emit_node(self, op: Op, inputs: Sequence[str | None], attrs: Attrs, quant: QuantParams | None = None) -> str:
         """A new node whose result has the given quantization."""
         builder = self._emitter.builder
         # The node that does the work has the name; those around it that only move elements say so.
