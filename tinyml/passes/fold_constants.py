@@ -1,6 +1,7 @@
 """Evaluates what is known before the network runs: operations on constants, and SHAPE.
 
-A node that computes a network output or a state stays: those are buffers, not constants.
+A node that computes a network output or a state stays: those are buffers, not constants. So does the DEQUANTIZE of a
+constant in a quantized graph: the stored integers are the model's, and quantization takes them as they are.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ def _fold_constants(graph: Graph) -> Graph:
 def _is_known(graph: Graph, values: dict[str, Value], node: Node) -> bool:
     fixed = {*graph.outputs, *(state.written for state in graph.states)}
     if not fixed.isdisjoint(node.outputs):
+        return False
+    if node.op is Op.DEQUANTIZE and graph.is_quantized:
         return False
     return node.op is Op.SHAPE or all(values[name].is_constant for name in node.used)
 
