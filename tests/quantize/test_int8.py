@@ -277,6 +277,22 @@ def test_clamped_convolutions_are_quantized_by_what_is_left() -> None:
     assert g.value("y").quant == activation_params(0, 6)
 
 
+def test_no_steps_are_spent_on_what_the_next_activation_cuts_off() -> None:
+    b = GraphBuilder("swish")
+    x = b.input("x", (1, 4), DType.FLOAT32)
+    w = b.constant("w", np.eye(4, dtype=np.float32))
+    h = b.node(Op.FULLY_CONNECTED, [x, w], FullyConnectedAttrs(), output="h")
+    graph = b.build([b.node(Op.HARD_SWISH, [h], output="y")])
+    found = {"x": (-9.0, 2.0), "h": (-9.0, 2.0), "y": (-0.375, 1.67)}
+    h_params = quantize_int8(graph, found).value("h").quant
+    assert h_params is not None
+    lowest = h_params.scale[0] * (-128 - h_params.zero_point[0])
+    assert -3 - 2 * 5 / 255 < lowest <= -3  # exactly what is 0 behind hard-swish, and at most two steps
+    # Somebody else who reads it needs all of it.
+    both = graph.with_(outputs=("y", "h"))
+    assert quantize_int8(both, found).value("h").quant == activation_params(-9, 2)
+
+
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=30)
 def test_weights_move_by_half_a_step_at_most(seed: int) -> None:
