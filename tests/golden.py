@@ -1,5 +1,9 @@
 """Reference results from software that is not ours."""
 
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import flatbuffers
@@ -9,19 +13,39 @@ import tflite
 
 
 def litert_reference(model: Path | bytes, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """Outputs of LiteRT's reference kernels (BUILTIN_REF) for one run from reset state."""
-    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT has no wheel for this system")
-    content = model.read_bytes() if isinstance(model, Path) else model
-    interpreter = litert.Interpreter(
-        model_content=without_bad_axes(content),
-        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF,
-    )
-    interpreter.allocate_tensors()
-    interpreter.reset_all_variables()
-    for detail, array in zip(interpreter.get_input_details(), inputs, strict=True):
-        interpreter.set_tensor(detail["index"], array)
-    interpreter.invoke()
-    return [interpreter.get_tensor(detail["index"]).copy() for detail in interpreter.get_output_details()]
+    """Outputs of LiteRT's reference kernels (BUILTIN_REF) for one run from reset state.
+
+    It runs in a process of its own: LiteRT's reference SVDF writes past its buffers, and kills the process that it is in
+    when the interpreter goes.
+    """
+    pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT has no wheel for this system")
+    content = without_bad_axes(model.read_bytes() if isinstance(model, Path) else model)
+    with tempfile.TemporaryDirectory() as folder:
+        given, taken = Path(folder) / "in.npz", Path(folder) / "out.npz"
+        np.savez(given, model=np.frombuffer(content, np.uint8), **{f"i{n}": x for n, x in enumerate(inputs)})
+        done = subprocess.run(
+            [sys.executable, __file__, str(given), str(taken)], capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        with np.load(taken) as outputs:
+            return [outputs[f"o{n}"] for n in range(len(outputs.files))]
+
+
+def _serve(given: str, taken: str) -> None:
+    """The other side of `litert_reference`."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    with np.load(given) as stored:
+        interpreter = Interpreter(
+            model_content=stored["model"].tobytes(), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+        )
+        interpreter.allocate_tensors()
+        for n, detail in enumerate(interpreter.get_input_details()):
+            interpreter.set_tensor(detail["index"], stored[f"i{n}"])
+        interpreter.invoke()
+        results = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+        np.savez(taken, **{f"o{n}": y for n, y in enumerate(results)})
+    os._exit(0)
 
 
 def without_bad_axes(content: bytes) -> bytes:
@@ -55,3 +79,7 @@ def random_inputs(model: Path | bytes, seed: int) -> list[np.ndarray]:
             info = np.iinfo(types[tensor.Type()])
             arrays.append(rng.integers(info.min, info.max, shape, info.dtype, endpoint=True))
     return arrays
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])

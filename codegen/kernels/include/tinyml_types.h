@@ -47,6 +47,9 @@ typedef struct {
     int32_t first_col;
 } tinyml_rows_t;
 
+/* A whole tensor. */
+#define TINYML_WHOLE(base, row_bytes, rows) { (base), (row_bytes), (rows), 0, 0 }
+
 /* The part of the output that one call computes: rows [row, row + rows) and columns [col, col + cols), all channels. */
 typedef struct {
     int32_t row;

@@ -54,7 +54,7 @@ class RowsContext:
     rows: int
 
     def __str__(self) -> str:
-        return f"{{ net->{self.arena} + {self.offset}, {self.row_bytes}, {self.rows}, 0, 0 }}"
+        return f"TINYML_WHOLE(net->{self.arena} + {self.offset}, {self.row_bytes}, {self.rows})"
 
 
 @dataclass(frozen=True, slots=True)
