@@ -12,7 +12,7 @@ from tinyml.device.emulator import EmulatedBoard
 from tinyml.device.qemu import find_qemu, run_in_qemu
 from tinyml.errors import ToolError
 from tinyml.pipeline import Compilation, Options, compile_model, need
-from tinyml.targets import load_board
+from tinyml.targets import Board, generic_target, load_board
 
 MODELS = [
     "mlperf_tiny/ad01_int8",
@@ -34,8 +34,8 @@ MODELS = [
 RUNS = 5
 
 
-def compiled(model: Path, board: str, folder: Path) -> Compilation:
-    return compile_model(Options(model=model, board=load_board(board), work_dir=folder), stop_after="build")
+def compiled(model: Path, board: Board, folder: Path) -> Compilation:
+    return compile_model(Options(model=model, board=board, work_dir=folder), stop_after="build")
 
 
 def samples(model: Path) -> list[tuple[list[bytes], list[bytes]]]:
@@ -55,15 +55,14 @@ def test_every_byte_is_the_references(shared: Path, tmp_path: Path, name: str) -
     access where Unicorn does not)."""
     model = shared / "models" / f"{name}.tflite"
     expected = samples(model)
-    board = load_board("qemu_mps2_an500")
-    done = compiled(model, board.id, tmp_path)
+    board = generic_target("cortex-m7", 1 << 20, 2 << 20)
+    done = compiled(model, board, tmp_path / "emulator")
 
     host = HostModel(build_host_library(need(done.bundle), tmp_path / "host", trace=False))
     for inputs, outputs in expected:
         assert host.run(inputs) == outputs
 
-    image = need(done.image)
-    with EmulatedBoard(image.elf, board) as emulated:
+    with EmulatedBoard(need(done.image).elf, board) as emulated:
         client = Client(emulated)
         client.connect()
         for inputs, outputs in expected:
@@ -73,18 +72,18 @@ def test_every_byte_is_the_references(shared: Path, tmp_path: Path, name: str) -
         find_qemu()
     except ToolError as e:
         pytest.skip(f"host and emulator agree; QEMU is not here: {e.what}")
+    machine = load_board("qemu_mps2_an500")
+    image = need(compiled(model, machine, tmp_path / "qemu").image)
     inputs, outputs = expected[0]
-    assert list(run_in_qemu(image.elf, board, [inputs])[0]) == outputs
+    assert list(run_in_qemu(image.elf, machine, [inputs])[0]) == outputs
 
 
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m33"])
 def test_other_cores(shared: Path, tmp_path: Path, core: str) -> None:
     """The same bytes on the other cores, portable kernels included."""
-    from tinyml.targets import generic_target
-
     model = shared / "models" / "mlperf_tiny" / "kws_dscnn_int8.tflite"
     board = generic_target(core, 64 << 10, 512 << 10)
-    done = compile_model(Options(model=model, board=board, work_dir=tmp_path), stop_after="build")
+    done = compiled(model, board, tmp_path)
     with EmulatedBoard(need(done.image).elf, board) as emulated:
         client = Client(emulated)
         client.connect()
