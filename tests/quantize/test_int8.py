@@ -223,6 +223,15 @@ def test_constant_operands_are_quantized_by_their_own_range() -> None:
     assert g.value("c").constant.tolist() == [[-128, 127]]
 
 
+def test_a_number_as_operand_stays_a_number() -> None:
+    b = GraphBuilder("scale")
+    x = b.input("x", (1, 2), DType.FLOAT32)
+    c = b.constant("c", np.float32(0.5).reshape(()))
+    graph = b.build([b.node(Op.MUL, [x, c], BinaryAttrs(), output="y")])
+    stored = quantize_int8(graph, {"x": (-1, 1), "y": (-0.5, 0.5)}).value("c")
+    assert stored.shape == () and stored.constant.tolist() == 127
+
+
 def float_island() -> Graph:
     b = GraphBuilder("island")
     x = b.input("x", (1, 4), DType.FLOAT32)

@@ -246,7 +246,7 @@ class _Lowering:
         value = self.graph.value(name)
         dtype = value.dtype if params is None else params.dtype
         quant = value.quant if params is None else params
-        self.values[new] = Value(new, data.shape, dtype, quant, np.ascontiguousarray(data))
+        self.values[new] = Value(new, data.shape, dtype, quant, np.asarray(data, order="C"))
         return new
 
 
