@@ -66,8 +66,11 @@ def test_other_means_stay(shape: str, result: str, axes: str) -> None:
     assert_keeps(PASS, f"input %x: float32[{shape}]\n%y: float32[{result}] = mean(%x) axes=({axes})\noutput %y")
 
 
-def test_integers_stay() -> None:
-    assert_keeps(
-        PASS,
-        "input %x: int8[1,5,2] quant(0.5, 0)\n%y: int8[1,2] quant(0.25, 1) = mean(%x) axes=(1,)\noutput %y",
-    )
+def test_integers_are_rounded_after_each_mean() -> None:
+    text = """
+        input %x: int8[1,5,1,2] quant(0.5, 0)
+        %a: int8[1,1,1,2] quant(0.5, 0) = mean(%x) axes=AXES keep_dims=true
+        %y: int8[1,1,1,2] quant(0.25, 1) = mean(%a) axes=(1, 2) keep_dims=true
+        output %y
+        """
+    assert_rewrites(PASS, text.replace("AXES", "(1,)"), text.replace("AXES", "(1, 2)"))

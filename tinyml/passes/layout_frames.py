@@ -159,8 +159,6 @@ def frame_of(graph: Graph, node: Node, absorbs: bool) -> Frame | None:
     elif isinstance(node.attrs, StridedSliceAttrs):
         frame = _reducing(x, y, node.attrs.squeeze)
     elif isinstance(node.attrs, ReduceAttrs):
-        if y.quant is not None and node.attrs.keep_dims:
-            return None  # TFLite rounds a MEAN over axes (1, 2) that it keeps unlike all others
         frame = _reducing(x, y, () if node.attrs.keep_dims else node.attrs.axes)
     elif isinstance(node.attrs, ReshapeAttrs):
         frame = _reshaping(x, y, absorbs)

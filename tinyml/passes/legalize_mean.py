@@ -1,6 +1,6 @@
 """Writes MEAN over all positions of a map as MEAN over (1, 2) of [1, H, W, C], and joins MEAN of MEAN.
 
-Only on real numbers: on integers the axes decide how TFLite rounds.
+The latter only on real numbers: integers are rounded after each.
 """
 
 from dataclasses import replace
@@ -14,8 +14,8 @@ from tinyml.passes.rewrite import Rewriter
 def _legalize_mean(graph: Graph) -> Graph:
     rewriter = Rewriter(graph)
     for node in rewriter.nodes():
-        if isinstance(node.attrs, ReduceAttrs) and not rewriter.quantized(node):
-            _legalize(rewriter, _join(rewriter, node))
+        if isinstance(node.attrs, ReduceAttrs):
+            _legalize(rewriter, node if rewriter.quantized(node) else _join(rewriter, node))
     return rewriter.finish()
 
 
