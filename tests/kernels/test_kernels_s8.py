@@ -27,7 +27,7 @@ from tinyml.targets.core import Isa
         ("tinyml_conv_1x1_s8", "pointwise"),
         ("tinyml_depthwise_s8", "depthwise"),
         ("tinyml_conv_s8_dsp", "any"),
-        ("tinyml_conv_1x1_s8_dsp", "pointwise"),
+        ("tinyml_conv_s8_dsp", "pointwise"),
     ],
 )
 @property_test

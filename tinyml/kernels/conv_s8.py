@@ -57,21 +57,21 @@ _rejects_pointwise = first_reason(*_common, _needs_pointwise)
 _rejects_depthwise = first_reason(*_common, needs_depthwise)
 
 
-def weights_by_filter(w: np.ndarray) -> np.ndarray:
+def weights_by_filter(w: np.ndarray, groups: int) -> np.ndarray:
     """[out][kernel_height][kernel_width][in / groups], as the graph holds them."""
     return w
 
 
-def weights_by_tap(w: np.ndarray) -> np.ndarray:
+def weights_by_tap(w: np.ndarray, groups: int) -> np.ndarray:
     """[kernel_height][kernel_width][out], from depthwise weights [out, kh, kw, 1]."""
     return np.ascontiguousarray(w[..., 0].transpose(1, 2, 0))
 
 
-def weights_in_words(w: np.ndarray) -> np.ndarray:
-    """[out][taps], rows padded with zeros to a multiple of 4, bytes 1 and 2 of each word swapped."""
-    rows = w.reshape(w.shape[0], -1)
-    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
-    return padded.reshape(w.shape[0], -1, 4)[..., [0, 2, 1, 3]]
+def _weights_in_pairs(w: np.ndarray, groups: int) -> np.ndarray:
+    """[group][pair of filters][taps / 4][filter of the pair][4]: see include/tinyml_conv_s8.h."""
+    rows = w.reshape(groups, w.shape[0] // groups, -1)
+    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 2), (0, -rows.shape[2] % 4)))
+    return padded.reshape(groups, padded.shape[1] // 2, 2, -1, 4).transpose(0, 1, 3, 2, 4)
 
 
 def bias_of(node: Node, graph: Graph, *, fold_zero_point: bool) -> np.ndarray:
@@ -86,7 +86,7 @@ def bias_of(node: Node, graph: Graph, *, fold_zero_point: bool) -> np.ndarray:
 
 
 def _params(
-    pack: Callable[[np.ndarray], np.ndarray], fold_zero_point: bool = False
+    pack: Callable[[np.ndarray, int], np.ndarray], fold_zero_point: bool = False
 ) -> Callable[[Node, Graph], CParams]:
     def params(node: Node, graph: Graph) -> CParams:
         attrs = _attrs(node)
@@ -97,7 +97,7 @@ def _params(
         return CParams(
             "tinyml_conv_s8_t",
             {
-                "weights": Array("weights", pack(w.constant)),
+                "weights": Array("weights", np.ascontiguousarray(pack(w.constant, attrs.groups))),
                 "bias": Array("bias", bias_of(node, graph, fold_zero_point=fold_zero_point)),
                 "multiplier": parameter_array("multiplier", multiplier.astype(np.int32)),
                 "shift": parameter_array("shift", shift.astype(np.int8)),
@@ -149,8 +149,6 @@ KERNELS = (
             _params(weights_by_filter, fold_zero_point=True), _cost(5, 30)),
     _kernel("tinyml_depthwise_s8", "reference", Isa.PORTABLE, _rejects_depthwise, _params(weights_by_tap),
             _cost(5, 40)),
-    _kernel("tinyml_conv_s8_dsp", "armv7em", Isa.DSP, _rejects_any, _params(weights_in_words),
+    _kernel("tinyml_conv_s8_dsp", "armv7em", Isa.DSP, _rejects_any, _params(_weights_in_pairs),
             _cost(1.6, 40, column_tap=5), _scratch_columns),
-    _kernel("tinyml_conv_1x1_s8_dsp", "armv7em", Isa.DSP, _rejects_pointwise,
-            _params(weights_by_filter, fold_zero_point=True), _cost(1.7, 25)),
 )  # fmt: skip

@@ -78,7 +78,7 @@ def _bias(node: Node, graph: Graph) -> Array:
     return Array("bias", graph.value(node.inputs[2]).constant if given else np.zeros(channels, np.float32))
 
 
-def _conv(pack: Callable[[np.ndarray], np.ndarray]) -> Callable[[Node, Graph], CParams]:
+def _conv(pack: Callable[[np.ndarray, int], np.ndarray]) -> Callable[[Node, Graph], CParams]:
     def params(node: Node, graph: Graph) -> CParams:
         attrs = node.attrs
         assert isinstance(attrs, Conv2dAttrs)
@@ -87,7 +87,7 @@ def _conv(pack: Callable[[np.ndarray], np.ndarray]) -> Callable[[Node, Graph], C
         return CParams(
             "tinyml_conv_f32_t",
             {
-                "weights": Array("weights", pack(w.constant)),
+                "weights": Array("weights", pack(w.constant, attrs.groups)),
                 "bias": _bias(node, graph),
                 "window": window_fields(x, kernel, attrs.stride, attrs.padding, attrs.dilation),
                 "out_channels": w.shape[0],

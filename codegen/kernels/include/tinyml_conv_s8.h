@@ -44,15 +44,11 @@ void tinyml_conv_1x1_s8(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, con
 void tinyml_depthwise_s8(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                          const tinyml_tile_t *tile, void *scratch);
 
-/* As tinyml_conv_s8, for SMLAD. weights [out][taps], rows of taps padded with zeros to a multiple of 4, the two bytes in
- * the middle of each four swapped.
- * scratch: two windows of one group, widened to int16: 4 * (taps padded to a multiple of 4) bytes. */
+/* As tinyml_conv_s8, for SMLAD. Within each group, filters go in pairs, the last of an odd number with one of zeros; the
+ * taps of a pair are interleaved by four, padded with zeros to a multiple of four.
+ * scratch: 4 bytes a tap of the padded filter. */
 void tinyml_conv_s8_dsp(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                         const tinyml_tile_t *tile, void *scratch);
-
-/* As tinyml_conv_1x1_s8, for SMLAD. The same weights and bias; no scratch. */
-void tinyml_conv_1x1_s8_dsp(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                            const tinyml_tile_t *tile, void *scratch);
 
 #ifdef __cplusplus
 }

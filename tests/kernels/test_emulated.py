@@ -1,0 +1,104 @@
+"""Kernels as cores run them: the DSP versions with their instructions, and the portable ones besides."""
+
+import shutil
+from collections.abc import Callable
+
+import kernel_graphs as graphs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_checks import accepted, check, find, property_test, tilings
+from kernel_core import M0, M4, M7, EmulatedCore, build
+from kernel_harness import Tiling, run
+
+from tinyml.ir.builder import GraphBuilder
+from tinyml.ir.dtypes import DType
+from tinyml.ir.macs import macs
+from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, Op, SoftmaxAttrs
+from tinyml.ir.quant import QuantParams
+
+pytestmark = pytest.mark.emulated
+
+_MACHINES = {
+    "m4-gcc": (M4, "arm-none-eabi-gcc"),
+    "m7-zig": (M7, "ziglang"),
+    "m0-gcc": (M0, "arm-none-eabi-gcc"),
+}
+_SOFTMAX = QuantParams.per_tensor(1 / 256, -128)
+
+_CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
+    "tinyml_conv_s8_dsp": graphs.convolutions,
+    "tinyml_conv_1x1_s8": lambda: graphs.convolutions(kind="pointwise"),
+    "tinyml_fully_connected_s8_dsp": graphs.fully_connected,
+    "tinyml_conv_s8": graphs.convolutions,
+    "tinyml_depthwise_s8": lambda: graphs.convolutions(kind="depthwise"),
+    "tinyml_add_s8": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8", Op.ADD)),
+    "tinyml_average_pool_s8": lambda: graphs.pools(Op.AVERAGE_POOL2D),
+    "tinyml_softmax_s8": lambda: graphs.quants(low=-10, high=2).flatmap(
+        lambda q: graphs.unary(Op.SOFTMAX, lambda _: SoftmaxAttrs(), q, _SOFTMAX)
+    ),
+    "tinyml_pad": lambda: graphs.movements(Op.PAD).filter(accepted("tinyml_pad", Op.PAD)),
+}
+
+
+@pytest.fixture(scope="module", params=list(_MACHINES))
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> EmulatedCore:
+    core, toolchain = _MACHINES[request.param]
+    if toolchain == "arm-none-eabi-gcc" and shutil.which(toolchain) is None:
+        pytest.skip(f"{toolchain} is not on the PATH")
+    return EmulatedCore(build(tmp_path_factory.mktemp(request.param), core, toolchain, list(_CASES)), core)
+
+
+@pytest.mark.parametrize("symbol", list(_CASES))
+@settings(property_test, max_examples=25)
+@given(st.data(), tilings)
+def test_core_agrees(machine: EmulatedCore, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
+    check(machine, symbol, data.draw(_CASES[symbol]()), tiling)
+
+
+def _pointwise() -> graphs.Case:
+    """A layer as MCUNet has many: 10x10, 96 to 48 channels."""
+    b = GraphBuilder("g")
+    rng = np.random.default_rng(1)
+    x = b.input("x", (1, 10, 10, 96), DType.INT8, QuantParams.per_tensor(0.05, -3))
+    w = b.constant("w", graphs.stored(rng, (48, 1, 1, 96), DType.INT8), QuantParams.per_tensor(0.01, 0))
+    return graphs.single(b, b.node(Op.CONV2D, [x, w], Conv2dAttrs(), quant=QuantParams.per_tensor(0.3, 5)), rng)
+
+
+def _spatial() -> graphs.Case:
+    """3x3, 16 to 16 channels, as in ResNet-8."""
+    b = GraphBuilder("g")
+    rng = np.random.default_rng(1)
+    x = b.input("x", (1, 12, 12, 16), DType.INT8, QuantParams.per_tensor(0.05, -3))
+    w = b.constant("w", graphs.stored(rng, (16, 3, 3, 16), DType.INT8), QuantParams.per_tensor(0.01, 0))
+    attrs = Conv2dAttrs(padding=((1, 1), (1, 1)))
+    return graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=QuantParams.per_tensor(0.3, 5)), rng)
+
+
+def _matrix() -> graphs.Case:
+    b = GraphBuilder("g")
+    rng = np.random.default_rng(1)
+    x = b.input("x", (1, 640), DType.INT8, QuantParams.per_tensor(0.05, -3))
+    w = b.constant("w", graphs.stored(rng, (128, 640), DType.INT8), QuantParams.per_tensor(0.01, 0))
+    return graphs.single(
+        b, b.node(Op.FULLY_CONNECTED, [x, w], FullyConnectedAttrs(), quant=QuantParams.per_tensor(0.3, 5)), rng
+    )
+
+
+@pytest.mark.parametrize(
+    ("symbol", "case", "budget"),
+    [
+        ("tinyml_conv_s8_dsp", _pointwise(), 2.2),
+        ("tinyml_conv_s8_dsp", _spatial(), 2.2),
+        ("tinyml_fully_connected_s8_dsp", _matrix(), 2.3),
+    ],
+)
+def test_instructions_per_mac(machine: EmulatedCore, symbol: str, case: graphs.Case, budget: float) -> None:
+    """Requantization and all else included; a rise beyond the budget fails."""
+    if not machine.has_dsp:
+        pytest.skip("the core has no DSP instructions")
+    node, graph, arrays = case
+    count = machine.instructions(lambda: run(machine, find(symbol, node.op), node, graph, arrays))
+    print(f"{symbol}: {count / macs(node, graph):.2f} instructions a MAC")
+    assert count / macs(node, graph) <= budget
