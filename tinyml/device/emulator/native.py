@@ -38,6 +38,8 @@ def _compiled(name: str) -> bytes:
     toolchain = find_host_toolchain()
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / name
-        options = [str(_SOURCE), "-shared", "-o", str(output)]
+        # meter.c calls nothing. Without a C library to prepare first, zig takes a third of a second and not twenty.
+        alone = ["-nostdlib"] if sys.platform == "linux" else []
+        options = [str(_SOURCE), "-shared", *alone, "-o", str(output)]
         run_tool(toolchain.compile_command(CORES["host"], options), Path(folder))
         return output.read_bytes()
