@@ -71,15 +71,34 @@ def test_arithmetic_is_the_core_s(build_workload: Build, native: bool) -> None:
     assert after == [_workload_result()]
 
 
-@pytest.mark.parametrize("board_id", ["nucleo_h743zi", "nucleo_l4r5zi"])
-def test_cycle_counter_agrees_with_the_counts(build_workload: Build, board_id: str) -> None:
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("board_id", BOARDS)
+def test_cycle_counter_agrees_with_the_counts(build_workload: Build, board_id: str, native: bool) -> None:
     elf, board = build_workload(board_id)
-    emulated = EmulatedBoard(elf, board, watch=("bench_run",))
+    emulated = EmulatedBoard(elf, board, watch=("bench_run",), native=native)
     emulated.read()
     emulated.write(b"r")
     cycles = _word(emulated.read()[:4])
     counted = emulated.costs()["bench_run"].cycles
     assert counted <= cycles <= counted + 100  # the call and the two readings
+
+
+@pytest.mark.parametrize("board_id", BOARDS)
+def test_time_goes_on_when_a_counter_wraps(build_workload: Build, board_id: str) -> None:
+    """Of the boards, two count with SysTick: 24 bits, and an interrupt for each wrap, which disturbs nothing else."""
+    elf, board = build_workload(board_id)
+    emulated = EmulatedBoard(elf, board, watch=("bench_run",))
+    emulated.read()
+    emulated.write(b"R")
+    sent = emulated.read()
+    counted = emulated.costs()["bench_run"].cycles
+    assert counted > 1 << 24
+    assert counted <= _word(sent[:4]) <= counted + 1500  # the loop around it
+    other_elf, other_board = build_workload("nucleo_l4r5zi")
+    uninterrupted = EmulatedBoard(other_elf, other_board)
+    uninterrupted.read()
+    uninterrupted.write(b"R")
+    assert uninterrupted.read()[4:] == sent[4:]
 
 
 def test_watched_functions_are_told_apart_through_nesting_and_tail_calls(build_workload: Build) -> None:

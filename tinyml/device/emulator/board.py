@@ -19,7 +19,11 @@ from tinyml.targets.board import Board, MemoryRegion
 OUTSIDE = ""  # the name under which `costs` has what ran outside the watched functions
 
 _PAGE = 4096
-_UNREACHABLE = 0xFFFF_FFFE  # emulation has to have an end address
+# Where an interrupt handler returns to: the last page of external memory, which no board fills.
+_INTERRUPT_END = 0x9FFF_F000
+_INTERRUPT_FRAME = 0x68  # bytes that an exception takes from the stack, floating point included
+_SYSTICK_VECTOR = 15
+_IT_STATE = 0x0600_FC00  # of xPSR
 _CPACR_FULL_ACCESS = 0xF << 20
 _FPEXC_ENABLE = 1 << 30
 
@@ -81,6 +85,7 @@ class EmulatedBoard:
         self._settled = Cost()  # of the meter's total, what `_costs` has
         self._failure: Exception | None = None
         self._invalid: str | None = None
+        self._interrupted: tuple[Any, int] | None = None  # registers and pc of what SysTick's handler interrupts
         self._entries = {self.program.symbol(name).address: name for name in watch}
 
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
@@ -175,6 +180,7 @@ class EmulatedBoard:
                     f"cannot be emulated: {error}"
                 ) from None
             self._uc.mem_write(region.address, bytes([fill if region.kind == "ram" else 0xFF]) * region.bytes)
+        self._uc.mem_map(_INTERRUPT_END, _PAGE, unicorn.UC_PROT_EXEC)
         for base, size in (PERIPHERALS, SYSTEM):
             self._uc.mmio_map(base, size, self._on_register_read, base, self._on_register_write, base)
 
@@ -188,25 +194,44 @@ class EmulatedBoard:
             self._uc.mem_write(address, data)
 
     def _reset(self) -> None:
-        vectors = self.board.region(self.board.link.code).address
-        stack, start = (int.from_bytes(self.read_memory(vectors + 4 * i, 4), "little") for i in (0, 1))
+        start = self._vector(1)
         if not start & 1:
             raise ToolError(
-                f"{self.program.path}: the reset vector at {vectors + 4:#010x} is {start:#010x}; "
+                f"{self.program.path}: the reset vector is {start:#010x}; "
                 f"it must be the address of Thumb code, which is odd"
             )
-        self._uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
+        self._uc.reg_write(arm_const.UC_ARM_REG_SP, self._vector(0))
         self._uc.reg_write(arm_const.UC_ARM_REG_LR, 0xFFFF_FFFF)
         self._pc = start & ~1
+
+    def _vector(self, index: int) -> int:
+        vectors = self.board.region(self.board.link.code).address
+        return int.from_bytes(self.read_memory(vectors + 4 * index, 4), "little")
 
     def _run(self) -> None:
         """Until the firmware waits for input."""
         self._meter.resume()
         self._stopped = False
         self._meter.fuel = self.budget
+        self._step()
+        while not self._stopped and self._meter.fuel > 0:
+            if self._pc == _INTERRUPT_END:
+                self._leave_interrupt()
+            elif self._meter.total.cycles >= self._meter.alarm:
+                self._enter_interrupt()
+            else:
+                raise ToolError(f"the firmware halted at {self._here()}")
+            self._step()
+        self._settle()
+        if not self._stopped:
+            ran = f"ran {self.budget} instructions and still does not answer"
+            raise ToolError(f"the firmware {ran}; it is at {self._here()}")
+
+    def _step(self) -> None:
+        """Until the meter stops the core, a handler returns, or the core halts."""
         error: unicorn.UcError | None = None
         try:
-            self._uc.emu_start(self._pc | 1, _UNREACHABLE)
+            self._uc.emu_start(self._pc | 1, _INTERRUPT_END)
         except unicorn.UcError as caught:
             error = caught
         self._pc = self._uc.reg_read(arm_const.UC_ARM_REG_PC) & ~1
@@ -216,13 +241,25 @@ class EmulatedBoard:
         if error is not None:
             what = f"stops ({error})" if self._invalid is None else self._invalid
             raise ToolError(f"the firmware {what} at {self._here()}")
-        self._settle()
-        if self._meter.fuel <= 0:
-            raise ToolError(
-                f"the firmware ran {self.budget} instructions and still does not answer; it is at {self._here()}"
-            )
-        if not self._stopped:
-            raise ToolError(f"the firmware halted at {self._here()}")
+
+    def _enter_interrupt(self) -> None:
+        """Calls SysTick's handler, as the core does between two instructions; here it is between two blocks."""
+        if self._interrupted is not None or self._uc.reg_read(arm_const.UC_ARM_REG_XPSR) & _IT_STATE:
+            self._meter.alarm = self._meter.total.cycles + 1  # not now: after the next block
+            return
+        self._registers.take_tick()
+        self._meter.alarm = self._registers.next_tick
+        self._interrupted = (self._uc.context_save(), self._pc)
+        self._uc.reg_write(arm_const.UC_ARM_REG_SP, (self.stack_pointer - _INTERRUPT_FRAME) & ~7)
+        self._uc.reg_write(arm_const.UC_ARM_REG_LR, _INTERRUPT_END | 1)
+        self._pc = self._vector(_SYSTICK_VECTOR) & ~1
+
+    def _leave_interrupt(self) -> None:
+        if self._interrupted is None:
+            raise ToolError(f"the firmware returns from an interrupt that never was, to {_INTERRUPT_END:#010x}")
+        context, self._pc = self._interrupted
+        self._interrupted = None
+        self._uc.context_restore(context)
 
     def _here(self) -> str:
         return f"pc {self._pc:#010x} ({self.program.where(self._pc)})"
@@ -272,6 +309,7 @@ class EmulatedBoard:
     def _on_register_write(self, uc: Any, offset: int, size: int, value: int, base: int) -> None:
         try:
             self._registers.write(base + offset, size, value)
+            self._meter.alarm = self._registers.next_tick
         except Exception as error:  # as above
             self._fail(error)
 

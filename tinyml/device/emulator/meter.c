@@ -29,6 +29,7 @@ typedef struct {
     int (*emu_stop)(void *engine);
     uint64_t instructions; /* executed so far */
     uint64_t cycles;
+    uint64_t alarm;     /* the core stops before the next block once this many cycles have passed */
     int64_t fuel;       /* instructions that may still be executed */
     uint32_t mask;      /* number of slots - 1; a power of two less one */
     uint32_t used;      /* slots taken */
@@ -63,7 +64,7 @@ EXPORT void tinyml_on_block(void *engine, uint64_t address, uint32_t bytes, void
     block_t *block = 0;
 
     /* Only here, before anything of the block has run, can the core be stopped without counting part of it twice. */
-    if (meter->stop == 0u && meter->fuel > 0) {
+    if (meter->stop == 0u && meter->fuel > 0 && meter->cycles < meter->alarm) {
         block = find(meter, (uint32_t)address, bytes);
         meter->full = (block == 0);
     }

@@ -19,15 +19,18 @@ Price = Callable[[int, int], Cost]  # of one execution of a block, by its addres
 Listener = Callable[[int], None]
 
 NOWHERE = 1  # no Thumb instruction has an odd address
+NEVER = 1 << 63
 
 
 class Meter(Protocol):
     """Attributes:
     return_to: the listener is told of this address, too.
     fuel: instructions that may still be executed before the core stops.
+    alarm: the core stops, too, once this many cycles have passed.
     """
 
     return_to: int
+    alarm: int
     fuel: int
 
     @property
@@ -46,6 +49,7 @@ class PythonMeter:
 
     def __init__(self, uc: unicorn.Uc, price: Price, watched: Collection[int], listener: Listener) -> None:
         self.return_to = NOWHERE
+        self.alarm = NEVER
         self.fuel = 0
         self._stop = False
         self._price = price
@@ -67,7 +71,7 @@ class PythonMeter:
         self._stop = False
 
     def _on_block(self, uc: unicorn.Uc, address: int, size: int, _: object) -> None:
-        if self._stop or self.fuel <= 0:
+        if self._stop or self.fuel <= 0 or self._cycles >= self.alarm:
             uc.emu_stop()
             return
         cost = self._known.get((address, size))
@@ -106,6 +110,7 @@ class _Shared(ctypes.Structure):
         ("emu_stop", ctypes.c_void_p),
         ("instructions", ctypes.c_uint64),
         ("cycles", ctypes.c_uint64),
+        ("alarm", ctypes.c_uint64),
         ("fuel", ctypes.c_int64),
         ("mask", ctypes.c_uint32),
         ("used", ctypes.c_uint32),
@@ -150,6 +155,7 @@ class NativeMeter:
             emu_stop=ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p),
             mask=slots - 1,
             return_to=NOWHERE,
+            alarm=NEVER,
         )
         handle = ctypes.c_size_t()
         error = uclib.uc_hook_add(
@@ -171,6 +177,14 @@ class NativeMeter:
     @return_to.setter
     def return_to(self, address: int) -> None:
         self._shared.return_to = address
+
+    @property
+    def alarm(self) -> int:
+        return int(self._shared.alarm)
+
+    @alarm.setter
+    def alarm(self, cycles: int) -> None:
+        self._shared.alarm = cycles
 
     @property
     def fuel(self) -> int:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tinyml.device.emulator.meter import NEVER
 from tinyml.errors import ToolError
 from tinyml.targets.board import Board, Uart
 
@@ -16,6 +17,8 @@ SYSTEM = (0xE000_0000, 0x10_0000)  # the private peripheral bus
 
 _SYST_CSR, _SYST_RVR, _SYST_CVR = 0xE000_E010, 0xE000_E014, 0xE000_E018
 _SYST_MASK = 0xFF_FFFF
+_SYST_ENABLE, _SYST_TICKINT = 1 << 0, 1 << 1
+_ICSR, _ICSR_PENDSTSET = 0xE000_ED04, 1 << 26
 _DWT_CTRL, _DWT_CYCCNT = 0xE000_1000, 0xE000_1004
 _DEMCR, _DEMCR_TRCENA = 0xE000_EDFC, 1 << 24
 
@@ -155,6 +158,9 @@ class Registers:
 
     Addresses are the core's; accesses are of 1, 2 or 4 bytes. A register that has no model reads as what was last
     written, with the board file's ready bits set.
+
+    Attributes:
+        next_tick: when SysTick's interrupt is due, in cycles.
     """
 
     def __init__(self, board: Board, cycles: Callable[[], int], on_idle: Callable[[], None]) -> None:
@@ -165,6 +171,7 @@ class Registers:
         self._ready = {ready.address: ready.bits for ready in board.ready_bits}
         self._cyccnt_start = 0
         self._systick_start = 0
+        self.next_tick = NEVER
         self._polled = 0
         self._polls = 0
 
@@ -182,10 +189,19 @@ class Registers:
             self.serial.write(word, merged)
         elif word == _DWT_CYCCNT:
             self._cyccnt_start = self._cycles() - merged
-        elif word == _SYST_CVR or (word == _SYST_CSR and merged & 1):
+        elif word in (_SYST_CSR, _SYST_RVR, _SYST_CVR):
             self._systick_start = self._cycles()
+            ticks = _SYST_ENABLE | _SYST_TICKINT
+            enabled = self._written.get(_SYST_CSR, 0) & ticks == ticks
+            self.next_tick = self._systick_start + self._period if enabled else NEVER
+
+    def take_tick(self) -> None:
+        """The core takes SysTick's interrupt."""
+        self.next_tick += self._period
 
     def _read_word(self, address: int) -> int:
+        self._polls = self._polls + 1 if address == self._polled else 0
+        self._polled = address
         if self.serial is not None and address in self.serial.extent:
             value = self.serial.read(address)
             if value is not None:
@@ -194,8 +210,18 @@ class Registers:
             return self._cycles() - self._cyccnt_start & 0xFFFF_FFFF
         elif address in (_SYST_CVR, _SYST_CSR):
             return self._systick(address)
-        self._note_poll(address)
+        elif address == _ICSR:
+            return _ICSR_PENDSTSET if self._cycles() >= self.next_tick else 0
+        if self._polls > _ENDLESS_POLL:
+            raise ToolError(
+                f"the firmware polls the register at {address:#010x}, which the emulator has no model of",
+                "name the bits that it waits for as ready_bits in the board file",
+            )
         return self._written.get(address, 0) | self._ready.get(address, 0)
+
+    @property
+    def _period(self) -> int:
+        return (self._written.get(_SYST_RVR, 0) & _SYST_MASK) + 1
 
     @property
     def _counting(self) -> bool:
@@ -203,9 +229,9 @@ class Registers:
 
     def _systick(self, address: int) -> int:
         control = self._written.get(_SYST_CSR, 0)
-        if not control & 1:
+        if not control & _SYST_ENABLE:
             return control if address == _SYST_CSR else 0
-        period = (self._written.get(_SYST_RVR, 0) & _SYST_MASK) + 1
+        period = self._period
         elapsed = self._cycles() - self._systick_start
         if address == _SYST_CVR:
             return (period - elapsed % period) % period
@@ -213,12 +239,3 @@ class Registers:
         if wrapped:  # reading clears COUNTFLAG
             self._systick_start += elapsed - elapsed % period
         return control | wrapped << 16
-
-    def _note_poll(self, address: int) -> None:
-        self._polls = self._polls + 1 if address == self._polled else 0
-        self._polled = address
-        if self._polls > _ENDLESS_POLL:
-            raise ToolError(
-                f"the firmware polls the register at {address:#010x}, which the emulator has no model of",
-                "name the bits that it waits for as ready_bits in the board file",
-            )
