@@ -18,8 +18,8 @@ from tinyml.cli.common import (
     progress,
 )
 from tinyml.pipeline import compile_model
-from tinyml.report.analysis import Analysis, analyze, shape_text
-from tinyml.report.terminal import count, layer_table, size
+from tinyml.report.analysis import Analysis, analyze
+from tinyml.report.terminal import count, layer_table, shape_text, short_source, size
 from tinyml.targets import list_boards
 
 
@@ -58,6 +58,7 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
         {
             "index": layer.index,
             "op": layer.op,
+            "layer": short_source(layer.source),
             "shape": shape_text(layer.shape),
             "macs": layer.macs,
             "parameters": layer.parameters,
@@ -69,6 +70,7 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     columns = (
         ("index", "#"),
         ("op", "op"),
+        ("layer", "layer"),
         ("shape", "output"),
         ("macs", "MACs"),
         ("parameters", "parameters"),
@@ -77,10 +79,14 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     )
     out.print(layer_table(rows, columns))
     out.print(
-        f"\narena {size(analysis.arena_bytes)}, held by layer {analysis.blocking_step} ({analysis.blocking_layer}): "
-        + ", ".join(f"{name} {n:,}" for name, n in analysis.blocking_buffers),
+        f"\narena {size(analysis.arena_bytes)}, held by layer {analysis.blocking_step}, {analysis.blocking_op} "
+        f"{short_source(analysis.blocking_layer)}, while it runs:",
         markup=False,
     )
+    for buffer in analysis.blocking_buffers:
+        out.print(
+            f"  {buffer.bytes:>11,}  {buffer.kind:<10}  {buffer.name}", markup=False, no_wrap=True, overflow="ellipsis"
+        )
     for fit in analysis.boards:
         if fit.fits:
             out.print(f"  [green]fits[/]   {fit.board}")

@@ -45,13 +45,13 @@ def _list(arguments: argparse.Namespace) -> int:
             "board": board.title,
             "core": board.core.name,
             "clock": _clock(board).removeprefix(" at "),
-            "ram": sum(r.bytes for r in board.regions if r.kind == "ram"),
-            "flash": sum(r.bytes for r in board.regions if r.kind == "flash"),
+            "ram": f"{board.sram_bytes // 1024:,}" if board.has_firmware else "",
+            "flash": f"{board.flash_bytes // 1024:,}" if board.has_firmware else "",
         }
         for board in boards
     ]
     headings = (("id", "id"), ("aliases", "alias"), ("board", "board"), ("core", "core"), ("clock", "clock"))
-    console(arguments).print(layer_table(rows, (*headings, ("ram", "RAM bytes"), ("flash", "flash bytes"))))
+    console(arguments).print(layer_table(rows, (*headings, ("ram", "RAM KiB"), ("flash", "flash KiB"))))
     return 0
 
 

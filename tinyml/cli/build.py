@@ -25,12 +25,13 @@ from tinyml.emit.c.text import identifier
 from tinyml.errors import UsageError
 from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model, need
 from tinyml.report.document import Report, make_report
-from tinyml.report.terminal import layer_table, summary
+from tinyml.report.terminal import layer_table, shape_text, short_source, summary
 from tinyml.store import REPORT, build_key, cached_build, keep_build, publish, read_report, write_report
 
 LAYER_COLUMNS = (
-    ("name", "layer"),
+    ("index", "#"),
     ("op", "op"),
+    ("layer", "layer"),
     ("shape", "output"),
     ("kernel", "kernel"),
     ("macs", "MACs"),
@@ -73,7 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
         out.print(f"note: {note}", markup=False)
     if arguments.verbose:
         out.print()
-        out.print(layer_table([asdict(layer) for layer in report.layers], LAYER_COLUMNS))
+        rows = [
+            {**asdict(layer), "index": i, "layer": short_source(layer.source), "shape": shape_text(layer.shape)}
+            for i, layer in enumerate(report.layers)
+        ]
+        out.print(layer_table(rows, LAYER_COLUMNS))
     out.print(f"\nwrote {out_dir}", markup=False)
     return 0
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 else:
     Verbs = object
 
+PIPED_WIDTH = 120  # columns of output that goes to a file or another program
 DEFAULT_SRAM, DEFAULT_FLASH = 512 << 10, 2 << 20  # of a bare core
 
 MODEL_HELP = "model file: .onnx or .tflite"
@@ -137,7 +139,8 @@ def read_labels(path: Path | None) -> tuple[str, ...]:
 
 def console(arguments: argparse.Namespace) -> Console:
     """Where people read: stdout, or nowhere with --json or --quiet. rich honours NO_COLOR."""
-    return Console(quiet=arguments.json or arguments.quiet, highlight=False, soft_wrap=False)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
+    return Console(quiet=arguments.json or arguments.quiet, highlight=False, width=width)
 
 
 def progress(arguments: argparse.Namespace) -> Callable[[str], None]:

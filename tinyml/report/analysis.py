@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from tinyml.ir.macs import macs
-from tinyml.kernels.rows import image_shape
 from tinyml.memory import live_bytes, peak_report
 from tinyml.pipeline import Compilation, need
 from tinyml.report.document import parameters
@@ -41,6 +40,15 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockingBuffer:
+    """What lives in the arena at the peak."""
+
+    name: str
+    kind: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Of a model as it would be built. Sizes are exact but for code, which only a build can count."""
 
@@ -53,7 +61,8 @@ class Analysis:
     arena_bytes: int
     blocking_layer: str
     blocking_step: int
-    blocking_buffers: tuple[tuple[str, int], ...]
+    blocking_op: str
+    blocking_buffers: tuple[BlockingBuffer, ...]
     layers: tuple[LayerNeeds, ...]
     boards: tuple[Fit, ...]
     notes: tuple[str, ...]
@@ -96,7 +105,8 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
         arena_bytes=plan.peak_bytes,
         blocking_layer=peak.source,
         blocking_step=peak.step,
-        blocking_buffers=tuple((b.name, b.bytes) for b in peak.buffers),
+        blocking_op="" if peak.node is None else peak.node.op.value,
+        blocking_buffers=tuple(BlockingBuffer(b.name, b.kind.value, b.bytes) for b in peak.buffers),
         layers=tuple(layers),
         boards=tuple(_fit(board, plan.peak_bytes, weight_bytes) for board in boards if board.has_firmware),
         notes=(*need(done.source).notes, *quantized.notes),
@@ -113,9 +123,3 @@ def _fit(board: Board, arena: int, weights: int) -> Fit:
         flash_bytes=board.flash_bytes,
         flash_over=max(0, flash - board.flash_bytes),
     )
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """48x48x8 of [1, 48, 48, 8]."""
-    rows, cols, channels = image_shape(shape)
-    return f"{rows}x{cols}x{channels}"

@@ -1,19 +1,24 @@
 """What people read at the terminal. Functions return rich renderables; the CLI prints them."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tinyml.kernels.rows import image_shape
 from tinyml.report.document import Report
+
+
+SHORT = 16  # columns up to this width are never cut
 
 
 def count(n: float) -> str:
     """A large count for reading: 12.50 M, 98.3 k."""
     if n >= 1e6:
         return f"{n / 1e6:.2f} M"
-    return f"{n / 1e3:.1f} k" if n >= 1e4 else f"{n:.0f}"
+    return f"{n / 1e3:.1f} k" if n >= 1e4 else f"{n:,.0f}"
 
 
 def size(n: int) -> str:
@@ -31,7 +36,7 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     limit = sum(r.bytes for r in memory.regions if r.arena_bytes)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
-    table.add_column(justify="right")
+    table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim")
     tight = memory.arena_bytes == memory.arena_lower_bound_bytes
     bound = (
@@ -40,7 +45,7 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     rows = [
         ("model", f"{count(model.macs)} MACs", f"{len(report.layers)} steps, {count(model.parameters)} parameters"),
         ("numbers", report.quantization.scheme, ""),
-        ("peak SRAM", size(memory.peak_sram_bytes), f"exact; the board has {size(limit)} there"),
+        ("peak SRAM", size(memory.peak_sram_bytes), f"exact, of {size(limit)} there"),
         ("  arena", size(memory.arena_bytes), bound),
         ("  stack", size(memory.stack_bytes), f"{memory.stack_kind} in the emulator"),
         (
@@ -48,14 +53,13 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
             size(memory.static_bytes),
             f"model {memory.model_static_bytes:,}, firmware {memory.firmware_static_bytes:,}",
         ),
-        ("flash", size(flash.total_bytes), f"exact; the board has {size(flash.limit_bytes)}"),
+        ("flash", size(flash.total_bytes), f"exact, of {size(flash.limit_bytes)}"),
         ("  weights", size(flash.weights_bytes), "with per-channel parameters"),
         ("  code", size(flash.code_bytes), f"{tools.name} {tools.version}"),
         ("instructions", count(latency.instructions), "counted in the emulator"),
     ]
     if latency.cycles is not None:
-        error = "silicon may take up to 1.4 times as many"
-        rows.append(("cycles", count(latency.cycles), f"{latency.source} for {latency.core}; {error}"))
+        rows.append(("cycles", count(latency.cycles), f"{latency.source} for {latency.core}; silicon: up to 1.4 x"))
     if latency.ms is not None and latency.clock_hz is not None:
         rows.append(("latency", f"{latency.ms:.2f} ms", f"{latency.source}, at {latency.clock_hz / 1e6:g} MHz"))
     for row in rows:
@@ -64,14 +68,38 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     return Group(*head, Text(f"{model.file} for {board_title}", style="bold"), "", table)
 
 
+def short_source(source: str, width: int = 40) -> str:
+    """A layer's name for a table: `CONV_2D #3 'model/relu_1/Relu6;…/Conv2D1'` -> `#3 relu_1/Relu6`.
+
+    TFLite joins the names of all that it fused by semicolons; the first says most.
+    """
+    match = re.fullmatch(r"(?:\w+ )?(#\d+ )?'([^']*)'.*", source, re.DOTALL)
+    if match is None:
+        return source[:width]
+    number, names = match[1] or "", match[2]
+    name = "/".join(names.split(";")[0].rstrip("/").split("/")[-2:])
+    return number + (name if len(name) <= width else "…" + name[-width:])
+
+
 def layer_table(rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[str, str]]) -> Table:
-    """A table of layers. columns: (key, heading); numbers are right-aligned and grouped."""
+    """A table for people. columns: (key, heading); numbers are grouped and right-aligned.
+
+    Where the terminal is narrow, long text is cut and short columns stay whole.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
-    numeric = {key for key, _ in columns if rows and all(isinstance(r[key], int | float) for r in rows)}
+    cells = {key: [_cell(row[key]) for row in rows] for key, _ in columns}
     for key, heading in columns:
-        table.add_column(heading, justify="right" if key in numeric else "left", overflow="fold")
-    for r in rows:
-        table.add_row(*(_cell(r[key]) for key, _ in columns))
+        widest = max(map(len, [heading, *cells[key]]))
+        numeric = bool(rows) and all(isinstance(row[key], int | float) for row in rows)
+        table.add_column(
+            heading,
+            justify="right" if numeric else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=widest if numeric or widest <= SHORT else SHORT,
+        )
+    for i in range(len(rows)):
+        table.add_row(*(cells[key][i] for key, _ in columns))
     return table
 
 
@@ -85,3 +113,9 @@ def _cell(value: object) -> str:
     if isinstance(value, list | tuple):
         return "x".join(str(v) for v in value)
     return str(value)
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """`48x48x8` of [1, 48, 48, 8]."""
+    rows, cols, channels = image_shape(tuple(shape))
+    return f"{rows}x{cols}x{channels}"
