@@ -37,7 +37,7 @@ LAYER_COLUMNS = (
     ("macs", "MACs"),
     ("instructions", "instructions"),
     ("cycles", "cycles"),
-    ("arena", "arena bytes"),
+    ("arena", "live bytes"),
 )
 
 
@@ -75,7 +75,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.verbose:
         out.print()
         rows = [
-            {**asdict(layer), "index": i, "layer": short_source(layer.source), "shape": shape_text(layer.shape)}
+            {
+                **asdict(layer),
+                "index": i,
+                "layer": short_source(layer.source),
+                "shape": shape_text(layer.shape),
+                "kernel": layer.kernel.removeprefix("tinyml_"),
+            }
             for i, layer in enumerate(report.layers)
         ]
         out.print(layer_table(rows, LAYER_COLUMNS))

@@ -10,8 +10,7 @@ from rich.text import Text
 from tinyml.kernels.rows import image_shape
 from tinyml.report.document import Report
 
-
-SHORT = 16  # columns up to this width are never cut
+SHORT, LONG = 16, 48  # columns up to SHORT are never cut, text longer than LONG always is
 
 
 def count(n: float) -> str:
@@ -68,12 +67,13 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     return Group(*head, Text(f"{model.file} for {board_title}", style="bold"), "", table)
 
 
-def short_source(source: str, width: int = 40) -> str:
+def short_source(source: str, width: int = 32) -> str:
     """A layer's name for a table: `CONV_2D #3 'model/relu_1/Relu6;…/Conv2D1'` -> `#3 relu_1/Relu6`.
 
     TFLite joins the names of all that it fused by semicolons; the first says most.
     """
-    match = re.fullmatch(r"(?:\w+ )?(#\d+ )?'([^']*)'.*", source, re.DOTALL)
+    last = source.split(" + ")[-1]  # of several nodes that were fused, the one that computes
+    match = re.fullmatch(r"(?:\w+ )?(#\d+ )?'([^']*)'.*", last, re.DOTALL)
     if match is None:
         return source[:width]
     number, names = match[1] or "", match[2]
@@ -97,6 +97,7 @@ def layer_table(rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[st
             no_wrap=True,
             overflow="ellipsis",
             min_width=widest if numeric or widest <= SHORT else SHORT,
+            max_width=LONG,
         )
     for i in range(len(rows)):
         table.add_row(*(cells[key][i] for key, _ in columns))
