@@ -45,14 +45,19 @@ def test_protocol_in_qemu(build_net: Build) -> None:
         assert client.memory().arena_bytes == 256
 
 
-MISALIGNED = '__asm volatile("ldrd r0, r1, [%0]" : : "r"(net->arena + 1) : "r0", "r1");'
+FAULTS = {
+    "misaligned LDRD": '__asm volatile("ldrd r0, r1, [%0]" : : "r"(net->arena + 1) : "r0", "r1");',
+    "misaligned LDM": '__asm volatile("ldm %0, {r0, r1}" : : "r"(net->arena + 2) : "r0", "r1");',
+    "no FPU": '*(volatile uint32_t *)0xE000ED88u = 0; __asm volatile("dsb\n\tisb\n\tvmov.f32 s0, #1.0" ::: "s0");',
+}
 
 
 @pytest.mark.qemu
 @needs_qemu
-def test_qemu_faults_on_misaligned_access_and_unicorn_does_not(build_net: Build, net_inputs: list[bytes]) -> None:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_qemu_faults_where_unicorn_does_not(build_net: Build, net_inputs: list[bytes], fault: str) -> None:
     """Why every model also runs in QEMU."""
-    image = build_net("qemu_mps2_an500", MISALIGNED)
+    image = build_net("qemu_mps2_an500", FAULTS[fault])
     profile_emulated(image, net_inputs)
     with pytest.raises(ToolError, match=r"the board answered 'run 1' with e-\[Fault [36]: pc [0-9a-f]{8}"):
         run_in_qemu(image.elf, image.board, [net_inputs])
