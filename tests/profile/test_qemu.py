@@ -48,7 +48,7 @@ def test_protocol_in_qemu(build_net: Build) -> None:
 FAULTS = {
     "misaligned LDRD": '__asm volatile("ldrd r0, r1, [%0]" : : "r"(net->arena + 1) : "r0", "r1");',
     "misaligned LDM": '__asm volatile("ldm %0, {r0, r1}" : : "r"(net->arena + 2) : "r0", "r1");',
-    "no FPU": '*(volatile uint32_t *)0xE000ED88u = 0; __asm volatile("dsb\n\tisb\n\tvmov.f32 s0, #1.0" ::: "s0");',
+    "no FPU": '*(volatile uint32_t *)0xE000ED88u = 0; __asm volatile("dsb; isb; vmov.f32 s0, #1.0" ::: "s0");',
 }
 
 
