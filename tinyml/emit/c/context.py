@@ -234,7 +234,7 @@ def _comment(emitted: EmittedLayer, node: Node, graph: Graph, plan: MemoryPlan, 
     scratch = f", scratch {_range_text(plan.scratch[node.name][1], scratch_bytes)}" if scratch_bytes else ""
     lines = [
         f"{emitted.index:02d}  {node.op.value}{detail}: {shapes}{work}",
-        f"from {comment_text(node.source)}",
+        f"from {comment_text(node.source).replace(';', '; ')}",
         f"arena: reads {reads}, writes {writes}{scratch}",
     ]
     wrapped = [w for line in lines for w in textwrap.wrap(line, WIDTH, subsequent_indent="    ")]

@@ -104,15 +104,28 @@ def initializer(fields: Mapping[str, Field], names: Mapping[int, str]) -> str:
     Args:
         names: id of an Array -> the C name under which the weights file defines it.
     """
-    parts = [f".{field} = {_literal(value, names)}" for field, value in fields.items()]
     return textwrap.fill(
-        ", ".join(part.replace(" ", "\0") for part in parts),
+        ", ".join(part.replace(" ", "\0") for part in _parts(fields, names)),
         width=WIDTH,
         initial_indent="    ",
         subsequent_indent="    ",
         break_long_words=False,
         break_on_hyphens=False,
     ).replace("\0", " ")
+
+
+def _parts(fields: Mapping[str, Field], names: Mapping[int, str]) -> list[str]:
+    """`.name = value` of every field; those of a nested structure may stand on lines of their own."""
+    parts = []
+    for field, value in fields.items():
+        if isinstance(value, Mapping):
+            inner = _parts(value, names)
+            inner[0] = f".{field} = {{ {inner[0]}"
+            inner[-1] += " }"
+            parts += inner
+        else:
+            parts.append(f".{field} = {_literal(value, names)}")
+    return parts
 
 
 def _literal(value: Field, names: Mapping[int, str]) -> str:
@@ -126,7 +139,7 @@ def _literal(value: Field, names: Mapping[int, str]) -> str:
         return c_float(float(value))
     if isinstance(value, tuple):
         return "{ " + ", ".join(_literal(v, names) for v in value) + " }"
-    return "{ " + ", ".join(f".{k} = {_literal(v, names)}" for k, v in value.items()) + " }"
+    return "{ " + ", ".join(_parts(value, names)) + " }"
 
 
 def arrays_in(fields: Mapping[str, Field]) -> list[Array]:
