@@ -97,7 +97,8 @@ class Memory:
                 return
             assert isinstance(value, Array), f"{member.name}: {value!r}"
             dtype = value.data.dtype.name
-            assert member.ctype == ("float" if dtype == "float32" else f"{dtype}_t"), f"{member.name}: {dtype}"
+            named = "float" if dtype == "float32" else f"{dtype}_t"
+            assert member.ctype in ("void", named), f"{member.name}: {dtype}"
             target = self.array(value.data)
             self._pointer(index, target, 0)
         elif member.ctype in _SCALARS:

@@ -75,15 +75,22 @@ def test_mean(host: Host, same: bool, image: bool, data: st.DataObject, tiling: 
     check(host, "tinyml_mean_s8", case, tiling)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "result"),
+    [
+        ("tinyml_softmax_s8", QuantParams.per_tensor(1 / 256, -128)),
+        ("tinyml_softmax_s8_s16", QuantParams.per_tensor(1 / 65536, -32768, DType.INT16)),
+    ],
+)
 @property_test
-@given(st.data(), tilings, st.booleans())
-def test_softmax(host: Host, data: st.DataObject, tiling: Tiling, in_place: bool) -> None:
+@given(st.data(), tilings)
+def test_softmax(host: Host, symbol: str, result: QuantParams, data: st.DataObject, tiling: Tiling) -> None:
     beta = data.draw(st.sampled_from([1.0, 0.5, 2.0]))
     source = data.draw(graphs.quants(low=-10, high=2))
-    case = data.draw(
-        graphs.unary(Op.SOFTMAX, lambda _: SoftmaxAttrs(beta), source, QuantParams.per_tensor(1 / 256, -128))
-    )
-    check(host, "tinyml_softmax_s8", case, Tiling() if in_place else tiling, {"x": 0} if in_place else {})
+    case = data.draw(graphs.unary(Op.SOFTMAX, lambda _: SoftmaxAttrs(beta), source, result))
+    check(host, symbol, case, tiling)
+    if result.dtype is DType.INT8:
+        check(host, symbol, case, Tiling(), {"x": 0})
 
 
 @property_test

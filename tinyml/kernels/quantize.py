@@ -28,6 +28,7 @@ _REQUANTIZED = (
     (DType.UINT8, DType.UINT8),
     (DType.INT16, DType.INT8),
     (DType.INT16, DType.INT16),
+    (DType.INT16, DType.INT32),
 )
 
 

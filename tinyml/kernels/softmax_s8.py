@@ -1,5 +1,7 @@
 """int8 softmax: include/tinyml_softmax_s8.h."""
 
+import math
+
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op, SoftmaxAttrs
@@ -19,9 +21,12 @@ from tinyml.targets.core import Isa
 
 
 def _needs_probabilities(node: Node, graph: Graph) -> str | None:
+    """All values of the output's type, from the smallest for 0 on, span probabilities up to 1."""
     out = graph.value(node.output)
-    if (scale_of(out), zero_point_of(out)) != (1 / 256, -128):
-        return f"gives scale 1/256 and zero point -128, {out.name} has {scale_of(out)} and {zero_point_of(out)}"
+    smallest = out.dtype.range[0]
+    if zero_point_of(out) != smallest or not math.isclose(scale_of(out), 2.0**-out.dtype.bits, rel_tol=1e-4):
+        wanted = f"scale 1/{1 << out.dtype.bits} and zero point {smallest}"
+        return f"gives {wanted}, {out.name} has {scale_of(out)} and {zero_point_of(out)}"
     return None
 
 
@@ -40,17 +45,18 @@ def _params(node: Node, graph: Graph) -> CParams:
     )
 
 
-KERNELS = (
+KERNELS = tuple(
     KernelDescriptor(
-        "tinyml_softmax_s8",
-        "reference/tinyml_softmax_s8.c",
+        symbol,
+        f"reference/{symbol}.c",
         "include/tinyml_softmax_s8.h",
         Op.SOFTMAX,
         Isa.PORTABLE,
-        first_reason(needs_dtypes(DType.INT8, DType.INT8), needs_per_tensor_quant, _needs_probabilities),
+        first_reason(needs_dtypes(DType.INT8, output), needs_per_tensor_quant, _needs_probabilities),
         _params,
         no_scratch,
         cycles_per_element(250),
         Access(in_place=0),
-    ),
+    )
+    for symbol, output in (("tinyml_softmax_s8", DType.INT8), ("tinyml_softmax_s8_s16", DType.INT16))
 )

@@ -77,6 +77,9 @@ void tinyml_requantize_s16_s8(const tinyml_requantize_t *op, const tinyml_rows_t
 void tinyml_requantize_s16_s16(const tinyml_requantize_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                const tinyml_tile_t *tile, void *scratch);
 
+void tinyml_requantize_s16_s32(const tinyml_requantize_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                               const tinyml_tile_t *tile, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

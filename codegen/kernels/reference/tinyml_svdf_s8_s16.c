@@ -16,14 +16,14 @@ static int32_t filter(const tinyml_svdf_s8_t *op, const int8_t *x, const int8_t 
     activation = tinyml_requantize(activation, op->to_state_multiplier, op->to_state_shift);
     for (int32_t t = 0; t < last; ++t) {
         state[t] = old[t + 1];
-        sum += time[t] * state[t];
+        sum += time[t] * (state[t] - op->state_zero_point);
     }
-    state[last] = (int16_t)tinyml_clamp(activation, INT16_MIN, INT16_MAX);
-    return sum + time[last] * state[last];
+    state[last] = (int16_t)tinyml_clamp(activation + op->state_zero_point, INT16_MIN, INT16_MAX);
+    return sum + time[last] * (state[last] - op->state_zero_point);
 }
 
-void tinyml_svdf_s8(const tinyml_svdf_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                    const tinyml_tile_t *tile, void *scratch)
+void tinyml_svdf_s8_s16(const tinyml_svdf_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                        const tinyml_tile_t *tile, void *scratch)
 {
     const int32_t filters = op->units * op->rank;
     (void)scratch;
