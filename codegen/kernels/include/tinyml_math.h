@@ -1,8 +1,8 @@
 /* Elementary functions in single precision, for targets without a mathematical library.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Errors are at most 2 units in the last place (tests/kernels/test_math.py tries millions of arguments). The polynomials
- * are least-maximum-error fits made for these intervals.
+ * Errors are at most 2 units in the last place (tests/kernels/test_kernels_f32.py). The polynomials are fits of least
+ * maximum error, made for these intervals.
  */
 #ifndef TINYML_MATH_H
 #define TINYML_MATH_H
