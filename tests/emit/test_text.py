@@ -74,6 +74,8 @@ def test_initializer_names_every_field() -> None:
     text = initializer(fields, {id(weights): "net_00_weights"})
     assert text == (
         "    .height = 4, .scale = 0.5f, .weights = net_00_weights, .bias = 0, .pad = { 1, 2 },\n"
-        "    .clamp = { .lo = -128, .hi = 127 }"
+        "    .clamp = {\n"
+        "        .lo = -128, .hi = 127\n"
+        "    }"
     )
     assert arrays_in(fields) == [weights]

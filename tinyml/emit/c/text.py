@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -98,34 +98,37 @@ def array_body(data: np.ndarray) -> str:
     return ",\n".join(f"    {line}" for line in lines)
 
 
-def initializer(fields: Mapping[str, Field], names: Mapping[int, str]) -> str:
-    """Designated initializers of a structure, several to a line, indented by four columns.
+def initializer(fields: Mapping[str, Field], names: Mapping[int, str], indent: int = 4) -> str:
+    """Designated initializers of a structure, several to a line; a nested structure has lines of its own.
 
     Args:
         names: id of an Array -> the C name under which the weights file defines it.
     """
-    return textwrap.fill(
-        ", ".join(part.replace(" ", "\0") for part in _parts(fields, names)),
-        width=WIDTH,
-        initial_indent="    ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    ).replace("\0", " ")
+    margin = " " * indent
+    lines: list[str] = []
+    run: list[str] = []
 
+    def end_run() -> None:
+        if run:
+            lines.append(_wrapped(run, margin))
+            run.clear()
 
-def _parts(fields: Mapping[str, Field], names: Mapping[int, str]) -> list[str]:
-    """`.name = value` of every field; those of a nested structure may stand on lines of their own."""
-    parts = []
     for field, value in fields.items():
         if isinstance(value, Mapping):
-            inner = _parts(value, names)
-            inner[0] = f".{field} = {{ {inner[0]}"
-            inner[-1] += " }"
-            parts += inner
+            end_run()
+            lines.append(f"{margin}.{field} = {{\n{initializer(value, names, indent + 4)}\n{margin}}}")
         else:
-            parts.append(f".{field} = {_literal(value, names)}")
-    return parts
+            run.append(f".{field} = {_literal(value, names)}")
+    end_run()
+    return ",\n".join(lines)
+
+
+def _wrapped(parts: Sequence[str], margin: str) -> str:
+    """Parts separated by commas, filled into lines; no part is broken."""
+    unbroken = ", ".join(part.replace(" ", "\0") for part in parts)
+    filled = textwrap.fill(unbroken, WIDTH, initial_indent=margin, subsequent_indent=margin, break_long_words=False,
+                           break_on_hyphens=False)  # fmt: skip
+    return filled.replace("\0", " ")
 
 
 def _literal(value: Field, names: Mapping[int, str]) -> str:
@@ -139,7 +142,7 @@ def _literal(value: Field, names: Mapping[int, str]) -> str:
         return c_float(float(value))
     if isinstance(value, tuple):
         return "{ " + ", ".join(_literal(v, names) for v in value) + " }"
-    return "{ " + ", ".join(_parts(value, names)) + " }"
+    return "{ " + ", ".join(f".{k} = {_literal(v, names)}" for k, v in value.items()) + " }"
 
 
 def arrays_in(fields: Mapping[str, Field]) -> list[Array]:
