@@ -73,6 +73,13 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--io", choices=("int8", "uint8", "float32"), default="int8", help="type of a float model's inputs and outputs"
     )
+    group.add_argument(
+        "--input-range", metavar="LO,HI", help="what pixels 0 and 255 become for a float model (default: 0,1)"
+    )
+    group.add_argument(
+        "--mean", metavar="R,G,B", help="with --std: (pixel / 255 - mean) / std, as torchvision normalizes"
+    )
+    group.add_argument("--std", metavar="R,G,B", help="one number, or one for each channel")
     group.add_argument("--keep-input", action="store_true", help="a run must not overwrite its input")
     group.add_argument("--labels", metavar="FILE", type=Path, help="names of the classes, one a line")
     group.add_argument(
@@ -103,7 +110,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         precision=arguments.precision,
         objective=Objective(arguments.objective),
         calibration=arguments.calibration,
-        preprocess=Preprocess(),
+        preprocess=_preprocess(arguments),
         io=arguments.io,
         input_shapes=_input_shapes(arguments.input_shape),
         keep_input=arguments.keep_input,
@@ -111,6 +118,25 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         labels=read_labels(arguments.labels),
         toolchain=arguments.toolchain,
     )
+
+
+def _preprocess(arguments: argparse.Namespace) -> Preprocess:
+    """How pixels become the inputs of a float model."""
+    if arguments.input_range and (arguments.mean or arguments.std):
+        raise UsageError("--input-range goes without --mean and --std")
+    try:
+        if arguments.input_range:
+            lo, hi = _numbers(arguments.input_range)
+            return Preprocess.to_range(lo, hi)
+        if arguments.mean or arguments.std:
+            return Preprocess.mean_std(_numbers(arguments.mean or "0"), _numbers(arguments.std or "1"))
+    except ValueError as e:
+        raise UsageError(f"--input-range, --mean, --std: {e}", "expected 0,1 or 0.485,0.456,0.406") from e
+    return Preprocess()
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
 
 
 def _input_shapes(texts: list[str]) -> Mapping[str, tuple[int, ...]]:
