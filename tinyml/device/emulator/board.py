@@ -19,6 +19,7 @@ from tinyml.targets.board import Board, MemoryRegion
 OUTSIDE = ""  # the name under which `costs` has what ran outside the watched functions
 
 _PAGE = 4096
+_TRANSLATION_BYTES = 64 << 20  # room for translated code; Unicorn reserves a gigabyte by itself
 # Where an interrupt handler returns to: the last page of external memory, which no board fills.
 _INTERRUPT_END = 0x9FFF_F000
 _INTERRUPT_FRAME = 0x68  # bytes that an exception takes from the stack, floating point included
@@ -74,7 +75,10 @@ class EmulatedBoard:
             BoardError: the board's memory map cannot be emulated.
         """
         if board.core.unicorn_model is None:
-            raise ToolError(f"the emulator cannot run {board.core.name} ({board.title})", "run it with `--on qemu`")
+            raise ToolError(
+                f"the emulator cannot run {board.core.name} ({board.title})",
+                "emit C instead, or choose a board with a Cortex-M0, M3, M4, M7 or M33",
+            )
         self.board = board
         self.program: Program = load_program(elf)
         self.budget = 4_000_000_000
@@ -89,6 +93,7 @@ class EmulatedBoard:
         self._entries = {self.program.symbol(name).address: name for name in watch}
 
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
+        self._uc.ctl_set_tcg_buffer_size(_TRANSLATION_BYTES)
         self._uc.ctl_set_cpu_model(getattr(arm_const, board.core.unicorn_model))
         self._registers = Registers(board, lambda: self._meter.total.cycles, self._stop)
         self._map_memory(fill)
