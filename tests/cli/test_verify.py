@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +24,9 @@ def corrupted(done: Compilation, layer: int) -> Compilation:
     bundle = need(done.bundle)
     source = bundle.files[f"{bundle.name}.c"]
     start = source.index(f"layer_{layer:02d} = {{")
-    wrong, count = re.subn(r"\.out_min = (-?\d+)", lambda m: f".out_min = {int(m[1]) + 9}", source[start:], count=1)
+    wrong, count = re.subn(
+        r"\.out_offset = (-?\d+)", lambda m: f".out_offset = {int(m[1]) + 1}", source[start:], count=1
+    )
     assert count == 1
     files = {**bundle.files, f"{bundle.name}.c": source[:start] + wrong}
     return replace(done, bundle=replace(bundle, files=files))
