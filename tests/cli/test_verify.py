@@ -28,8 +28,10 @@ def corrupted(done: Compilation, layer: int) -> Compilation:
         r"\.out_offset = (-?\d+)", lambda m: f".out_offset = {int(m[1]) + 1}", source[start:], count=1
     )
     assert count == 1
+    # A folder of its own: a library that a process has loaded stays loaded under its path.
+    options = replace(done.options, work_dir=done.options.work_dir / f"wrong-{layer}")
     files = {**bundle.files, f"{bundle.name}.c": source[:start] + wrong}
-    return replace(done, bundle=replace(bundle, files=files))
+    return replace(done, options=options, bundle=replace(bundle, files=files))
 
 
 def test_all_layers_agree(done: Compilation) -> None:
