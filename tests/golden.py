@@ -50,13 +50,22 @@ def _serve(given: str, taken: str) -> None:
 
 def tflm_reference(model: Path, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """Outputs of TFLite Micro for one run from reset state, for what LiteRT's reference cannot run."""
+    return tflm_sequence(model, [inputs])[0]
+
+
+def tflm_sequence(model: Path, runs: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
+    """Outputs of TFLite Micro for runs one after the other, the first from reset state."""
     tflm = pytest.importorskip("tflite_micro.python.tflite_micro.runtime", reason="TFLite Micro has no wheel here")
-    interpreter = tflm.Interpreter.from_bytes(model.read_bytes())
-    for n, array in enumerate(inputs):
-        interpreter.set_input(array, n)
-    interpreter.invoke()
-    outputs = tflite.Model.GetRootAs(model.read_bytes(), 0).Subgraphs(0).OutputsLength()
-    return [interpreter.get_output(n) for n in range(outputs)]
+    content = model.read_bytes()
+    interpreter = tflm.Interpreter.from_bytes(content)
+    outputs = tflite.Model.GetRootAs(content, 0).Subgraphs(0).OutputsLength()
+    answers = []
+    for inputs in runs:
+        for n, array in enumerate(inputs):
+            interpreter.set_input(array, n)
+        interpreter.invoke()
+        answers.append([np.array(interpreter.get_output(n)) for n in range(outputs)])
+    return answers
 
 
 def without_bad_axes(content: bytes) -> bytes:

@@ -30,6 +30,12 @@ def _needs_probabilities(node: Node, graph: Graph) -> str | None:
     return None
 
 
+def _needs_room_for_the_sum(node: Node, graph: Graph) -> str | None:
+    """Each element adds up to 1, and the sum has 12 integer bits."""
+    channels = image_shape(graph.value(node.output).shape)[2]
+    return f"sums at most 4095 elements, these are {channels}" if channels > 4095 else None
+
+
 def _params(node: Node, graph: Graph) -> CParams:
     assert isinstance(node.attrs, SoftmaxAttrs)
     x = graph.value(node.inputs[0])
@@ -52,7 +58,9 @@ KERNELS = tuple(
         "include/tinyml_softmax_s8.h",
         Op.SOFTMAX,
         Isa.PORTABLE,
-        first_reason(needs_dtypes(DType.INT8, output), needs_per_tensor_quant, _needs_probabilities),
+        first_reason(
+            needs_dtypes(DType.INT8, output), needs_per_tensor_quant, _needs_probabilities, _needs_room_for_the_sum
+        ),
         _params,
         no_scratch,
         cycles_per_element(250),

@@ -108,7 +108,11 @@ static inline int32_t tinyml_softmax_at(const tinyml_softmax_s8_t *op, const tin
     if (diff < op->diff_min) {
         return 0;
     }
-    return tinyml_divide_pow2(tinyml_high_mul(row->reciprocal, tinyml_softmax_exp(op, diff)), row->shift + 31 - bits);
+    const int32_t exponent = row->shift + 31 - bits;
+    if (exponent > 31) { /* hundreds of equal elements, less than half a unit each: TFLite's kernel shifts too far */
+        return 0;
+    }
+    return tinyml_divide_pow2(tinyml_high_mul(row->reciprocal, tinyml_softmax_exp(op, diff)), exponent);
 }
 
 #ifdef __cplusplus
