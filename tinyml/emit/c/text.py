@@ -17,6 +17,11 @@ _RESERVED = """
     class delete new private public this throw try template typename using virtual namespace operator
 """
 _KEYWORDS = frozenset(re.findall(r"\w+", _RESERVED))
+# <name>_t is a type of C's headers or of POSIX's.
+_TYPES = re.compile(
+    r"u?int(_?(least|fast))?(8|16|32|64|128|ptr|max)|max_align|nullptr|ptrdiff|s?size|wchar|wint|wctrans|wctype|char(8|16|32)"
+    r"|mbstate|sig_atomic|l?l?div|clock|clockid|time|timer|fpos|dev|gid|id|ino|key|mode|nlink|off|pid|uid|suseconds|pthread"
+)
 _C_TYPES = {
     "int8": "int8_t",
     "uint8": "uint8_t",
@@ -35,7 +40,7 @@ def identifier(text: str) -> str:
     name = re.sub(r"_+", "_", re.sub(r"[^0-9A-Za-z]", "_", text)).strip("_").lower()
     if not name:
         raise UsageError(f"no C identifier can be made from the name {text!r}", "pass --name with letters or digits")
-    if name[0].isdigit() or name in _KEYWORDS or name.startswith("tinyml"):
+    if name[0].isdigit() or name in _KEYWORDS or _TYPES.fullmatch(name) or name.startswith("tinyml"):
         name = f"model_{name}"
     return name
 
