@@ -15,7 +15,7 @@ INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
-    """(multiplier, shift) of a non-negative real number; (0, 0) where it is 0 or too small for a shift of -31.
+    """(multiplier, shift) of a real number, the multiplier with its sign; (0, 0) where it is 0 or too small for a shift of -31.
 
     Source: QuantizeMultiplier in TFLite's quantization_util.cc.
     """

@@ -134,20 +134,25 @@ def _tabulated(
 ) -> np.ndarray:
     """Source: PopulateLookupTable in LiteRT's activations.cc and LUTPopulate in its lut.h; all in single precision."""
     dequantized = np.float32(source.scale[0]) * (x - source.zero_point[0]).astype(np.float32)
-    result = np.asarray(real(dequantized)).astype(np.float32) * (np.float32(1) / np.float32(target.scale[0]))
-    return fp.round_half_away(result) + target.zero_point[0]
+    with np.errstate(over="ignore"):
+        result = np.asarray(real(dequantized)).astype(np.float32) * (np.float32(1) / np.float32(target.scale[0]))
+    return fp.round_half_away(np.clip(result, -1e6, 1e6)) + target.zero_point[0]
 
 
 def _clamped_integer(clamp: Clamp) -> IntegerUnary:
     """relu and its kin: requantize, then clamp. Source: reference_ops::ReluX."""
 
     def integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
-        multiplier, shift = fp.quantize_multiplier(source.scale[0] / target.scale[0])
-        scaled = fp.multiply_by_quantized_multiplier(x - source.zero_point[0], multiplier, shift)
+        scaled = fp.multiply_by_quantized_multiplier(x - source.zero_point[0], *_single_multiplier(source, target))
         lo, hi = fp.activation_range(clamp, target)
         return np.asarray(np.clip(scaled + target.zero_point[0], lo, hi))
 
     return integer
+
+
+def _single_multiplier(source: "QuantParams", target: "QuantParams", factor: float = 1.0) -> tuple[int, int]:
+    """(multiplier, shift) of a rescaling; LiteRT's activations.cc divides the scales in single precision."""
+    return fp.quantize_multiplier(float(np.float32(source.scale[0]) * np.float32(factor) / np.float32(target.scale[0])))
 
 
 def _hard_swish_integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
@@ -163,14 +168,19 @@ def _hard_swish_integer(x: np.ndarray, source: "QuantParams", target: "QuantPara
     fine = (x - source.zero_point[0]) << 7
     gate = _saturate16(fine << (slope_shift - 1)) if slope_shift > 0 else fine
     gate = _high_mul16(gate, _high_half(slope))
-    gate = _saturate16(gate << 1) if slope_shift > 0 else fp.rounding_divide_by_pot(gate, -slope_shift)
+    gate = _saturate16(gate << 1) if slope_shift > 0 else _divide16(gate, -slope_shift)
     product = ((gate + (1 << 15)) >> 1) * _high_mul16(fine, _high_half(up))
     truncated = np.where(product >= 0, product >> 15, -(-product >> 15))
-    return fp.rounding_divide_by_pot(truncated, -up_shift) + target.zero_point[0]
+    return _divide16(truncated, -up_shift) + target.zero_point[0]
 
 
 def _saturate16(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(x, -(1 << 15), (1 << 15) - 1))
+
+
+def _divide16(x: np.ndarray, exponent: int) -> np.ndarray:
+    """gemmlowp's RoundingDivideByPOT of int16: from 2**16 on its mask wraps to -1, and all that is left is a sign."""
+    return fp.rounding_divide_by_pot(x, exponent) if exponent < 16 else np.where(x < 0, -1, 1)
 
 
 def _high_half(multiplier: int) -> int:
@@ -188,8 +198,9 @@ def _hard_swish(x: np.ndarray) -> np.ndarray:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
+    """In single precision, but for exp: numpy's own float32 exp differs from C's, and from machine to machine."""
     with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-x)))
+        return np.asarray(1 / (1 + np.exp(-x.astype(np.float64)).astype(np.float32)))
 
 
 def _erf(x: np.ndarray) -> np.ndarray:
@@ -200,7 +211,7 @@ UNARY: dict[Op, Reference] = {
     Op.RELU: _unary(lambda x: np.maximum(x, 0), _clamped_integer(RELU)),
     Op.HARD_SWISH: _unary(_hard_swish, _hard_swish_integer),
     Op.SIGMOID: _unary(_sigmoid),
-    Op.TANH: _unary(np.tanh),
+    Op.TANH: _unary(lambda x: np.tanh(x.astype(np.float64))),
     Op.EXP: _unary(lambda x: np.exp(x.astype(np.float64))),
     Op.SQRT: _unary(lambda x: np.sqrt(np.maximum(x, 0))),
     Op.ERF: _unary(_erf),
@@ -220,13 +231,11 @@ def leaky_relu(attrs: "LeakyReluAttrs", inputs: Values, arrays: Arrays, outputs:
     def integer(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
         """reference_ops::QuantizeLeakyRelu."""
         centred = x - source.zero_point[0]
-        same = fp.quantize_multiplier(source.scale[0] / target.scale[0])
-        slope = fp.quantize_multiplier(source.scale[0] * float(np.float32(attrs.alpha)) / target.scale[0])
-        above = fp.multiply_by_quantized_multiplier(centred, *same)
-        below = fp.multiply_by_quantized_multiplier(centred, *slope)
+        above = fp.multiply_by_quantized_multiplier(centred, *_single_multiplier(source, target))
+        below = fp.multiply_by_quantized_multiplier(centred, *_single_multiplier(source, target, attrs.alpha))
         return np.where(centred >= 0, above, below) + target.zero_point[0]
 
-    return [_apply(real, integer if attrs.alpha >= 0 else None, inputs, arrays, outputs[0])]
+    return [_apply(real, integer, inputs, arrays, outputs[0])]
 
 
 def hard_sigmoid(
