@@ -81,13 +81,13 @@ def emitted(graph: Graph, name: str, *, core: str = "cortex-m7", **identity: Any
     return emit_c(plan, Identity(name, "graph", "0" * 64, core, "int8", **identity))
 
 
-def calibration(model: Path, samples: int = 2) -> Path:
-    """Seeded calibration data for a float model, beside it."""
+def calibration(model: Path, folder: Path | None = None, samples: int = 2) -> Path:
+    """Seeded calibration data for a float model; in `folder`, or beside the model."""
     graph = load_model(model)
     rng = np.random.default_rng(0)
-    path = model.with_suffix(".calibration.npz")
-    shapes = {name: graph.value(name).shape for name in graph.inputs}
-    np.savez(path, **{name: rng.standard_normal((samples, *s)).astype(np.float32) for name, s in shapes.items()})
+    shapes = {name: (samples, *graph.value(name).shape) for name in graph.inputs}
+    path = (folder or model.parent) / f"{model.stem}.calibration.npz"
+    np.savez(path, **{name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()})
     return path
 
 

@@ -185,8 +185,9 @@ def test_keep_input(folder: Path, tmp_path: Path) -> None:
     assert (
         run_program(build_program(need(kept.bundle), tmp_path / "kept"), sample, "pifrokrok") == (answer + sample) * 2
     )
-    assert run_program(build_program(need(used.bundle), tmp_path / "used"), sample, "pifk") == sample
-    assert run_program(build_program(need(used.bundle), tmp_path / "used"), sample, "pifrk") != sample
+    overwriting = build_program(need(used.bundle), tmp_path / "used")
+    assert run_program(overwriting, sample, "pifk") == sample
+    assert run_program(overwriting, sample, "pifrok") != answer + sample
 
 
 @pytest.mark.parametrize("precision", ["int8", "float32"])
