@@ -67,7 +67,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compilation:
-    """Everything that was made, up to the stage after which it stopped."""
+    """Everything that was made, up to the stage after which it stopped.
+
+    `image` stays None for the host, `profile` for cores that the emulator cannot run.
+    """
 
     options: Options
     source: Graph | None = None
@@ -117,7 +120,8 @@ def compile_model(
     for stage, run in _RUNNERS.items():
         on_stage(stage)
         artifact = run(done)
-        on_artifact(stage, artifact)
+        if artifact is not None:
+            on_artifact(stage, artifact)
         done = replace(done, **cast("dict[str, Any]", {STAGES[stage]: artifact}))
         if stage == stop_after:
             break
@@ -173,8 +177,11 @@ def _emit(done: Compilation) -> SourceBundle:
     return emit_c(need(done.plan), identity)
 
 
-def _build(done: Compilation) -> FirmwareImage:
+def _build(done: Compilation) -> FirmwareImage | None:
+    """None for the host, which takes no firmware."""
     options, bundle = done.options, need(done.bundle)
+    if not options.board.has_firmware:
+        return None
     _check_weights(bundle, options.board)
     try:
         return build_firmware(bundle, options.board, find_toolchain(options.toolchain), options.work_dir)
@@ -204,8 +211,11 @@ def _check_weights(bundle: SourceBundle, board: Board) -> None:
         )
 
 
-def _profile(done: Compilation) -> Profile:
-    return profile_emulated(need(done.image))
+def _profile(done: Compilation) -> Profile | None:
+    """None where the emulator cannot run the core (Helium) or there is no firmware."""
+    if done.image is None or done.options.board.core.unicorn_model is None:
+        return None
+    return profile_emulated(done.image)
 
 
 _RUNNERS: dict[str, Callable[[Compilation], object]] = {

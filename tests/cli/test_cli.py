@@ -71,11 +71,17 @@ def test_second_build_is_the_same_and_comes_from_the_cache(model: Path, tmp_path
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "c" / name).read_bytes(), name
 
 
-def test_emit_c_for_a_bare_core(model: Path, tmp_path: Path) -> None:
-    arguments = ["build", "--target", "cortex-m4", "--sram", "192K", "--flash", "512K", "--emit", "c", "-o", "lib"]
-    done = tinyml(*arguments, str(model), cwd=tmp_path)
+@pytest.mark.parametrize("target", [["--target", "cortex-m4"], ["--target", "m55"], ["--board", "host"]], ids=" ".join)
+def test_emit_c_without_a_board(model: Path, tmp_path: Path, target: list[str]) -> None:
+    """The C library, and a report with what could be found out: no emulator runs Helium, the host takes no firmware."""
+    limits = ["--sram", "192K", "--flash", "512K"] if "--target" in target else []
+    done = tinyml("build", *target, *limits, "--emit", "c", "-o", "lib", "--json", str(model), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in (tmp_path / "lib").iterdir()) == ["report.json", "src"]
+    report = json.loads(done.stdout)
+    assert (report["latency"]["instructions"] is not None) == ("cortex-m4" in target)
+    assert (report["flash"]["code_bytes"] is None) == ("host" in target)
+    assert report["memory"]["arena_bytes"] >= 16_000
 
 
 def test_analyze_prints_json_and_nothing_else(model: Path, tmp_path: Path) -> None:

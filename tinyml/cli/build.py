@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         options = options_of(arguments, Path(work))
         if arguments.stop_after or arguments.dump_dir:
             return _partial(arguments, options)
+        if arguments.emit == "firmware" and not options.board.has_firmware:
+            raise UsageError(f"{options.board.id} takes no firmware", "add --emit c, or choose a board: tinyml boards")
         out_dir = arguments.out or Path("build") / f"{identifier(options.model_name)}-{short_name(options.board)}"
         refuse_foreign(out_dir)
         report = build_report(arguments, options, out_dir)
@@ -106,8 +108,8 @@ def build_report(arguments: argparse.Namespace, options: Options, out_dir: Path)
     report = make_report(done)
     fresh = options.work_dir / "publish"
     write_sources(need(done.bundle), fresh / "src")
-    if arguments.emit == "firmware":
-        image = need(done.image)
+    if arguments.emit == "firmware" and done.image is not None:
+        image = done.image
         for file in (image.elf, image.bin, image.hex):
             shutil.copy2(file, fresh / file.name)
     write_report(fresh, report.to_json())

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from tinyml import __version__
 from tinyml.ir.graph import Graph
 from tinyml.memory import live_bytes
 from tinyml.pipeline import Compilation, need
@@ -42,7 +43,11 @@ class RegionSection:
 
 @dataclass(frozen=True, slots=True)
 class MemorySection:
-    """peak_sram_bytes = arena + stack + static. stack_kind: "measured" in the emulator, by painting."""
+    """peak_sram_bytes = arena + stack + static.
+
+    stack_kind: "measured" in the emulator, by painting; "reserved", what the link script keeps, where nothing was run;
+    "none" without firmware.
+    """
 
     arena_bytes: int
     arena_lower_bound_bytes: int
@@ -57,7 +62,9 @@ class MemorySection:
 
 @dataclass(frozen=True, slots=True)
 class FlashSection:
-    code_bytes: int
+    """code_bytes is None where nothing was linked; total_bytes is then weights only."""
+
+    code_bytes: int | None
     weights_bytes: int
     total_bytes: int
     limit_bytes: int
@@ -65,14 +72,14 @@ class FlashSection:
 
 @dataclass(frozen=True, slots=True)
 class LatencySection:
-    """source: how the cycles came about: "modelled", or "counted" where only instructions are known.
+    """source: how the cycles came about: "modelled", "counted" where only instructions are known, "none" where nothing ran.
 
     cycles is None for cores without a model, clock_hz and ms for targets without a clock.
     """
 
     source: str
     core: str
-    instructions: int
+    instructions: int | None
     cycles: int | None
     clock_hz: int | None
     ms: float | None
@@ -88,7 +95,7 @@ class LayerSection:
     shape: tuple[int, ...]
     kernel: str
     macs: int
-    instructions: int
+    instructions: int | None
     cycles: int | None
     arena: int
 
@@ -111,7 +118,7 @@ class Report:
     flash: FlashSection
     latency: LatencySection
     layers: tuple[LayerSection, ...]
-    toolchain: ToolchainSection
+    toolchain: ToolchainSection | None
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -134,17 +141,13 @@ def parameters(graph: Graph) -> int:
 
 
 def make_report(done: Compilation) -> Report:
-    """The report of a compilation that went through all stages."""
-    from tinyml import __version__
-
-    image, profile, plan, bundle = need(done.image), need(done.profile), need(done.plan), need(done.bundle)
-    quantized, board, sizes = need(done.quantized), done.options.board, need(done.image).sizes
-    static = sizes.model_static_bytes + sizes.firmware_static_bytes
+    """The report of a compilation that went through all stages that its board has."""
+    plan, bundle, quantized = need(done.plan), need(done.bundle), need(done.quantized)
     live = live_bytes(plan)
-    layer_profiles = {layer.function: layer for layer in profile.layers}
+    costs = {layer.function: layer for layer in done.profile.layers} if done.profile else {}
     layers = []
     for layer in bundle.layers:
-        cost = layer_profiles[layer.function]
+        cost = costs.get(layer.function)
         layers.append(
             LayerSection(
                 name=layer.node,
@@ -153,20 +156,19 @@ def make_report(done: Compilation) -> Report:
                 shape=layer.shape,
                 kernel=layer.kernel,
                 macs=layer.macs,
-                instructions=cost.instructions,
-                cycles=cost.cycles,
+                instructions=cost.instructions if cost else None,
+                cycles=cost.cycles if cost else None,
                 arena=live[layer.index],
             )
         )
-    identity = done.options
     return Report(
         schema_version=SCHEMA_VERSION,
         tinyml_version=__version__,
-        board=board.id,
+        board=done.options.board.id,
         model=ModelSection(
             name=bundle.name,
-            file=identity.model.name,
-            sha256=identity.model_sha256,
+            file=done.options.model.name,
+            sha256=done.options.model_sha256,
             macs=sum(layer.macs for layer in bundle.layers),
             parameters=parameters(need(done.schedule).graph),
             notes=(*need(done.source).notes, *quantized.notes),
@@ -176,41 +178,61 @@ def make_report(done: Compilation) -> Report:
             calibrated=quantized.calibrated,
             preprocess=asdict(quantized.preprocess) if quantized.preprocess else None,
         ),
-        memory=MemorySection(
-            arena_bytes=plan.peak_bytes,
-            arena_lower_bound_bytes=sum(a.lower_bound for a in plan.arenas),
-            stack_bytes=profile.stack_bytes,
-            stack_kind="measured",
-            static_bytes=static,
-            model_static_bytes=sizes.model_static_bytes,
-            firmware_static_bytes=sizes.firmware_static_bytes,
-            peak_sram_bytes=plan.peak_bytes + profile.stack_bytes + static,
-            regions=tuple(
-                RegionSection(
-                    name=region.name,
-                    bytes=region.bytes,
-                    arena_bytes=(plan.peak_bytes + sizes.model_static_bytes) * (region.name == board.link.arena),
-                    stack_bytes=profile.stack_bytes * (region.name == board.link.stack),
-                    static_bytes=sizes.firmware_static_bytes * (region.name == board.link.data),
-                )
-                for region in board.regions
-                if region.kind == "ram"
-            ),
-        ),
-        flash=FlashSection(
-            code_bytes=sizes.code_bytes,
-            weights_bytes=sizes.weights_bytes,
-            total_bytes=sizes.flash_bytes,
-            limit_bytes=board.region(board.link.code).bytes,
-        ),
-        latency=LatencySection(
-            source="counted" if profile.cycles is None else "modelled",
-            core=board.core.name,
-            instructions=profile.instructions,
-            cycles=profile.cycles,
-            clock_hz=board.clock_hz,
-            ms=profile.ms,
-        ),
+        memory=_memory(done),
+        flash=_flash(done),
+        latency=_latency(done),
         layers=tuple(layers),
-        toolchain=ToolchainSection(image.toolchain.name, image.toolchain.version, image.toolchain.cflags),
+        toolchain=None
+        if done.image is None
+        else ToolchainSection(done.image.toolchain.name, done.image.toolchain.version, done.image.toolchain.cflags),
     )
+
+
+def _memory(done: Compilation) -> MemorySection:
+    plan, board, image = need(done.plan), done.options.board, done.image
+    if done.profile is not None:
+        stack, stack_kind = done.profile.stack_bytes, "measured"
+    elif image is not None:
+        stack, stack_kind = board.link.stack_bytes, "reserved"
+    else:
+        stack, stack_kind = 0, "none"
+    model_static = image.sizes.model_static_bytes if image else 0
+    firmware_static = image.sizes.firmware_static_bytes if image else 0
+    return MemorySection(
+        arena_bytes=plan.peak_bytes,
+        arena_lower_bound_bytes=sum(a.lower_bound for a in plan.arenas),
+        stack_bytes=stack,
+        stack_kind=stack_kind,
+        static_bytes=model_static + firmware_static,
+        model_static_bytes=model_static,
+        firmware_static_bytes=firmware_static,
+        peak_sram_bytes=plan.peak_bytes + stack + model_static + firmware_static,
+        regions=tuple(
+            RegionSection(
+                name=region.name,
+                bytes=region.bytes,
+                arena_bytes=plan.peak_bytes if region.name == board.link.arena else 0,
+                stack_bytes=stack if region.name == board.link.stack else 0,
+                static_bytes=model_static + firmware_static if region.name == board.link.data else 0,
+            )
+            for region in board.regions
+            if region.kind == "ram"
+        ),
+    )
+
+
+def _flash(done: Compilation) -> FlashSection:
+    limit = done.options.board.flash_bytes
+    if done.image is None:
+        weights = need(done.bundle).weights_bytes + need(done.bundle).parameters_bytes
+        return FlashSection(None, weights, weights, limit)
+    sizes = done.image.sizes
+    return FlashSection(sizes.code_bytes, sizes.weights_bytes, sizes.flash_bytes, limit)
+
+
+def _latency(done: Compilation) -> LatencySection:
+    board, profile = done.options.board, done.profile
+    if profile is None:
+        return LatencySection("none", board.core.name, None, None, board.clock_hz, None)
+    source = "counted" if profile.cycles is None else "modelled"
+    return LatencySection(source, board.core.name, profile.instructions, profile.cycles, board.clock_hz, profile.ms)

@@ -12,6 +12,12 @@ from tinyml.report.document import Report
 
 SHORT, LONG = 16, 48  # columns up to SHORT are never cut, text longer than LONG always is
 
+_STACK = {
+    "measured": "measured in the emulator",
+    "reserved": "reserved; what is used was not measured",
+    "none": "your application's",
+}
+
 
 def count(n: float) -> str:
     """A large count for reading: 12.50 M, 98.3 k."""
@@ -31,12 +37,9 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     Args:
         warning: what must come first ("UNCALIBRATED: …"), or None.
     """
-    model, memory, flash, latency, tools = report.model, report.memory, report.flash, report.latency, report.toolchain
+    model, memory, flash, latency = report.model, report.memory, report.flash, report.latency
     limit = sum(r.bytes for r in memory.regions if r.arena_bytes)
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="dim")
+    linked = flash.code_bytes is not None
     tight = memory.arena_bytes == memory.arena_lower_bound_bytes
     bound = (
         "no plan of these buffers is smaller" if tight else f"at least {memory.arena_lower_bound_bytes:,} are needed"
@@ -44,23 +47,31 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     rows = [
         ("model", f"{count(model.macs)} MACs", f"{len(report.layers)} steps, {count(model.parameters)} parameters"),
         ("numbers", report.quantization.scheme, ""),
-        ("peak SRAM", size(memory.peak_sram_bytes), f"exact, of {size(limit)} there"),
+        ("peak SRAM", size(memory.peak_sram_bytes), f"exact, of {size(limit)} there" if linked else "exact"),
         ("  arena", size(memory.arena_bytes), bound),
-        ("  stack", size(memory.stack_bytes), f"{memory.stack_kind} in the emulator"),
+        ("  stack", size(memory.stack_bytes), _STACK[memory.stack_kind]),
         (
             "  static",
             size(memory.static_bytes),
             f"model {memory.model_static_bytes:,}, firmware {memory.firmware_static_bytes:,}",
         ),
-        ("flash", size(flash.total_bytes), f"exact, of {size(flash.limit_bytes)}"),
+        ("flash", size(flash.total_bytes), f"exact, of {size(flash.limit_bytes)}" if linked else "exact, code apart"),
         ("  weights", size(flash.weights_bytes), "with per-channel parameters"),
-        ("  code", size(flash.code_bytes), f"{tools.name} {tools.version}"),
-        ("instructions", count(latency.instructions), "counted in the emulator"),
     ]
+    if flash.code_bytes is not None and report.toolchain is not None:
+        rows.append(("  code", size(flash.code_bytes), f"{report.toolchain.name} {report.toolchain.version}"))
+    if latency.instructions is not None:
+        rows.append(("instructions", count(latency.instructions), "counted in the emulator"))
+    elif linked:
+        rows.append(("instructions", "?", f"not counted: the emulator does not run {latency.core}"))
     if latency.cycles is not None:
         rows.append(("cycles", count(latency.cycles), f"{latency.source} for {latency.core}; silicon: up to 1.4 x"))
     if latency.ms is not None and latency.clock_hz is not None:
         rows.append(("latency", f"{latency.ms:.2f} ms", f"{latency.source}, at {latency.clock_hz / 1e6:g} MHz"))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(style="dim")
     for row in rows:
         table.add_row(*row)
     head = [Text(warning, style="bold yellow")] if warning else []
@@ -105,6 +116,8 @@ def layer_table(rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[st
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
