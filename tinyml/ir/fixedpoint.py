@@ -62,11 +62,12 @@ def multiply_by_quantized_multiplier(
 ) -> np.ndarray:
     """x * multiplier * 2**(shift - 31), rounded twice: what TFLite's reference kernels do except where noted.
 
-    Arrays broadcast; x is int32 in value, and shifting it left must not overflow int32 (it never does in networks).
+    Arrays broadcast; x is int32 in value. Where shifting it left overflows, which no sane scales bring about, it wraps.
     """
     shift = np.asarray(shift, np.int64)
     left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
-    return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(x.astype(np.int64) << left, multiplier), right)
+    shifted = (x.astype(np.int64) << left).astype(np.int32)
+    return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(shifted, multiplier), right)
 
 
 def round_half_away(x: np.ndarray) -> np.ndarray:

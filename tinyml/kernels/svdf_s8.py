@@ -3,11 +3,12 @@
 import numpy as np
 
 from tinyml.ir.dtypes import DType
-from tinyml.ir.fixedpoint import activation_range, quantize_multiplier
+from tinyml.ir.fixedpoint import activation_range
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.macs import macs
 from tinyml.ir.ops import Op, SvdfAttrs
-from tinyml.kernels.common import Reject, no_scratch, quant_of, scale_of, zero_point_of
+from tinyml.ir.reference.recurrent import svdf_multiplier
+from tinyml.kernels.common import Reject, no_scratch, quant_of, zero_point_of
 from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
@@ -45,8 +46,8 @@ def _params(node: Node, graph: Graph) -> CParams:
     out = graph.value(node.outputs[0])
     units = feature.shape[0] // node.attrs.rank
     bias = np.zeros(units, np.int32) if node.inputs[3] is None else graph.value(node.inputs[3]).constant
-    to_state = quantize_multiplier(scale_of(x) * scale_of(feature) / scale_of(state))
-    to_output = quantize_multiplier(scale_of(state) * scale_of(time) / scale_of(out))
+    to_state = svdf_multiplier(quant_of(x), quant_of(feature), quant_of(state))
+    to_output = svdf_multiplier(quant_of(state), quant_of(time), quant_of(out))
     lo, hi = activation_range(node.attrs.clamp, quant_of(out))
     return CParams(
         "tinyml_svdf_s8_t",

@@ -11,6 +11,7 @@ from tinyml.ir.fixedpoint import activation_range, multiply_by_quantized_multipl
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
     from tinyml.ir.ops import SvdfAttrs
+    from tinyml.ir.quant import QuantParams
 
 
 def svdf(
@@ -37,11 +38,11 @@ def svdf(
     xq, fq, tq, sq = (v.quant if v is not None else None for v in (inputs[0], inputs[1], inputs[2], inputs[4]))
     assert xq is not None and fq is not None and tq is not None and sq is not None and y.quant is not None
     features = ((x.astype(np.float64) - xq.zero_point[0]) @ feature.astype(np.float64).T).astype(np.int64)
-    to_state = quantize_multiplier(xq.scale[0] * fq.scale[0] / sq.scale[0])
+    to_state = svdf_multiplier(xq, fq, sq)
     lo, hi = sq.dtype.range
     moved[:, :, -1] = np.clip(multiply_by_quantized_multiplier(features, *to_state) + sq.zero_point[0], lo, hi)
     total = _units(moved - sq.zero_point[0], time, bias, attrs.rank).astype(np.int64)
-    to_output = quantize_multiplier(sq.scale[0] * tq.scale[0] / y.quant.scale[0])
+    to_output = svdf_multiplier(sq, tq, y.quant)
     low, high = activation_range(attrs.clamp, y.quant)
     result = np.clip(multiply_by_quantized_multiplier(total, *to_output) + y.quant.zero_point[0], low, high)
     return [result.astype(y.dtype.numpy), moved.astype(state.dtype).reshape(state.shape)]
@@ -52,3 +53,8 @@ def _units(state: np.ndarray, time: np.ndarray, bias: np.ndarray | None, rank: i
     weighted = (state * time.astype(np.float64)).sum(axis=2)
     summed: np.ndarray = weighted.reshape(state.shape[0], -1, rank).sum(axis=2)
     return summed if bias is None else summed + bias
+
+
+def svdf_multiplier(x: "QuantParams", w: "QuantParams", y: "QuantParams") -> tuple[int, int]:
+    """(multiplier, shift) of scale_x * scale_w / scale_y, which TFLite's svdf.cc computes in single precision."""
+    return quantize_multiplier(float(np.float32(x.scale[0]) * np.float32(w.scale[0]) / np.float32(y.scale[0])))
