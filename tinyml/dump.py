@@ -24,7 +24,7 @@ def dump_artifact(stage: str, artifact: object, folder: Path) -> Path:
         case Graph():
             return _text(target, to_text(artifact))
         case QuantizedModel():
-            head = f"// {artifact.scheme}, {'calibrated' if artifact.calibrated else 'not calibrated'}\n"
+            head = f"# {artifact.scheme}, {'calibrated' if artifact.calibrated else 'not calibrated'}\n"
             return _text(target, head + to_text(artifact.graph))
         case Schedule():
             return _json(target, schedule_document(artifact))
