@@ -6,7 +6,7 @@ from pathlib import Path
 from tinyml.errors import ModelError
 from tinyml.ir.graph import Graph
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "model_files"]
 
 
 def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
@@ -34,3 +34,12 @@ def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None
     raise ModelError(
         f"model {path}: cannot tell its format from the suffix {path.suffix!r}", "expected .onnx or .tflite"
     )
+
+
+def model_files(path: Path) -> tuple[Path, ...]:
+    """The file of a model, and those that it keeps weights in."""
+    if path.suffix.lower() == ".onnx" and b"location" in path.read_bytes():
+        from tinyml.frontends.onnx.reader import data_files
+
+        return (path, *data_files(path))
+    return (path,)

@@ -1,5 +1,6 @@
 """From a file to a checked protobuf message."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from tinyml.errors import ModelError
+from tinyml.frontends.onnx.tensors import external_path
 
 OLDEST_OPSET = 11
 NEWEST_OPSET = 21
@@ -83,3 +85,31 @@ def _refuse_broken_text(message: Any) -> None:
         elif field.type == field.TYPE_MESSAGE:
             for inner in (value,) if hasattr(value, "ListFields") else value:
                 _refuse_broken_text(inner)
+
+
+def data_files(path: Path) -> tuple[Path, ...]:
+    """The files beside a model that hold data of its tensors, sorted; those that `decode` would refuse are left out."""
+    found: set[Path] = set()
+    try:
+        tensors = list(_tensors(onnx.ModelProto.FromString(path.read_bytes())))
+    except (OSError, DecodeError, UnicodeDecodeError):
+        return ()  # reading the model says what is wrong
+    for tensor in tensors:
+        try:
+            file = external_path(tensor, path.parent)
+        except (OSError, ValueError):
+            continue
+        if file is not None and file.is_file():
+            found.add(file)
+    return tuple(sorted(found))
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """All TensorProtos in a message, those of attributes and subgraphs included. The depth is bounded by protobuf."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for inner in (value,) if hasattr(value, "ListFields") else value:
+                yield from _tensors(inner)

@@ -149,19 +149,33 @@ def _narrow(wide: np.ndarray, stored: np.dtype[Any], what: str) -> np.ndarray:
 
 def _raw_bytes(proto: Any, folder: Path, what: str) -> bytes | None:
     if proto.data_location == TensorProto.EXTERNAL:
-        return _external_bytes({e.key: e.value for e in proto.external_data}, folder, what)
+        return _external_bytes(proto, folder, what)
     return bytes(proto.raw_data) if proto.HasField("raw_data") else None
 
 
-def _external_bytes(entries: dict[str, str], folder: Path, what: str) -> bytes:
-    location = entries.get("location", "")
+def external_path(proto: Any, folder: Path) -> Path | None:
+    """The file that holds the elements of a TensorProto, or None where the model file itself does.
+
+    Raises:
+        ValueError: it is not in the model's folder.
+        OSError: it cannot be looked for.
+    """
+    if proto.data_location != TensorProto.EXTERNAL:
+        return None
+    location = next((e.value for e in proto.external_data if e.key == "location"), "")
     posix, windows = PurePosixPath(location), PureWindowsPath(location)
-    if not location or "\0" in location or posix.is_absolute() or windows.anchor or ".." in windows.parts:
-        raise ValueError(f"{what} points to data outside the model's folder: {location!r}")
-    path = folder / posix
+    outside = not location or "\0" in location or posix.is_absolute() or windows.anchor or ".." in windows.parts
+    if outside or not (folder / posix).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"tensor {proto.name!r} points to data outside the model's folder: {location!r}")
+    return folder / posix
+
+
+def _external_bytes(proto: Any, folder: Path, what: str) -> bytes:
+    entries = {e.key: e.value for e in proto.external_data}
+    location = entries.get("location", "")
     try:
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"{what} points to data outside the model's folder: {location!r}")
+        path = external_path(proto, folder)
+        assert path is not None
         size = path.stat().st_size
         offset = _number(entries.get("offset", "0"), what)
         length = _number(entries.get("length", str(max(size - offset, 0))), what)
