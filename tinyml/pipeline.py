@@ -1,7 +1,6 @@
 """The stages in order. Each takes one artifact and returns the next; this file is the only one that knows them all."""
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from tinyml.build.image import FirmwareImage
 from tinyml.build.toolchain import find_toolchain
 from tinyml.emit.bundle import SourceBundle
 from tinyml.emit.c.emitter import Identity, emit_c
-from tinyml.errors import DoesNotFitError, ToolError, UsageError
-from tinyml.frontends import load_model
+from tinyml.errors import DoesNotFitError, UsageError
+from tinyml.frontends import load_model, model_files
 from tinyml.ir.graph import Graph
 from tinyml.ir.verify import verify
 from tinyml.memory import check, fits, plan_memory
@@ -62,7 +61,8 @@ class Options:
 
     @property
     def model_sha256(self) -> str:
-        return hashlib.sha256(self.model.read_bytes()).hexdigest()
+        """Of the model file; where it keeps weights in other files, of all one behind the other."""
+        return hashlib.sha256(b"".join(file.read_bytes() for file in model_files(self.model))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,14 +185,11 @@ def _build(done: Compilation) -> FirmwareImage | None:
     _check_weights(bundle, options.board)
     try:
         return build_firmware(bundle, options.board, find_toolchain(options.toolchain), options.work_dir)
-    except ToolError as e:
-        overflow = re.search(r"overflowed by (\d+) bytes", e.what)
-        if overflow is None:
-            raise
+    except DoesNotFitError as e:
         raise DoesNotFitError(
-            f"{bundle.name} does not fit {options.board.id}: the linker is {int(overflow[1]):,} bytes short\n  {e.what}",
-            "take a board with more memory; weights take "
-            f"{bundle.weights_bytes + bundle.parameters_bytes:,} bytes, the arena {bundle.plan.peak_bytes:,}",
+            e.what,
+            "take a board with more memory, or a narrower model: its weights take "
+            f"{bundle.weights_bytes + bundle.parameters_bytes:,} bytes, its arena {bundle.plan.peak_bytes:,}",
         ) from e
 
 

@@ -4,13 +4,14 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 
 from tinyml import __version__
-from tinyml.build.files import cache_dir
+from tinyml.build.files import cache_dir, write_file
+from tinyml.frontends import model_files
 from tinyml.pipeline import Options
 from tinyml.resources import resource_dir
 
@@ -33,39 +34,70 @@ def compiler_digest() -> str:
 
 def build_key(options: Options, toolchain: str) -> str:
     """Hash of all that decides what a build contains."""
-    digest = hashlib.sha256(compiler_digest().encode())
-    digest.update(toolchain.encode())
-    for field in fields(options):
-        if field.name != "work_dir":
-            value = getattr(options, field.name)
-            digest.update(f"\0{field.name}\0".encode())
-            for part in _content(value):
-                digest.update(part)
+    chosen = {f.name: getattr(options, f.name) for f in fields(options) if f.name != "work_dir"}
+    digest = hashlib.sha256()
+    weights = [hashlib.sha256(file.read_bytes()).digest() for file in model_files(options.model)]
+    for part in (compiler_digest().encode(), toolchain.encode(), *weights, *_content(chosen)):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
     return digest.hexdigest()
 
 
 def _content(value: object) -> Iterator[bytes]:
-    """A path counts with what it holds: a file's bytes, or those of all files of a folder."""
-    if isinstance(value, Path):
-        files = sorted(p for p in value.rglob("*") if p.is_file()) if value.is_dir() else [value]
-        yield value.name.encode()
-        for file in files:
-            yield hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"absent"
-    else:
-        yield repr(value).encode()
+    """What a value holds, in an order that is the same in every process (that of sets is not).
+
+    A path counts with its last name and what it holds: a file's bytes, or those of all files of a folder.
+    """
+    match value:
+        case Path():
+            yield value.name.encode()
+            for file in sorted(p for p in value.rglob("*") if p.is_file()) if value.is_dir() else [value]:
+                yield hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"absent"
+        case Mapping():
+            for key in sorted(value):
+                yield str(key).encode()
+                yield from _content(value[key])
+        case frozenset():
+            yield from sorted(repr(item).encode() for item in value)
+        case tuple():
+            yield str(len(value)).encode()
+            for item in value:
+                yield from _content(item)
+        case _ if is_dataclass(value):
+            yield from _content({f.name: getattr(value, f.name) for f in fields(value)})
+        case _:
+            yield repr(value).encode()
 
 
 def cached_build(key: str) -> Path | None:
-    """The folder of a finished build of that key, or None."""
-    folder = cache_dir() / "builds" / key
-    return folder if (folder / REPORT).is_file() else None
+    """The folder of a finished build of that key, or None where there is none, or a damaged one."""
+    folder, digest = _entry(key)
+    if not digest.is_file() or digest.read_text(encoding="ascii", errors="replace") != _digest(folder):
+        return None
+    return folder
 
 
 def keep_build(key: str, folder: Path) -> None:
     """Puts a copy of a finished build into the cache."""
-    target = cache_dir() / "builds" / key
-    if not target.exists():
-        publish(folder, target)
+    target, digest = _entry(key)
+    publish(folder, target)
+    write_file(digest, _digest(folder).encode())
+
+
+def _entry(key: str) -> tuple[Path, Path]:
+    """Where a build is kept, and what its content was when it was put there."""
+    builds = cache_dir() / "builds"
+    return builds / key, builds / f"{key}.sha256"
+
+
+def _digest(folder: Path) -> str:
+    """Hash of the names and the content of all files of a folder; of nothing where there is no folder."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def publish(source: Path, target: Path) -> None:
