@@ -5,11 +5,14 @@ Definitions: gemmlowp's fixedpoint.h and TFLite's kernels/internal/common.h.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinyml.ir.ops.base import Clamp
 from tinyml.ir.quant import QuantParams
+
+if TYPE_CHECKING:
+    from tinyml.ir.ops.base import Clamp  # the operations' own references import this module
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
@@ -76,7 +79,7 @@ def round_half_away(x: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def activation_range(clamp: Clamp, quant: QuantParams) -> tuple[int, int]:
+def activation_range(clamp: "Clamp", quant: QuantParams) -> tuple[int, int]:
     """(lowest, highest) stored value that a fused activation leaves.
 
     Source: CalculateActivationRangeQuantized in TFLite's kernel_util.cc, for any bounds.
