@@ -72,8 +72,8 @@ def weights_s8(draw: st.DrawFn, rng: np.random.Generator, channels: int, x: Quan
 
 
 @st.composite
-def convolutions(draw: st.DrawFn, dtype: DType = DType.INT8, kind: str = "any") -> Case:
-    """kind: any, pointwise or depthwise."""
+def convolutions(draw: st.DrawFn, dtype: DType = DType.INT8, kind: str = "any", least: int = -128) -> Case:
+    """kind: any, pointwise or depthwise. least: smallest weight."""
     rng = np.random.default_rng(draw(seeds))
     height, width = draw(small), draw(small)
     groups = 1
@@ -101,7 +101,7 @@ def convolutions(draw: st.DrawFn, dtype: DType = DType.INT8, kind: str = "any") 
     xq = draw(quants(low=-8, high=0))
     wq = draw(weights_s8(rng, out, xq))
     x = b.input("x", (1, height, width, channels), dtype, xq)
-    w = b.constant("w", stored(rng, shape, DType.INT8), wq)
+    w = b.constant("w", np.maximum(stored(rng, shape, DType.INT8), np.int8(least)), wq)
     bias = b.constant("bias", rng.integers(-20000, 20000, out, dtype=np.int32)) if draw(st.booleans()) else None
     return single(b, b.node(Op.CONV2D, [x, w, bias], attrs, quant=draw(quants(low=-8, high=3))), rng)
 

@@ -29,6 +29,9 @@ _SOFTMAX = QuantParams.per_tensor(1 / 256, -128)
 
 _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_conv_s8_dsp": graphs.convolutions,
+    "tinyml_conv_paired_s8_dsp": lambda: st.sampled_from(["any", "pointwise"]).flatmap(
+        lambda kind: graphs.convolutions(kind=kind, least=-127).filter(accepted("tinyml_conv_paired_s8_dsp", Op.CONV2D))
+    ),
     "tinyml_conv_1x1_s8": lambda: graphs.convolutions(kind="pointwise"),
     "tinyml_fully_connected_s8_dsp": graphs.fully_connected,
     "tinyml_conv_s8": graphs.convolutions,
@@ -62,7 +65,9 @@ def _pointwise() -> graphs.Case:
     b = GraphBuilder("g")
     rng = np.random.default_rng(1)
     x = b.input("x", (1, 10, 10, 96), DType.INT8, QuantParams.per_tensor(0.05, -3))
-    w = b.constant("w", graphs.stored(rng, (48, 1, 1, 96), DType.INT8), QuantParams.per_tensor(0.01, 0))
+    w = b.constant(
+        "w", np.maximum(graphs.stored(rng, (48, 1, 1, 96), DType.INT8), np.int8(-127)), QuantParams.per_tensor(0.01, 0)
+    )
     return graphs.single(b, b.node(Op.CONV2D, [x, w], Conv2dAttrs(), quant=QuantParams.per_tensor(0.3, 5)), rng)
 
 
@@ -71,7 +76,9 @@ def _spatial() -> graphs.Case:
     b = GraphBuilder("g")
     rng = np.random.default_rng(1)
     x = b.input("x", (1, 12, 12, 16), DType.INT8, QuantParams.per_tensor(0.05, -3))
-    w = b.constant("w", graphs.stored(rng, (16, 3, 3, 16), DType.INT8), QuantParams.per_tensor(0.01, 0))
+    w = b.constant(
+        "w", np.maximum(graphs.stored(rng, (16, 3, 3, 16), DType.INT8), np.int8(-127)), QuantParams.per_tensor(0.01, 0)
+    )
     attrs = Conv2dAttrs(padding=((1, 1), (1, 1)))
     return graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=QuantParams.per_tensor(0.3, 5)), rng)
 
@@ -80,7 +87,9 @@ def _matrix() -> graphs.Case:
     b = GraphBuilder("g")
     rng = np.random.default_rng(1)
     x = b.input("x", (1, 640), DType.INT8, QuantParams.per_tensor(0.05, -3))
-    w = b.constant("w", graphs.stored(rng, (128, 640), DType.INT8), QuantParams.per_tensor(0.01, 0))
+    w = b.constant(
+        "w", np.maximum(graphs.stored(rng, (128, 640), DType.INT8), np.int8(-127)), QuantParams.per_tensor(0.01, 0)
+    )
     return graphs.single(
         b, b.node(Op.FULLY_CONNECTED, [x, w], FullyConnectedAttrs(), quant=QuantParams.per_tensor(0.3, 5)), rng
     )
@@ -90,6 +99,8 @@ def _matrix() -> graphs.Case:
     ("symbol", "case", "budget"),
     [
         ("tinyml_conv_s8_dsp", _pointwise(), 2.2),
+        ("tinyml_conv_paired_s8_dsp", _pointwise(), 1.05),
+        ("tinyml_conv_paired_s8_dsp", _spatial(), 1.4),
         ("tinyml_conv_s8_dsp", _spatial(), 2.2),
         ("tinyml_fully_connected_s8_dsp", _matrix(), 2.3),
     ],

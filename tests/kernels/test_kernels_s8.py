@@ -36,6 +36,14 @@ def test_convolution(host: Host, symbol: str, kind: str, data: st.DataObject, ti
     check(host, symbol, data.draw(graphs.convolutions(DType.INT8, kind)), tiling)
 
 
+@pytest.mark.parametrize("kind", ["any", "pointwise"])
+@property_test
+@given(st.data(), tilings)
+def test_convolution_in_lanes(host: Host, kind: str, data: st.DataObject, tiling: Tiling) -> None:
+    cases = graphs.convolutions(kind=kind, least=-127).filter(accepted("tinyml_conv_paired_s8_dsp", Op.CONV2D))
+    check(host, "tinyml_conv_paired_s8_dsp", data.draw(cases), tiling)
+
+
 @pytest.mark.parametrize("symbol", ["tinyml_fully_connected_s8", "tinyml_fully_connected_s8_dsp"])
 @property_test
 @given(graphs.fully_connected(), tilings)

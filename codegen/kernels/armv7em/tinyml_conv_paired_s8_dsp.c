@@ -1,0 +1,303 @@
+/* Convolution, int8, two channels a lane, for SMLAD. SPDX-License-Identifier: Apache-2.0
+ *
+ * The windows of four outputs are widened to int16 in scratch, the zero point taken off, zero where a tap falls outside
+ * the image. Then two filters at a time are multiplied with all four of them.
+ *
+ *     columns   p0 p1  q0 q1  r0 r1  s0 s1  p2 p3 ...   taps of outputs p, q, r and s, int16
+ *     weights   w0 w1  w2 w3 ...                        two taps of two filters a word, see the header
+ *
+ * A word of weights needs one SXTB16 and then feeds eight multiplications, each of two taps: 12 instructions for 16
+ * multiply-accumulates.
+ */
+#include "tinyml_conv_paired_s8.h"
+#include "tinyml_dsp.h"
+#include "tinyml_memory.h"
+#include "tinyml_requant.h"
+
+enum { OUTPUTS = 4 }; /* in a block */
+
+/* One block: pairs of filters from `weights` to `weights_end`, results to out[i][0], out[i][1], out[i][2], ... */
+typedef struct {
+    const int8_t *weights;
+    const int16_t *columns;
+    const int16_t *columns_end;
+    const int8_t *weights_end;
+    const int32_t *rescale;
+    int8_t *out[OUTPUTS];
+} block_t;
+
+#if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
+
+/* Two taps of both filters with four outputs: MAC is smlad, or smuad where the sums begin. 48 bytes of code.
+ * r0 weights, r1 columns; r4 r6 r8 r10 sums of both lanes, r5 r7 r9 r11 sums of filter a. */
+#define TAPS(MAC, R4, R5, R6, R7, R8, R9, R10, R11) \
+    "ldr r2, [r0], #4 \n" \
+    "ldrd r12, lr, [r1], #8 \n" \
+    "sxtb16 r3, r2 \n" \
+    MAC " r4, r12, r2" R4 "\n" \
+    MAC " r6, lr, r2" R6 "\n" \
+    MAC " r5, r12, r3" R5 "\n" \
+    MAC " r7, lr, r3" R7 "\n" \
+    "ldrd r12, lr, [r1], #8 \n" \
+    MAC " r8, r12, r2" R8 "\n" \
+    MAC " r10, lr, r2" R10 "\n" \
+    MAC " r9, r12, r3" R9 "\n" \
+    MAC " r11, lr, r3" R11 "\n"
+#define FIRST_TAPS TAPS("smuad", "", "", "", "", "", "", "", "")
+#define NEXT_TAPS TAPS("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
+
+/* r2 2 * bias, r3 multiplier, r12 rounding, lr shift; r1 is scratch. SHIFT doubles what was summed. */
+#define RESCALE(SUM, SHIFT) \
+    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
+    "add r1, r12, " SUM ", asr #31 \n" \
+    "smmlar " SUM ", " SUM ", r3, r1 \n" \
+    "asr " SUM ", " SUM ", lr \n" \
+    "ssat " SUM ", #8, " SUM "\n"
+#define NEXT_CHANNEL \
+    "ldr r1, [sp, #12] \n" \
+    "ldm r1!, {r2, r3, r12, lr} \n" \
+    "str r1, [sp, #12] \n"
+
+/* Compilers spill in this loop. The offsets are those of block_t without its first member, then the way into the loop:
+ * [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 to 28 out, 32 entry. */
+__attribute__((naked, noinline)) static void multiply_block(const block_t *block __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "ldm r0, {r1-r9} \n"
+        "sub r10, r3, r2 \n" /* 16 bytes of columns a pair of taps: the first, then n, n mod 4 of them before the loop */
+        "sub r10, r10, #16 \n"
+        "and r10, r10, #48 \n"
+        "add r10, r10, r10, lsl #1 \n"
+        "adr r11, 3f \n"
+        "sub r11, r11, r10 \n"
+        "orr r11, r11, #1 \n"
+        "push {r2-r9, r11} \n"
+        "mov r0, r1 \n"
+        "1: ldr r1, [sp] \n"
+        FIRST_TAPS
+        "ldr pc, [sp, #32] \n"
+        "2: \n"
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        "3: ldr r2, [sp, #4] \n"
+        "cmp r1, r2 \n"
+        "bne.w 2b \n"
+        "sub r4, r4, r5 \n" /* 256 * the sum of filter b */
+        "sub r6, r6, r7 \n"
+        "sub r8, r8, r9 \n"
+        "sub r10, r10, r11 \n"
+        NEXT_CHANNEL
+        RESCALE("r5", "lsl #1")
+        RESCALE("r7", "lsl #1")
+        RESCALE("r9", "lsl #1")
+        RESCALE("r11", "lsl #1")
+        NEXT_CHANNEL
+        RESCALE("r4", "asr #7")
+        RESCALE("r6", "asr #7")
+        RESCALE("r8", "asr #7")
+        RESCALE("r10", "asr #7")
+        "bfi r5, r4, #8, #8 \n"
+        "bfi r7, r6, #8, #8 \n"
+        "bfi r9, r8, #8, #8 \n"
+        "bfi r11, r10, #8, #8 \n"
+        "ldrd r2, r3, [sp, #16] \n"
+        "ldrd r12, lr, [sp, #24] \n"
+        "strh r5, [r2], #2 \n"
+        "strh r7, [r3], #2 \n"
+        "strh r9, [r12], #2 \n"
+        "strh r11, [lr], #2 \n"
+        "ldr r1, [sp, #8] \n"
+        "strd r2, r3, [sp, #16] \n"
+        "strd r12, lr, [sp, #24] \n"
+        "cmp r0, r1 \n"
+        "bne.w 1b \n"
+        "add sp, sp, #36 \n"
+        "pop {r4-r11, pc} \n");
+}
+
+#else
+
+/* One channel from `rescale` on. */
+static int8_t rescale(const int32_t *r, int32_t sum)
+{
+    const int32_t x = 2 * sum + r[0];
+    const int32_t high = (int32_t)(((int64_t)x * r[1] + (INT64_C(1) << 31)) >> 32);
+    return (int8_t)tinyml_clamp((high + r[2] - (x < 0 ? 1 : 0)) >> r[3], INT8_MIN, INT8_MAX);
+}
+
+static void multiply_block(const block_t *block)
+{
+    const int32_t taps = (int32_t)(block->columns_end - block->columns) / OUTPUTS;
+    const int32_t *r = block->rescale;
+    int32_t channel = 0;
+    for (const int8_t *w = block->weights; w < block->weights_end; w += 2 * taps, r += 8, channel += 2) {
+        for (int32_t i = 0; i < OUTPUTS; ++i) {
+            int32_t a = 0, b = 0;
+            for (int32_t k = 0; k < taps; ++k) {
+                const int32_t x = block->columns[k / 2 * 2 * OUTPUTS + 2 * i + k % 2];
+                a += x * w[2 * k];
+                b += x * (w[2 * k + 1] + (w[2 * k] < 0 ? 1 : 0)); /* a negative a borrows from the upper byte */
+            }
+            block->out[i][channel] = rescale(r, a);
+            block->out[i][channel + 1] = rescale(r + 4, b);
+        }
+    }
+}
+
+#endif
+
+/* Four taps at a time, `count` a multiple of four, to a column whose words lie OUTPUTS words apart. */
+static void widen_words(int16_t *column, const int8_t *x, int32_t count, int32_t offset)
+{
+#if defined(__ARM_FEATURE_DSP)
+    const int16x2_t both = (int16x2_t)(((uint32_t)offset & UINT32_C(0xffff)) * UINT32_C(0x10001));
+    for (const int8_t *end = x + count; x < end; x += 4, column += 4 * OUTPUTS) {
+        const uint32_t word = tinyml_load_word(x);
+        tinyml_store_word(column, (uint32_t)tinyml_add_even(both, word));
+        tinyml_store_word(column + 2 * OUTPUTS, (uint32_t)tinyml_add_odd(both, word));
+    }
+#else
+    for (const int8_t *end = x + count; x < end; x += 4, column += 4 * OUTPUTS) {
+        column[0] = (int16_t)(x[0] + offset);
+        column[1] = (int16_t)(x[2] + offset);
+        column[2 * OUTPUTS] = (int16_t)(x[1] + offset);
+        column[2 * OUTPUTS + 1] = (int16_t)(x[3] + offset);
+    }
+#endif
+}
+
+/* The element of a column for a position in the order of taps. */
+static inline int32_t element(int32_t position)
+{
+    return (position >> 1) * 2 * OUTPUTS + (position & 1);
+}
+
+/* Taps [first, first + count) of row ky of the window, from consecutive inputs. */
+static void widen_run(const tinyml_conv_paired_s8_t *op, int16_t *column, int32_t ky, int32_t first, const int8_t *x,
+                      int32_t count)
+{
+    const int32_t run = op->window.kernel_width * op->window.in_channels;
+    const int32_t whole = run & ~3;
+    const int32_t start = ky * whole;
+    const int32_t end = first + count;
+    int32_t tap = first;
+
+    if (tap % 4 == 0) {
+        const int32_t words = (end < whole ? end - tap : whole - tap) & ~3;
+        if (words > 0) {
+            widen_words(column + element(start + tap), x, words, op->in_offset);
+            tap += words;
+        }
+    }
+    for (; tap < end && tap < whole; ++tap) {
+        const int32_t within = (tap & 1) * 2 + (tap >> 1 & 1);
+        column[element(start + (tap & ~3) + within)] = (int16_t)(x[tap - first] + op->in_offset);
+    }
+    const int32_t rest = op->window.kernel_height * whole + ky * (run - whole) - whole;
+    for (; tap < end; ++tap) {
+        column[element(rest + tap)] = (int16_t)(x[tap - first] + op->in_offset);
+    }
+}
+
+/* The window of output (y, x). */
+static void widen_window(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, int32_t y, int32_t x, int32_t taps,
+                         int16_t *column)
+{
+    const tinyml_window_t *w = &op->window;
+    const int32_t depth = w->in_channels;
+    const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
+    const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
+    const int32_t count = cols.end - cols.first;
+    const int8_t *row = in->base;
+
+    if (rows.end - rows.first < w->kernel_height || count < w->kernel_width) {
+        for (int32_t k = 0; k < taps; k += 2) {
+            tinyml_store_word(column + element(k), 0);
+        }
+    }
+    if (rows.first < rows.end) {
+        row = tinyml_row(in, rows.origin + rows.first * w->dilation_y);
+    }
+    for (int32_t ky = rows.first; ky < rows.end; ++ky) {
+        const int8_t *i = row + (cols.origin + cols.first * w->dilation_x - in->first_col) * depth;
+        if (w->dilation_x == 1) {
+            widen_run(op, column, ky, cols.first * depth, i, count * depth);
+        } else {
+            for (int32_t kx = cols.first; kx < cols.end; ++kx, i += w->dilation_x * depth) {
+                widen_run(op, column, ky, kx * depth, i, depth);
+            }
+        }
+        row = tinyml_row_below(in, row, ky + 1 < rows.end ? w->dilation_y : 0);
+    }
+}
+
+/* The last channel of an odd number: its pair has no second one, and no memory for its results. */
+static void multiply_last(block_t *block, int8_t *const out[OUTPUTS])
+{
+    int8_t pair[OUTPUTS][2];
+    for (int32_t i = 0; i < OUTPUTS; ++i) {
+        block->out[i] = pair[i];
+    }
+    multiply_block(block);
+    for (int32_t i = 0; i < OUTPUTS; ++i) {
+        *out[i] = pair[i][0];
+    }
+}
+
+void tinyml_conv_paired_s8_dsp(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                               const tinyml_tile_t *tile, void *scratch)
+{
+    const tinyml_window_t *w = &op->window;
+    const int32_t channels = op->out_channels;
+    const int32_t taps = (w->kernel_height * w->kernel_width * w->in_channels + 1) & ~1;
+    const int32_t pairs = channels / 2;
+    const int32_t end = tile->col + tile->cols;
+    const int32_t pointwise = w->kernel_height == 1 && w->kernel_width == 1 && w->pad_top == 0 && w->pad_left == 0
+                              && (tile->row + tile->rows - 1) * w->stride_y < w->in_height
+                              && (end - 1) * w->stride_x < w->in_width;
+    const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
+    int16_t *columns = scratch;
+    int32_t y = tile->row, x = tile->col;
+
+    tinyml_fill(columns + element(taps - 2), 0, 4 * OUTPUTS); /* a tap past the last stays zero */
+    for (int32_t left = tile->rows * tile->cols; left > 0; left -= OUTPUTS) {
+        int8_t *start[OUTPUTS];
+        for (int32_t i = 0; i < OUTPUTS; ++i) {
+            start[i] = (int8_t *)tinyml_row(out, y) + (x - out->first_col) * channels;
+            if (pointwise) {
+                const int8_t *from = (const int8_t *)tinyml_row(in, y * w->stride_y)
+                                     + (x * w->stride_x - in->first_col) * w->in_channels;
+                widen_run(op, columns + 2 * i, 0, 0, from, w->in_channels);
+            } else {
+                widen_window(op, in, y, x, taps, columns + 2 * i);
+            }
+            /* On to the next output; a block that is not full repeats the last one. */
+            if (i + 1 < left && ++x == end) {
+                x = tile->col;
+                ++y;
+            }
+        }
+        block_t block = {op->weights, columns, columns + taps * OUTPUTS, op->weights + pairs * 2 * taps, op->rescale,
+                         {start[0], start[1], start[2], start[3]}};
+        if (pairs > 0) {
+            multiply_block(&block);
+        }
+        if (channels % 2 != 0) {
+            int8_t *const last[OUTPUTS] = {start[0] + channels - 1, start[1] + channels - 1, start[2] + channels - 1,
+                                           start[3] + channels - 1};
+            block.weights = block.weights_end;
+            block.weights_end += 2 * taps;
+            block.rescale += 8 * pairs;
+            multiply_last(&block, last);
+        }
+        for (int32_t i = 0; clamped && i < OUTPUTS; ++i) {
+            for (int32_t c = 0; c < channels; ++c) {
+                start[i][c] = (int8_t)tinyml_clamp(start[i][c], op->out_min, op->out_max);
+            }
+        }
+    }
+}

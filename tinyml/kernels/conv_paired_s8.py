@@ -1,0 +1,163 @@
+"""int8 convolution with two output channels in the lanes of a word: include/tinyml_conv_paired_s8.h."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyml.ir.dtypes import DType
+from tinyml.ir.fixedpoint import activation_range, multiply_by_quantized_multiplier
+from tinyml.ir.graph import Graph, Node
+from tinyml.ir.macs import macs
+from tinyml.ir.ops import Conv2dAttrs, Op
+from tinyml.ir.reference.conv import channel_multipliers
+from tinyml.kernels.common import (
+    first_reason,
+    needs_batch_of_one,
+    needs_dtypes,
+    needs_int8_weights,
+    needs_per_tensor_quant,
+    parameter_array,
+    quant_of,
+    window_fields,
+    zero_point_of,
+)
+from tinyml.kernels.conv_s8 import bias_of
+from tinyml.kernels.descriptor import Array, CParams, KernelDescriptor
+from tinyml.targets.core import Isa
+
+_LANE = 1 << 23  # the sum of the upper channel of a word is exact below this
+_INT32 = 1 << 31
+_OUTPUTS = 4  # in a block of the kernel
+
+
+def _attrs(node: Node) -> Conv2dAttrs:
+    assert isinstance(node.attrs, Conv2dAttrs)
+    return node.attrs
+
+
+def tap_order(height: int, width: int, channels: int) -> np.ndarray:
+    """Which tap of [height, width, channels] stands at each position; the header says why in this order."""
+    runs = np.arange(height * width * channels).reshape(height, -1)
+    whole = runs.shape[1] // 4 * 4
+    fours = runs[:, :whole].reshape(-1, 4)[:, [0, 2, 1, 3]]
+    return np.concatenate([fours.ravel(), runs[:, whole:].ravel()])
+
+
+def _lanes(w: np.ndarray) -> np.ndarray:
+    """int32 [pair of channels][tap, of an even number]: 256 * b + a."""
+    flat = w.reshape(w.shape[0], -1)[:, tap_order(*w.shape[1:])].astype(np.int32)
+    padded = np.pad(flat, ((0, flat.shape[0] % 2), (0, flat.shape[1] % 2)))
+    lanes: np.ndarray = 256 * padded[1::2] + padded[0::2]
+    return lanes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rescaling:
+    """Columns 2 * bias, multiplier, rounding and shift of the kernel, and the channels that they cannot express."""
+
+    table: np.ndarray
+    refused: np.ndarray
+
+
+def _rescaling(node: Node, graph: Graph) -> _Rescaling:
+    """Channels whose output is one number whatever the input get the multiplier 0: networks have dead channels, with
+    biases and shifts of any size."""
+    x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
+    multiplier, exponent = channel_multipliers(x, w, out)
+    bias = bias_of(node, graph, fold_zero_point=False).astype(np.int64)
+    zero = zero_point_of(out)
+    low, high = activation_range(_attrs(node).clamp, quant_of(out))
+
+    flat = w.constant.reshape(w.shape[0], -1).astype(np.int64)
+    positive, negative = np.maximum(flat, 0).sum(axis=1), np.minimum(flat, 0).sum(axis=1)
+    least, most = -128 - zero_point_of(x), 127 - zero_point_of(x)
+    sums = np.stack([positive * least + negative * most, positive * most + negative * least])
+    scaled = multiply_by_quantized_multiplier(sums + bias, multiplier, exponent)
+    first, last = np.clip(scaled + zero, low, high)
+    dead = first == last  # rescaling is monotonic
+
+    shift = np.clip(-exponent, 1, 31)
+    rounding = (1 << (shift - 1)) + (zero << shift)
+    largest = np.abs(sums + bias).max(axis=0)
+    upper = np.arange(len(bias)) % 2 == 1
+    refused = (exponent > -1) | (2 * largest + np.abs(rounding) >= _INT32)
+    refused |= upper & (np.abs(sums).max(axis=0) >= _LANE)
+    table = np.stack(
+        [
+            np.where(dead, 0, 2 * bias),
+            np.where(dead, 0, multiplier),
+            np.where(dead, 1 + 2 * first, rounding),
+            np.where(dead, 1, shift),
+        ],
+        axis=1,
+    )
+    return _Rescaling(table, refused & ~dead)
+
+
+def _needs_one_group(node: Node, graph: Graph) -> str | None:
+    groups = _attrs(node).groups
+    return f"computes one group of channels, there are {groups}" if groups != 1 else None
+
+
+def _needs_exact_lanes(node: Node, graph: Graph) -> str | None:
+    lanes = _lanes(graph.value(node.inputs[1]).constant)
+    if lanes.min() < -(1 << 15):
+        return f"takes weights from -127 on in every second channel, channel {2 * int(lanes.min(axis=1).argmin()) + 1} has -128"
+    refused = _rescaling(node, graph).refused
+    if refused.any():
+        return f"takes sums below 2^23 that rescaling makes smaller, channel {int(refused.argmax())} has others"
+    return None
+
+
+def _params(node: Node, graph: Graph) -> CParams:
+    attrs = _attrs(node)
+    x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
+    low, high = activation_range(attrs.clamp, quant_of(out))
+    table = _rescaling(node, graph).table
+    even = np.pad(table, ((0, len(table) % 2), (0, 0)), mode="edge")
+    return CParams(
+        "tinyml_conv_paired_s8_t",
+        {
+            "weights": Array("weights", np.ascontiguousarray(_lanes(w.constant), "<i2").view(np.int8)),
+            "rescale": parameter_array("rescale", even.astype(np.int32)),
+            "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
+            "out_channels": w.shape[0],
+            "in_offset": -zero_point_of(x),
+            "out_min": low,
+            "out_max": high,
+        },
+    )
+
+
+def _scratch(node: Node, graph: Graph, rows: int) -> int:
+    taps = int(np.prod(graph.value(node.inputs[1]).shape[1:]))
+    return 2 * _OUTPUTS * (taps + taps % 2)
+
+
+def _cost(node: Node, graph: Graph) -> float:
+    """Instructions counted: 0.8 a multiply-accumulate, 9 an output, 2 a tap of a column and 30 a column."""
+    w, out = graph.value(node.inputs[1]), graph.value(node.output)
+    columns = out.elements // w.shape[0]
+    return 0.8 * macs(node, graph) + 9 * out.elements + columns * (2 * int(np.prod(w.shape[1:])) + 30)
+
+
+KERNELS = (
+    KernelDescriptor(
+        "tinyml_conv_paired_s8_dsp",
+        "armv7em/tinyml_conv_paired_s8_dsp.c",
+        "include/tinyml_conv_paired_s8.h",
+        Op.CONV2D,
+        Isa.DSP,
+        first_reason(
+            needs_dtypes(DType.INT8, DType.INT8),
+            needs_batch_of_one,
+            needs_per_tensor_quant,
+            needs_int8_weights,
+            _needs_one_group,
+            _needs_exact_lanes,
+        ),
+        _params,
+        _scratch,
+        _cost,
+    ),
+)
