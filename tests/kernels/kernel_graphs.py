@@ -106,6 +106,24 @@ def convolutions(draw: st.DrawFn, dtype: DType = DType.INT8, kind: str = "any", 
     return single(b, b.node(Op.CONV2D, [x, w, bias], attrs, quant=draw(quants(low=-8, high=3))), rng)
 
 
+@st.composite
+def planar_depthwise(draw: st.DrawFn, size: int) -> Case:
+    """Windows of size x size, one output channel an input channel; wide images, so that blocks of columns are needed,
+    and scales from those at which everything saturates to those at which everything is zero."""
+    rng = np.random.default_rng(draw(seeds))
+    height, width = draw(small), draw(st.one_of(small, st.integers(10, 60)))
+    channels = draw(st.integers(4, 11))
+    padding = tuple(_padding(draw, n, size) for n in (height, width))
+    attrs = Conv2dAttrs((draw(st.integers(1, 3)), draw(st.integers(1, 2))), (1, 1), padding, channels, draw(clamps))
+    b = GraphBuilder("g")
+    xq = draw(quants(low=-8, high=0))
+    x = b.input("x", (1, height, width, channels), DType.INT8, xq)
+    w = b.constant("w", stored(rng, (channels, size, size, 1), DType.INT8), draw(weights_s8(rng, channels, xq)))
+    most = draw(st.sampled_from([300, 20_000, 2_000_000]))
+    bias = b.constant("bias", rng.integers(-most, most, channels, dtype=np.int32)) if draw(st.booleans()) else None
+    return single(b, b.node(Op.CONV2D, [x, w, bias], attrs, quant=draw(quants(low=-16, high=8))), rng)
+
+
 def _padding(draw: st.DrawFn, size: int, window: int) -> tuple[int, int]:
     """Any padding that leaves at least one output, also of windows that lie wholly outside the image."""
     before, after = draw(st.integers(0, window)), draw(st.integers(0, window))

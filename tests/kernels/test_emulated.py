@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 
 import kernel_graphs as graphs
 import numpy as np
@@ -15,7 +16,7 @@ from kernel_harness import Tiling, run
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.macs import macs
-from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, Op, SoftmaxAttrs
+from tinyml.ir.ops import RELU6, Conv2dAttrs, FullyConnectedAttrs, Op, SoftmaxAttrs
 from tinyml.ir.quant import QuantParams
 
 pytestmark = pytest.mark.emulated
@@ -27,6 +28,12 @@ _MACHINES = {
 }
 _SOFTMAX = QuantParams.per_tensor(1 / 256, -128)
 
+
+def _planar_depthwise(size: int) -> st.SearchStrategy[graphs.Case]:
+    symbol = f"tinyml_depthwise_{size}x{size}_s8_dsp"
+    return graphs.planar_depthwise(size).filter(accepted(symbol, Op.CONV2D))
+
+
 _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_conv_s8_dsp": graphs.convolutions,
     "tinyml_conv_paired_s8_dsp": lambda: st.sampled_from(["any", "pointwise"]).flatmap(
@@ -36,6 +43,7 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_fully_connected_s8_dsp": graphs.fully_connected,
     "tinyml_conv_s8": graphs.convolutions,
     "tinyml_depthwise_s8": lambda: graphs.convolutions(kind="depthwise"),
+    **{f"tinyml_depthwise_{size}x{size}_s8_dsp": partial(_planar_depthwise, size) for size in (3, 5, 7)},
     "tinyml_add_s8": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8", Op.ADD)),
     "tinyml_average_pool_s8": lambda: graphs.pools(Op.AVERAGE_POOL2D),
     "tinyml_softmax_s8": lambda: graphs.quants(low=-10, high=2).flatmap(
@@ -83,6 +91,15 @@ def _spatial() -> graphs.Case:
     return graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=QuantParams.per_tensor(0.3, 5)), rng)
 
 
+def _depthwise(size: int, width: int) -> graphs.Case:
+    b = GraphBuilder("g")
+    rng = np.random.default_rng(1)
+    x = b.input("x", (1, width, width, 8), DType.INT8, QuantParams.per_tensor(0.05, -3))
+    w = b.constant("w", graphs.stored(rng, (8, size, size, 1), DType.INT8), QuantParams.per_tensor(0.01, 0))
+    attrs = Conv2dAttrs(padding=((size // 2, size // 2),) * 2, groups=8, clamp=RELU6)
+    return graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=QuantParams.per_tensor(6 / 255, -128)), rng)
+
+
 def _matrix() -> graphs.Case:
     b = GraphBuilder("g")
     rng = np.random.default_rng(1)
@@ -103,6 +120,9 @@ def _matrix() -> graphs.Case:
         ("tinyml_conv_paired_s8_dsp", _spatial(), 1.4),
         ("tinyml_conv_s8_dsp", _spatial(), 2.2),
         ("tinyml_fully_connected_s8_dsp", _matrix(), 2.3),
+        ("tinyml_depthwise_3x3_s8_dsp", _depthwise(3, 20), 2.5),
+        ("tinyml_depthwise_5x5_s8_dsp", _depthwise(5, 18), 1.7),
+        ("tinyml_depthwise_7x7_s8_dsp", _depthwise(7, 18), 1.5),
     ],
 )
 def test_instructions_per_mac(machine: EmulatedCore, symbol: str, case: graphs.Case, budget: float) -> None:

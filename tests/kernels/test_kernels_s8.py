@@ -44,6 +44,15 @@ def test_convolution_in_lanes(host: Host, kind: str, data: st.DataObject, tiling
     check(host, "tinyml_conv_paired_s8_dsp", data.draw(cases), tiling)
 
 
+@pytest.mark.parametrize("size", [3, 5, 7])
+@property_test
+@given(st.data(), tilings)
+def test_planar_depthwise(host: Host, size: int, data: st.DataObject, tiling: Tiling) -> None:
+    symbol = f"tinyml_depthwise_{size}x{size}_s8_dsp"
+    case = data.draw(graphs.planar_depthwise(size).filter(accepted(symbol, Op.CONV2D)))
+    check(host, symbol, case, tiling)
+
+
 @pytest.mark.parametrize("symbol", ["tinyml_fully_connected_s8", "tinyml_fully_connected_s8_dsp"])
 @property_test
 @given(graphs.fully_connected(), tilings)

@@ -29,13 +29,13 @@ from tinyml.targets.core import Isa
 _HEADER = "include/tinyml_conv_s8.h"
 
 
-def _attrs(node: Node) -> Conv2dAttrs:
+def attrs_of(node: Node) -> Conv2dAttrs:
     assert isinstance(node.attrs, Conv2dAttrs)
     return node.attrs
 
 
 def _needs_pointwise(node: Node, graph: Graph) -> str | None:
-    attrs, w = _attrs(node), graph.value(node.inputs[1])
+    attrs, w = attrs_of(node), graph.value(node.inputs[1])
     if w.shape[1:3] != (1, 1):
         return f"computes 1x1 windows, this one is {w.shape[1]}x{w.shape[2]}"
     if attrs.groups != 1:
@@ -47,14 +47,13 @@ def _needs_pointwise(node: Node, graph: Graph) -> str | None:
 
 def needs_depthwise(node: Node, graph: Graph) -> str | None:
     channels = graph.value(node.inputs[0]).shape[-1]
-    groups = _attrs(node).groups
+    groups = attrs_of(node).groups
     return f"computes one group a channel, there are {groups} for {channels} channels" if groups != channels else None
 
 
-_common = (needs_dtypes(DType.INT8, DType.INT8), needs_batch_of_one, needs_per_tensor_quant, needs_int8_weights)
-_rejects_any = first_reason(*_common)
-_rejects_pointwise = first_reason(*_common, _needs_pointwise)
-_rejects_depthwise = first_reason(*_common, needs_depthwise)
+COMMON = (needs_dtypes(DType.INT8, DType.INT8), needs_batch_of_one, needs_per_tensor_quant, needs_int8_weights)
+_rejects_any = first_reason(*COMMON)
+_rejects_pointwise = first_reason(*COMMON, _needs_pointwise)
 
 
 def weights_by_filter(w: np.ndarray, groups: int) -> np.ndarray:
@@ -85,11 +84,11 @@ def bias_of(node: Node, graph: Graph, *, fold_zero_point: bool) -> np.ndarray:
     return bias.astype(np.int32)
 
 
-def _params(
+def conv_params(
     pack: Callable[[np.ndarray, int], np.ndarray], fold_zero_point: bool = False
 ) -> Callable[[Node, Graph], CParams]:
     def params(node: Node, graph: Graph) -> CParams:
-        attrs = _attrs(node)
+        attrs = attrs_of(node)
         x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
         multiplier, shift = channel_multipliers(x, w, out)
         lo, hi = activation_range(attrs.clamp, quant_of(out))
@@ -114,12 +113,12 @@ def _params(
     return params
 
 
-def _cost(mac: float, output: float, column_tap: float = 0) -> Callable[[Node, Graph], float]:
+def conv_cost(mac: float, output: float, column_tap: float = 0) -> Callable[[Node, Graph], float]:
     """Cycles of a multiply-accumulate, of an output, and of widening a tap, which all outputs of a group then share."""
 
     def cost(node: Node, graph: Graph) -> float:
         out = graph.value(node.output)
-        per_group = out.shape[-1] // _attrs(node).groups
+        per_group = out.shape[-1] // attrs_of(node).groups
         return (mac + column_tap / per_group) * macs(node, graph) + output * out.elements
 
     return cost
@@ -144,11 +143,9 @@ def _kernel(
 
 
 KERNELS = (
-    _kernel("tinyml_conv_s8", "reference", Isa.PORTABLE, _rejects_any, _params(weights_by_filter), _cost(6, 60)),
+    _kernel("tinyml_conv_s8", "reference", Isa.PORTABLE, _rejects_any, conv_params(weights_by_filter), conv_cost(6, 60)),
     _kernel("tinyml_conv_1x1_s8", "reference", Isa.PORTABLE, _rejects_pointwise,
-            _params(weights_by_filter, fold_zero_point=True), _cost(5, 30)),
-    _kernel("tinyml_depthwise_s8", "reference", Isa.PORTABLE, _rejects_depthwise, _params(weights_by_tap),
-            _cost(5, 40)),
-    _kernel("tinyml_conv_s8_dsp", "armv7em", Isa.DSP, _rejects_any, _params(_weights_in_pairs),
-            _cost(1.6, 40, column_tap=5), _scratch_columns),
+            conv_params(weights_by_filter, fold_zero_point=True), conv_cost(5, 30)),
+    _kernel("tinyml_conv_s8_dsp", "armv7em", Isa.DSP, _rejects_any, conv_params(_weights_in_pairs),
+            conv_cost(1.6, 40, column_tap=5), _scratch_columns),
 )  # fmt: skip

@@ -1,0 +1,37 @@
+/* int8 depthwise convolutions for SMLAD. SPDX-License-Identifier: Apache-2.0
+ *
+ * What tinyml_depthwise_s8() computes, for one output channel an input channel, without dilation.
+ */
+#ifndef TINYML_DEPTHWISE_S8_H
+#define TINYML_DEPTHWISE_S8_H
+
+#include "tinyml_conv_s8.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* conv         weights [kernel_height][kernel_width][channels], channels >= 4, stride_x 1 or 2;
+ *              bias includes in_offset * (sum of a channel's weights); shift from -22 to 6;
+ *              2^(shift + 1) times any sum of a channel fits into int32, where shift is positive or taken as 0
+ * patch_bytes  scratch for the inputs of one channel: a multiple of 4, enough for two neighbouring outputs
+ */
+typedef struct {
+    tinyml_conv_s8_t conv;
+    int32_t patch_bytes;
+} tinyml_depthwise_s8_t;
+
+/* scratch: 4 * (weights_bytes + patch): weights_bytes = 4 * (7 + kernel * words), words = 2, 4, 6 (stride_x 1) or 2, 3, 4
+ * (stride_x 2) for 3x3, 5x5, 7x7; patch: patch_bytes, or less where the tile has so few rows that its inputs take less. */
+void tinyml_depthwise_3x3_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                                 const tinyml_tile_t *tile, void *scratch);
+void tinyml_depthwise_5x5_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                                 const tinyml_tile_t *tile, void *scratch);
+void tinyml_depthwise_7x7_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                                 const tinyml_tile_t *tile, void *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
