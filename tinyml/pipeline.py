@@ -165,6 +165,10 @@ def _plan(done: Compilation) -> MemoryPlan:
 
 def _emit(done: Compilation) -> SourceBundle:
     options, quantized = done.options, need(done.quantized)
+    graph = need(done.schedule).graph
+    classes = graph.value(graph.outputs[0]).shape[-1] if graph.value(graph.outputs[0]).shape else 1
+    if options.labels and len(options.labels) != classes:
+        raise UsageError(f"--labels names {len(options.labels)} classes, the network's output has {classes}")
     identity = Identity(
         name=options.model_name,
         model_file=options.model.name,
@@ -212,7 +216,15 @@ def _profile(done: Compilation) -> Profile | None:
     """None where the emulator cannot run the core (Helium) or there is no firmware."""
     if done.image is None or done.options.board.core.unicorn_model is None:
         return None
-    return profile_emulated(done.image)
+    profile = profile_emulated(done.image)
+    reserved = done.options.board.link.stack_bytes
+    if profile.stack_bytes > reserved:
+        raise DoesNotFitError(
+            f"{need(done.bundle).name} needs {profile.stack_bytes:,} bytes of stack on {done.options.board.id}, "
+            f"the link script reserves {reserved:,}",
+            "give it more SRAM, or a board file with a larger stack_kib",
+        )
+    return profile
 
 
 _RUNNERS: dict[str, Callable[[Compilation], object]] = {

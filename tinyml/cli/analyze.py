@@ -15,8 +15,11 @@ from tinyml.cli.common import (
     need_file,
     options_of,
     print_json,
+    print_notes,
     progress,
 )
+from tinyml.errors import DoesNotFitError
+from tinyml.ir.describe import shortened
 from tinyml.pipeline import compile_model
 from tinyml.report.analysis import Analysis, analyze
 from tinyml.report.terminal import count, layer_table, shape_text, short_source, size
@@ -24,7 +27,9 @@ from tinyml.targets import list_boards
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("analyze", help="what a model needs, layer by layer, and which boards it fits")
+    parser = verbs.add_parser(
+        "analyze", help="what a model needs, layer by layer, and where it fits", allow_abbrev=False
+    )
     add_model_flags(parser)
     add_target_flags(parser)
     add_output_flags(parser)
@@ -39,17 +44,19 @@ def run(arguments: argparse.Namespace) -> int:
             done = compile_model(options, stop_after="memory", on_stage=progress(arguments))
         finally:
             end_progress(arguments)
-    analysis = analyze(done, list_boards())
+    chosen = done.options.board if arguments.board or arguments.target else None
+    analysis = analyze(done, [chosen] if chosen else list_boards())
     if arguments.json:
         print_json(analysis.to_json())
     else:
         _print(arguments, analysis)
-    return 0
+    return DoesNotFitError.exit_code if chosen and not all(fit.fits for fit in analysis.boards) else 0
 
 
 def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     out = console(arguments)
-    out.print(f"[bold]{analysis.model}[/]  {analysis.scheme}")
+    ranges = "" if analysis.calibrated else ", with made-up ranges"
+    out.print(f"{analysis.model}  {analysis.scheme}{ranges}", style="bold", markup=False)
     out.print(
         f"{count(analysis.macs)} MACs, {count(analysis.parameters)} parameters, {size(analysis.weight_bytes)} of constants\n"
     )
@@ -57,7 +64,7 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     rows = [
         {
             "index": layer.index,
-            "op": layer.op,
+            "op": layer.op + layer.window,
             "layer": short_source(layer.source),
             "shape": shape_text(layer.shape),
             "macs": layer.macs,
@@ -77,7 +84,7 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
         ("activation_bytes", "live bytes"),
         ("bar", ""),
     )
-    out.print(layer_table(rows, columns))
+    out.print(layer_table(rows, columns, out.width))
     out.print(
         f"\narena {size(analysis.arena_bytes)}, held by layer {analysis.blocking_step}, {analysis.blocking_op} "
         f"{short_source(analysis.blocking_layer)}, while it runs:",
@@ -85,17 +92,19 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     )
     for buffer in analysis.blocking_buffers:
         out.print(
-            f"  {buffer.bytes:>11,}  {buffer.kind:<10}  {buffer.name}", markup=False, no_wrap=True, overflow="ellipsis"
+            f"  {buffer.bytes:>11,}  {buffer.kind:<10}  {shortened(buffer.name)}",
+            markup=False,
+            no_wrap=True,
+            overflow="ellipsis",
         )
     for fit in analysis.boards:
         if fit.fits:
-            out.print(f"  [green]fits[/]   {fit.board}")
+            out.print(f"  [green]fits[/]     {fit.board}, {fit.sram_bytes - analysis.arena_bytes:,} bytes of SRAM left")
         else:
             over = [
                 f"{n:,} bytes of {what} too many"
                 for n, what in ((fit.sram_over, "SRAM"), (fit.flash_over, "flash"))
                 if n
             ]
-            out.print(f"  [red]too big[/] {fit.board}: {', '.join(over)}")
-    for note in analysis.notes:
-        out.print(f"note: {note}", markup=False)
+            out.print(f"  [red]too big[/]  {fit.board}: {', '.join(over)}")
+    print_notes(arguments, analysis.notes)

@@ -9,7 +9,7 @@ from tinyml.targets import Board, list_boards, load_board
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("boards", help="list the boards, or show one")
+    parser = verbs.add_parser("boards", help="list the boards, or show one", allow_abbrev=False)
     parser.add_argument("name", nargs="?", help="id or alias of the board to show")
     add_output_flags(parser)
     parser.set_defaults(handler=run)
@@ -23,13 +23,13 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(_document(board))
         return 0
     out = console(arguments)
-    out.print(f"[bold]{board.title}[/] ({board.id}{''.join(f', {a}' for a in board.aliases)})")
+    out.print(f"{board.title} ({board.id}{''.join(f', {a}' for a in board.aliases)})", style="bold", markup=False)
     out.print(f"{board.core.name}{_clock(board)}; {board.silicon}")
     rows = [
         {"name": r.name, "kind": r.kind, "address": f"0x{r.address:08X}", "size": size(r.bytes), "source": r.source}
         for r in board.regions
     ]
-    out.print(layer_table(rows, [(k, k) for k in ("name", "kind", "address", "size", "source")]))
+    out.print(layer_table(rows, [(k, k) for k in ("name", "kind", "address", "size", "source")], out.width))
     return 0
 
 
@@ -51,7 +51,9 @@ def _list(arguments: argparse.Namespace) -> int:
         for board in boards
     ]
     headings = (("id", "id"), ("aliases", "alias"), ("board", "board"), ("core", "core"), ("clock", "clock"))
-    console(arguments).print(layer_table(rows, (*headings, ("ram", "RAM KiB"), ("flash", "flash KiB"))))
+    console(arguments).print(
+        layer_table(rows, (*headings, ("ram", "RAM KiB"), ("flash", "flash KiB")), console(arguments).width)
+    )
     return 0
 
 

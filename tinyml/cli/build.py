@@ -17,6 +17,7 @@ from tinyml.cli.common import (
     need_file,
     options_of,
     print_json,
+    print_notes,
     progress,
     short_name,
 )
@@ -42,7 +43,7 @@ LAYER_COLUMNS = (
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("build", help="compile a model to firmware or a C library")
+    parser = verbs.add_parser("build", help="compile a model to firmware or a C library", allow_abbrev=False)
     add_model_flags(parser)
     add_target_flags(parser)
     group = parser.add_argument_group("build")
@@ -72,8 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     out = console(arguments)
     out.print(summary(report, options.board.title, None if report.quantization.calibrated else UNCALIBRATED))
-    for note in report.model.notes:
-        out.print(f"note: {note}", markup=False)
+    print_notes(arguments, report.model.notes)
     if arguments.verbose:
         out.print()
         rows = [
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             }
             for i, layer in enumerate(report.layers)
         ]
-        out.print(layer_table(rows, LAYER_COLUMNS))
+        out.print(layer_table(rows, LAYER_COLUMNS, out.width))
     out.print(f"\nwrote {out_dir}", markup=False)
     return 0
 

@@ -4,12 +4,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from tinyml.emit.c.text import identifier
 from tinyml.errors import ModelError, UsageError
 from tinyml.pipeline import Options
 from tinyml.quantize import Preprocess, QuantizedModel
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 else:
     Verbs = object
 
-PIPED_WIDTH = 120  # columns of output that goes to a file or another program
+MANY_NOTES = 4
+PIPED_WIDTH = 200  # columns of output that goes to a file or another program
 DEFAULT_SRAM, DEFAULT_FLASH = 512 << 10, 2 << 20  # of a bare core
 
 MODEL_HELP = "model file: .onnx or .tflite"
@@ -38,8 +40,12 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
 def add_target_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("target")
     where = group.add_mutually_exclusive_group()
-    where.add_argument("--board", metavar="NAME", help="a board's id or alias, or a board file (see `tinyml boards`)")
-    where.add_argument("--target", metavar="CORE", help=f"a bare core instead of a board: {', '.join(CORES)}")
+    where.add_argument(
+        "--board", metavar="NAME", help="a board's id or alias, or a board file (see `tinyml boards`; default: stm32h7)"
+    )
+    where.add_argument(
+        "--target", metavar="CORE", help=f"a bare core instead of a board: {', '.join(c for c in CORES if c != 'host')}"
+    )
     group.add_argument("--sram", metavar="SIZE", help="limit of SRAM: 192K, 1M, bytes")
     group.add_argument("--flash", metavar="SIZE", help="limit of flash")
     group.add_argument(
@@ -90,18 +96,36 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _size(flag: str, text: str) -> int:
+    try:
+        return parse_size(text)
+    except UsageError as e:
+        raise UsageError(f"{flag}: {e.what}", e.hint) from e
+
+
+def seed(text: str) -> int:
+    """A seed of random numbers, for argparse."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not 0 or a positive integer")
+    return int(text)
+
+
 def board_of(arguments: argparse.Namespace, default: str = "stm32h7") -> Board:
     """The board or bare core that the flags name, its memory limited to --sram and --flash."""
-    sram = parse_size(arguments.sram) if arguments.sram else None
-    flash = parse_size(arguments.flash) if arguments.flash else None
+    sram = None if arguments.sram is None else _size("--sram", arguments.sram)
+    flash = None if arguments.flash is None else _size("--flash", arguments.flash)
     if arguments.target:
-        return generic_target(arguments.target, sram or DEFAULT_SRAM, flash or DEFAULT_FLASH)
+        return generic_target(
+            arguments.target, DEFAULT_SRAM if sram is None else sram, DEFAULT_FLASH if flash is None else flash
+        )
     board = load_board(arguments.board or default)
     return with_limits(board, sram, flash)
 
 
 def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
     """Everything that the pipeline needs, from the flags of `add_model_flags` and `add_target_flags`."""
+    if arguments.name is not None and identifier(arguments.name) != arguments.name:
+        raise UsageError(f"--name {arguments.name!r} is no name for C", f"use --name {identifier(arguments.name)}")
     return Options(
         model=arguments.model,
         board=board_of(arguments),
@@ -114,7 +138,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         io=arguments.io,
         input_shapes=_input_shapes(arguments.input_shape),
         keep_input=arguments.keep_input,
-        reserve_sram=parse_size(arguments.reserve_sram),
+        reserve_sram=_size("--reserve-sram", arguments.reserve_sram),
         labels=read_labels(arguments.labels),
         toolchain=arguments.toolchain,
     )
@@ -208,3 +232,13 @@ def require_calibrated(arguments: argparse.Namespace, quantized: QuantizedModel)
 def short_name(board: Board) -> str:
     """What people call it: the first alias, or the id."""
     return board.aliases[0] if board.aliases else board.id
+
+
+def print_notes(arguments: argparse.Namespace, notes: Sequence[str]) -> None:
+    """The notes of a model; of many only the first few, unless --verbose."""
+    shown = notes if arguments.verbose or len(notes) <= MANY_NOTES else notes[:2]
+    out = console(arguments)
+    for note in shown:
+        out.print(f"note: {note}", markup=False)
+    if len(shown) < len(notes):
+        out.print(f"note: and {len(notes) - len(shown)} more (-v shows all)")

@@ -26,7 +26,7 @@ class Check:
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("doctor", help="check toolchains and emulators")
+    parser = verbs.add_parser("doctor", help="check toolchains and emulators", allow_abbrev=False)
     add_output_flags(parser)
     parser.set_defaults(handler=run)
 

@@ -1,6 +1,7 @@
 """`tinyml VERB …`: parse, call, print."""
 
 import argparse
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ def parser() -> argparse.ArgumentParser:
 
     top = argparse.ArgumentParser(
         prog="tinyml",
+        allow_abbrev=False,
         description="A compiler for neural networks on microcontrollers.",
         epilog="Exit codes: 0 done, 1 your model, flag or tool is at fault, 2 usage, 3 does not fit, 4 results differ.",
     )
@@ -27,7 +29,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code; never raises for a user's mistake."""
-    arguments = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
+    top = parser()
+    given = sys.argv[1:] if argv is None else argv
+    if not given:
+        top.print_help()
+        return 2
+    arguments = top.parse_args(given)
     try:
         code: int = arguments.handler(arguments)
         return code
@@ -39,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as e:
+        print(f"tinyml {arguments.verb}: {e.filename or 'output'}: {e.strerror or e}", file=sys.stderr)
+        return 1
     except Exception:
         traceback.print_exc()
         print(

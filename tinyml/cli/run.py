@@ -2,6 +2,7 @@
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from tinyml.cli.common import (
     print_json,
     progress,
     require_calibrated,
+    seed,
 )
 from tinyml.errors import UsageError
 from tinyml.ir.graph import Graph
@@ -30,7 +32,7 @@ from tinyml.verification import random_inputs
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("run", help="run one input on the host or an emulated board")
+    parser = verbs.add_parser("run", help="run one input on the host or an emulated board", allow_abbrev=False)
     add_model_flags(parser)
     add_target_flags(parser)
     group = parser.add_argument_group("run")
@@ -38,7 +40,7 @@ def add_parser(verbs: Verbs) -> None:
     group.add_argument(
         "--input", type=Path, metavar="FILE", help="a picture, an .npy or an .npz (default: seeded noise)"
     )
-    group.add_argument("--seed", type=int, default=0, help="seed of the noise")
+    group.add_argument("--seed", type=seed, default=0, help="seed of the noise")
     group.add_argument("--output", type=Path, metavar="FILE.npz", help="write the outputs as arrays")
     group.add_argument("--allow-uncalibrated", action="store_true", help="go on although outputs mean nothing")
     add_output_flags(parser)
@@ -50,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None and arguments.output.suffix != ".npz":
         raise UsageError(f"--output {arguments.output}: expected a name that ends in .npz")
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
-        options = options_of(arguments, Path(work))
+        # What runs on the host need not fit any board.
+        options = replace(options_of(arguments, Path(work)), check_fit=arguments.on != "host")
         try:
             done = compile_model(
                 options, stop_after="build" if arguments.on == "emulator" else "emit", on_stage=progress(arguments)

@@ -19,6 +19,7 @@ from tinyml.cli.common import (
     print_json,
     progress,
     require_calibrated,
+    seed,
 )
 from tinyml.errors import MismatchError, UsageError
 from tinyml.pipeline import Compilation, compile_model, need
@@ -27,7 +28,9 @@ from tinyml.verification import Tracer, Verification, random_inputs, verify_laye
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("verify", help="compare the emitted C with the reference, layer by layer")
+    parser = verbs.add_parser(
+        "verify", help="compare the emitted C with the reference, layer by layer", allow_abbrev=False
+    )
     add_model_flags(parser)
     add_target_flags(parser)
     group = parser.add_argument_group("verify")
@@ -35,7 +38,7 @@ def add_parser(verbs: Verbs) -> None:
         "--on", choices=("host", "emulator", "all"), default="all", help="where the C runs (default: all)"
     )
     group.add_argument("--runs", type=int, default=5, metavar="N", help="random inputs to compare (default: 5)")
-    group.add_argument("--seed", type=int, default=0, help="seed of the random inputs")
+    group.add_argument("--seed", type=seed, default=0, help="seed of the random inputs")
     group.add_argument("--allow-uncalibrated", action="store_true", help="go on although outputs mean nothing")
     add_output_flags(parser)
     parser.set_defaults(handler=run)
@@ -49,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
         options = options_of(arguments, Path(work))
         places = ("host", "emulator") if arguments.on == "all" else (arguments.on,)
+        if arguments.on == "all" and options.board.core.unicorn_model is None:
+            places = ("host",)
+            console(arguments).print(f"the emulator does not run {options.board.core.name}: on the host only")
         try:
             done = compile_model(
                 options, stop_after="build" if "emulator" in places else "emit", on_stage=progress(arguments)
@@ -65,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         if result.difference is not None:
             raise MismatchError(explain(result), "a layer is named after the last one that agrees; please report it")
         console(arguments).print(
-            f"{result.where}: {result.layers} layers x {result.runs} inputs agree with the reference "
+            f"{result.where}: {result.layers} layers x {result.runs} inputs agree with the numpy reference "
             f"({result.bytes_compared:,} bytes compared)"
         )
     return 0

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tinyml.errors import DoesNotFitError
+from tinyml.ir.describe import shortened
 from tinyml.ir.graph import Graph, Node
 from tinyml.memory.lifetimes import step_nodes, storage_lifetimes, storage_roots
 from tinyml.memory.plan import BufferKind, MemoryPlan, Placement
@@ -120,15 +121,17 @@ def fits(plan: MemoryPlan, board: Board, *, reserve_bytes: int = 0, boards: Iter
         return
     peak = peak_report(plan)
     region = board.link.arena
-    taken = f" with {reserve_bytes:,} reserved" if reserve_bytes else ""
-    where = f"{peak.source} ({peak.node.op.value})" if peak.node else peak.source
+    stack = board.link.stack_bytes if board.link.stack == region else 0
+    taken = f" after {stack:,} of stack" if stack else ""
+    taken += f" and {reserve_bytes:,} reserved" if reserve_bytes else ""
+    where = f"{shortened(peak.source)} ({peak.node.op.value})" if peak.node else peak.source
     raise DoesNotFitError(
         "\n".join(
             [
                 f"{plan.schedule.graph.name} does not fit {board.id} by {needed - capacity:,} bytes of SRAM: "
                 f"its arena takes {needed:,} bytes, {region} has {max(capacity, 0):,}{taken}",
                 f"  the peak is in {where}, where {peak.bytes:,} bytes live at once:",
-                *(f"  {b.bytes:>11,}  {b.kind.value:<10}  {b.name}" for b in peak.buffers),
+                *(f"  {b.bytes:>11,}  {b.kind.value:<10}  {shortened(b.name)}" for b in peak.buffers),
             ]
         ),
         _remedies(plan, board, reserve_bytes, boards),

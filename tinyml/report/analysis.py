@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from tinyml.ir.describe import window_text
 from tinyml.ir.macs import macs
 from tinyml.memory import live_bytes, peak_report
 from tinyml.pipeline import Compilation, need
@@ -14,11 +15,13 @@ FLASH_CODE_ALLOWANCE = 32 * 1024  # code of kernels and firmware, until the buil
 
 @dataclass(frozen=True, slots=True)
 class LayerNeeds:
-    """activation_bytes: live in the arena while the layer runs, scratch included."""
+    """window: ` 3x3, stride 2` of convolutions and pools; activation_bytes: live in the arena while the layer runs,
+    scratch included."""
 
     index: int
     name: str
     op: str
+    window: str
     source: str
     shape: tuple[int, ...]
     macs: int
@@ -85,6 +88,7 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
                     index=index,
                     name=node.name,
                     op=node.op.value,
+                    window=window_text(node, graph),
                     source=node.source,
                     shape=graph.value(node.outputs[0]).shape,
                     macs=macs(node, graph),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,7 +11,7 @@ from rich.text import Text
 from tinyml.kernels.rows import image_shape
 from tinyml.report.document import Report
 
-SHORT, LONG = 16, 48  # columns up to SHORT are never cut, text longer than LONG always is
+SHORTEST = 8  # text in a table is cut to no less
 
 _STACK = {
     "measured": "measured in the emulator",
@@ -27,8 +28,17 @@ def count(n: float) -> str:
 
 
 def size(n: int) -> str:
-    """Bytes with their KiB: `98,304 (96.0 KiB)`."""
+    """Bytes with their KiB or MiB: `98,304 (96.0 KiB)`."""
+    if n >= 1 << 20:
+        return f"{n:,} ({n / (1 << 20):.1f} MiB)"
     return f"{n:,} ({n / 1024:.1f} KiB)" if n >= 1024 else f"{n:,}"
+
+
+def duration(ms: float) -> str:
+    """Milliseconds in a unit that reads well."""
+    if ms < 1:
+        return f"{ms * 1e3:.1f} us"
+    return f"{ms:.2f} ms" if ms < 1000 else f"{ms / 1e3:.2f} s"
 
 
 def summary(report: Report, board_title: str, warning: str | None) -> RenderableType:
@@ -67,7 +77,7 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     if latency.cycles is not None:
         rows.append(("cycles", count(latency.cycles), f"{latency.source} for {latency.core}; silicon: up to 1.4 x"))
     if latency.ms is not None and latency.clock_hz is not None:
-        rows.append(("latency", f"{latency.ms:.2f} ms", f"{latency.source}, at {latency.clock_hz / 1e6:g} MHz"))
+        rows.append(("latency", duration(latency.ms), f"{latency.source}, at {latency.clock_hz / 1e6:g} MHz"))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(justify="right", no_wrap=True)
@@ -92,26 +102,31 @@ def short_source(source: str, width: int = 32) -> str:
     return number + (name if len(name) <= width else "…" + name[-width:])
 
 
-def layer_table(rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[str, str]]) -> Table:
-    """A table for people. columns: (key, heading); numbers are grouped and right-aligned.
+def layer_table(rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[str, str]], width: int) -> Table:
+    """A table for people, at most `width` columns wide. columns: (key, heading).
 
-    Where the terminal is narrow, long text is cut and short columns stay whole.
+    Numbers are grouped, right-aligned and never cut. Where there is no room the widest text is cut first; a column
+    without a heading goes before that.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold")
     cells = {key: [_cell(row[key]) for row in rows] for key, _ in columns}
+    widths = {key: max(map(len, [heading, *cells[key]])) for key, heading in columns}
+    numeric = {key for key, _ in columns if rows and all(isinstance(row[key], int | float | None) for row in rows)}
+
+    def excess() -> int:
+        return sum(widths.values()) + 2 * (len(widths) - 1) - width
+
     for key, heading in columns:
-        widest = max(map(len, [heading, *cells[key]]))
-        numeric = bool(rows) and all(isinstance(row[key], int | float) for row in rows)
-        table.add_column(
-            heading,
-            justify="right" if numeric else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=widest if numeric or widest <= SHORT else SHORT,
-            max_width=LONG,
-        )
+        if not heading and excess() > 0:
+            del widths[key]
+    while excess() > 0 and (wide := [k for k in widths if k not in numeric and widths[k] > SHORTEST]):
+        widths[max(wide, key=lambda k: widths[k])] -= 1
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for key, heading in columns:
+        if key in widths:
+            justify: Literal["left", "right"] = "right" if key in numeric else "left"
+            table.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis", width=widths[key])
     for i in range(len(rows)):
-        table.add_row(*(cells[key][i] for key, _ in columns))
+        table.add_row(*(Text(cells[key][i]) for key, _ in columns if key in widths))
     return table
 
 

@@ -12,7 +12,11 @@ def with_limits(board: Board, sram_bytes: int | None, flash_bytes: int | None) -
     Raises:
         UsageError: a limit is larger than the region.
     """
-    wanted = {name: size for name, size in ((board.link.arena, sram_bytes), (board.link.code, flash_bytes)) if size}
+    wanted = {
+        name: size
+        for name, size in ((board.link.arena, sram_bytes), (board.link.code, flash_bytes))
+        if size is not None
+    }
     for name, size in wanted.items():
         if size > board.region(name).bytes:
             raise UsageError(f"{board.id} has {board.region(name).bytes:,} bytes of {name}, asked for {size:,}")

@@ -64,7 +64,8 @@ def generic_target(core_name: str, sram_bytes: int, flash_bytes: int) -> Board:
     core = cores.get(wanted) or cores.get(f"cortex-{wanted}")
     if core is None:
         raise UsageError(f"unknown core {core_name!r}", f"one of: {', '.join(cores)}")
-    stack_bytes = min(8192, sram_bytes // 4 // 8 * 8)
+    # Kernels and firmware need some 600 bytes; what a build really used is measured and checked.
+    stack_bytes = max(512, min(1024, sram_bytes // 8 // 8 * 8))
     for what, size, limit in (("SRAM", sram_bytes, 0x1000_0000), ("flash", flash_bytes, 0x1000_0000)):
         if not 1024 <= size <= limit:
             raise UsageError(f"{size} bytes of {what}: expected 1K to {limit >> 20}M")

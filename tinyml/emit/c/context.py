@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from tinyml.emit.bundle import EmittedLayer
 from tinyml.emit.c.text import WIDTH, array_body, arrays_in, c_float, c_string, c_type, comment_text, initializer
+from tinyml.ir.describe import window_text
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node, Value
 from tinyml.ir.macs import macs
-from tinyml.ir.ops import Conv2dAttrs, Op
-from tinyml.ir.ops.pool import Pool2dAttrs
 from tinyml.kernels.descriptor import Array, CParams
 from tinyml.kernels.rows import image_shape
 from tinyml.memory.plan import MemoryPlan
@@ -227,13 +226,12 @@ def _comment(emitted: EmittedLayer, node: Node, graph: Graph, plan: MemoryPlan, 
     ins = [graph.value(v) for v in graph.activations(node)]
     outs = [graph.value(v) for v in node.outputs]
     shapes = f"{' + '.join(map(_type_text, ins))} -> {', '.join(map(_type_text, outs))}"
-    detail = _detail(node, graph)
     work = f", {emitted.macs:,} MACs" if emitted.macs else ""
     reads = ", ".join(_range_text(plan.location[v.name][1], v.bytes) for v in ins)
     writes = ", ".join(_range_text(plan.location[v.name][1], v.bytes) for v in outs)
     scratch = f", scratch {_range_text(plan.scratch[node.name][1], scratch_bytes)}" if scratch_bytes else ""
     lines = [
-        f"{emitted.index:02d}  {node.op.value}{detail}: {shapes}{work}",
+        f"{emitted.index:02d}  {node.op.value}{window_text(node, graph)}: {shapes}{work}",
         f"from {comment_text(node.source).replace(';', '; ')}",
         f"arena: reads {reads}, writes {writes}{scratch}",
     ]
@@ -247,25 +245,6 @@ def _type_text(value: Value) -> str:
 
 def _range_text(offset: int, size: int) -> str:
     return f"[{offset}, {offset + size})"
-
-
-def _detail(node: Node, graph: Graph) -> str:
-    """The window of a convolution or pool: ` 3x3, stride 2, depthwise`."""
-    attrs = node.attrs
-    if node.op is Op.CONV2D and isinstance(attrs, Conv2dAttrs):
-        _, kh, kw, _ = graph.value(node.inputs[1]).shape
-        groups = ", depthwise" if attrs.groups == graph.value(node.inputs[0]).shape[-1] > 1 else ""
-        grouped = f", {attrs.groups} groups" if attrs.groups > 1 and not groups else ""
-        return f" {kh}x{kw}{_stride_text(attrs.stride)}{groups}{grouped}"
-    if isinstance(attrs, Pool2dAttrs):
-        return f" {attrs.kernel[0]}x{attrs.kernel[1]}{_stride_text(attrs.stride)}"
-    return ""
-
-
-def _stride_text(stride: tuple[int, int]) -> str:
-    if stride == (1, 1):
-        return ""
-    return f", stride {stride[0]}" if stride[0] == stride[1] else f", stride {stride[0]}x{stride[1]}"
 
 
 def label_literals(labels: tuple[str, ...]) -> tuple[str, ...]:
