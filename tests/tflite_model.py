@@ -28,7 +28,7 @@ class Quant:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorSpec:
-    """dtype is numpy's name. With data it is a constant."""
+    """dtype is numpy's name. With data it is a constant. signature is the shape with -1 for every free dimension."""
 
     name: str
     shape: tuple[int, ...]
@@ -36,6 +36,7 @@ class TensorSpec:
     quant: Quant | None = None
     data: np.ndarray | None = None
     variable: bool = False
+    signature: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def _buffer(b: flatbuffers.Builder, data: np.ndarray | None) -> int:
 
 def _tensor(b: flatbuffers.Builder, t: TensorSpec, buffer: int) -> int:
     name, shape = b.CreateString(t.name), _ints(b, t.shape)
+    signature = _ints(b, t.signature) if t.signature else None
     quant = None
     if t.quant is not None:
         scales = b.CreateNumpyVector(np.array(t.quant.scale, np.float32))
@@ -134,6 +136,8 @@ def _tensor(b: flatbuffers.Builder, t: TensorSpec, buffer: int) -> int:
     tflite.TensorAddName(b, name)
     if quant is not None:
         tflite.TensorAddQuantization(b, quant)
+    if signature is not None:
+        tflite.TensorAddShapeSignature(b, signature)
     if t.variable:
         tflite.TensorAddIsVariable(b, True)
     return int(tflite.TensorEnd(b))

@@ -1,6 +1,7 @@
 """The rules that every graph keeps, checked after each stage and each pass.
 
-A graph that breaks one is a bug of ours, never of the user's model: frontends refuse what they cannot express.
+A graph that breaks one is a bug of ours, never of the user's model: frontends refuse what they cannot express, and the
+TFLite frontend refuses by these rules what a file contradicts itself in.
 """
 
 from collections.abc import Iterator

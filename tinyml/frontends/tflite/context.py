@@ -1,11 +1,12 @@
 """What a handler sees of its operator, and how it adds nodes."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import tflite
 
-from tinyml.frontends.tflite.reader import Operator, T, Tensor
+from tinyml.frontends.tflite.reader import LARGEST_TENSOR, Operator, T, Tensor
 from tinyml.frontends.tflite.registry import UnsupportedError
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.graph import Value
@@ -18,6 +19,11 @@ _ACTIVATIONS = {
     tflite.ActivationFunctionType.RELU6: RELU6,
     tflite.ActivationFunctionType.RELU_N1_TO_1: Clamp(-1.0, 1.0),
 }
+
+
+# Arithmetic that integers have only by their scales.
+_SCALED = {Op.CONV2D, Op.FULLY_CONNECTED, Op.MEAN, Op.SOFTMAX, Op.SIGMOID, Op.TANH, Op.HARD_SWISH, Op.LEAKY_RELU}
+_LARGEST_SHAPE_ARITHMETIC = 1 << 16  # elements; shapes and axes have a few
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,12 +110,18 @@ class OpContext:
         values = [None if name is None else self.builder.values[name] for name in inputs]
         known = [v.data for v in values if v is not None and v.data is not None and v.quant is None]
         attrs = NoAttrs() if attrs is None else attrs
+        types = spec(op).infer(values, attrs)
         if len(known) == len(values) and all(a.dtype.kind == "i" for a in known):
-            types = spec(op).infer(values, attrs)
+            if op in _SCALED:
+                raise UnsupportedError(f"{op.value} of integers without a scale")
+            if math.prod(types[0].shape) > _LARGEST_SHAPE_ARITHMETIC:
+                raise ValueError(f"constant {tensor.name!r} would be {list(types[0].shape)}")
             outs = [Value("", t.shape, t.dtype) for t in types]
             (array,) = spec(op).reference(attrs, values, known, outs)
             self.names[tensor.index] = self.builder.constant(tensor.name, array.astype(types[0].dtype.numpy))
             return
+        if math.prod(types[0].shape) > LARGEST_TENSOR:
+            raise ValueError(f"{tensor.name!r} would be {list(types[0].shape)}")
         quant = quant if quant is not None else tensor.quant
         self.names[tensor.index] = self.builder.node(
             op, inputs, attrs, name=tensor.name, source=self.source, quant=quant, output=tensor.name

@@ -1,15 +1,17 @@
 """Checked TFLite data -> Graph."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from tinyml.errors import ModelError
 from tinyml.frontends.tflite.context import OpContext
-from tinyml.frontends.tflite.reader import MALFORMED, Model, Operator, Tensor
+from tinyml.frontends.tflite.reader import LARGEST_TENSOR, MALFORMED, Model, Operator, Tensor
 from tinyml.frontends.tflite.registry import CLOSEST, HANDLERS, UnsupportedError
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
+from tinyml.ir.verify import VerifyError, verify
 
 # These take a value's quantization from elsewhere, or have none.
 _ANY_TYPE = {
@@ -24,6 +26,10 @@ _ANY_TYPE = {
     "CAST",
     "TRANSPOSE",
 }
+_CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
+_MOVES = {"PAD", "PADV2", "CONCATENATION"}
+# LiteRT's integer forms of these follow rules of their own.
+_REAL_ONLY = {"DIV", "SQRT"}
 
 
 def build_graph(model: Model, input_shapes: Mapping[str, tuple[int, ...]]) -> Graph:
@@ -63,7 +69,18 @@ def build_graph(model: Model, input_shapes: Mapping[str, tuple[int, ...]]) -> Gr
     if problems:
         listing = "".join(f"\n  {p}" for p in problems)
         raise ModelError(f"model {model.path}: {len(problems)} operator(s) cannot be compiled:{listing}")
-    return builder.build([_output(model.path, model.tensors[i], names) for i in model.outputs])
+    return _checked(model.path, builder.build([_output(model.path, model.tensors[i], names) for i in model.outputs]))
+
+
+def _checked(path: Path, graph: Graph) -> Graph:
+    """Raises:
+    ModelError: the file declares shapes or quantization parameters that contradict what its operators compute.
+    """
+    try:
+        verify(graph, quantized=graph.is_quantized)
+    except VerifyError as e:
+        raise ModelError(f"model {path}: {e}", "the file contradicts itself: convert the network once more") from e
+    return graph
 
 
 def _output(path: Path, tensor: Tensor, names: Mapping[int, str]) -> str:
@@ -105,8 +122,20 @@ def _check_types(operator: Operator, tensors: tuple[Tensor, ...]) -> None:
             raise UnsupportedError(f"tensor {tensor.name!r} has the type {tensor.type_name}")
         if operator.op in _ANY_TYPE:
             continue
-        if tensor.quant is None and tensor.data is None and tensor.dtype is not DType.FLOAT32:
+        if tensor.data is not None or tensor.dtype is DType.FLOAT32:
+            continue
+        if tensor.quant is None:
             raise UnsupportedError(f"tensor {tensor.name!r} is {tensor.type_name} without a scale")
+        if operator.op in _REAL_ONLY:
+            raise UnsupportedError(f"tensor {tensor.name!r} is {tensor.type_name}; only float32 is supported")
+        if operator.op not in _CONVERSIONS | _MOVES and not _computes_on(operator, tensor):
+            raise UnsupportedError(f"tensor {tensor.name!r} is {tensor.type_name}; int8 and float32 are supported")
+
+
+def _computes_on(operator: Operator, tensor: Tensor) -> bool:
+    """Whether arithmetic reads or writes integers of this type: int8, states, and probabilities of 16 bits."""
+    probabilities = operator.op == "SOFTMAX" and tensor.index in operator.outputs and tensor.dtype is DType.INT16
+    return tensor.dtype is DType.INT8 or tensor.is_variable or probabilities
 
 
 def _wanted_shapes(model: Model, wanted: Mapping[str, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
@@ -125,5 +154,7 @@ def _wanted_shapes(model: Model, wanted: Mapping[str, tuple[int, ...]]) -> dict[
             raise ModelError(
                 f"model {model.path}: input {name!r} has {len(tensor.shape)} axes, --input-shape gives {len(shape)}"
             )
+        if min(shape, default=1) < 1 or math.prod(shape) > LARGEST_TENSOR:
+            raise ModelError(f"model {model.path}: input {name!r} cannot be {list(shape)}, as --input-shape asks")
         shapes[tensor.index] = shape
     return shapes

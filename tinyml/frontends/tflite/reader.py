@@ -20,13 +20,13 @@ MALFORMED = (
     IndexError,
     ValueError,
     TypeError,
-    OverflowError,
+    ArithmeticError,
     AttributeError,
     UnicodeDecodeError,
     MemoryError,
 )
 
-LARGEST_TENSOR = 1 << 28  # elements; no microcontroller comes near it
+LARGEST_TENSOR = 1 << 26  # elements; no microcontroller comes near it
 
 _DTYPES = {
     tflite.TensorType.FLOAT32: DType.FLOAT32,

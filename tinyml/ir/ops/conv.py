@@ -37,7 +37,7 @@ def _infer_conv2d(inputs: "Sequence[Value | None]", attrs: Attrs) -> list[Tensor
         raise ValueError(f"input and weights must have 4 axes, have {list(x.shape)} and {list(w.shape)}")
     n, height, width, channels = x.shape
     out, kh, kw, per_group = w.shape
-    if per_group * attrs.groups != channels or out % attrs.groups:
+    if attrs.groups < 1 or per_group * attrs.groups != channels or out % attrs.groups:
         raise ValueError(
             f"{attrs.groups} groups do not divide {channels} input and {out} output channels ({per_group} a group)"
         )
@@ -55,7 +55,7 @@ def _infer_fully_connected(inputs: "Sequence[Value | None]", attrs: Attrs) -> li
     if len(w.shape) != 2:
         raise ValueError(f"weights must have 2 axes, have {list(w.shape)}")
     out, depth = w.shape
-    if x.elements % depth or (attrs.keep_dims and x.shape[-1] != depth):
+    if depth < 1 or x.elements % depth or (attrs.keep_dims and x.shape[-1] != depth):
         raise ValueError(f"input {list(x.shape)} does not divide into rows of {depth}")
     shape = (*x.shape[:-1], out) if attrs.keep_dims else (x.elements // depth, out)
     return [TensorType(shape, x.dtype)]

@@ -24,7 +24,7 @@ def _infer_svdf(inputs: "Sequence[Value | None]", attrs: Attrs) -> list[TensorTy
     assert isinstance(attrs, SvdfAttrs)
     x, feature, time, state = (present(inputs, i) for i in (0, 1, 2, 4))
     filters, depth = feature.shape
-    if x.shape[-1] != depth or time.shape[0] != filters or filters % attrs.rank:
+    if x.shape[-1] != depth or time.shape[0] != filters or attrs.rank < 1 or filters % attrs.rank:
         raise ValueError(
             f"input {list(x.shape)}, features {list(feature.shape)}, time {list(time.shape)}, rank {attrs.rank}"
         )
