@@ -16,7 +16,7 @@ from kernel_harness import Tiling, run
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.macs import macs
-from tinyml.ir.ops import RELU6, Conv2dAttrs, FullyConnectedAttrs, Op, SoftmaxAttrs
+from tinyml.ir.ops import RELU6, BinaryAttrs, Conv2dAttrs, FullyConnectedAttrs, Op, SoftmaxAttrs
 from tinyml.ir.quant import QuantParams
 
 pytestmark = pytest.mark.emulated
@@ -45,6 +45,7 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_depthwise_s8": lambda: graphs.convolutions(kind="depthwise"),
     **{f"tinyml_depthwise_{size}x{size}_s8_dsp": partial(_planar_depthwise, size) for size in (3, 5, 7)},
     "tinyml_add_s8": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8", Op.ADD)),
+    "tinyml_add_s8_dsp": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8_dsp", Op.ADD)),
     "tinyml_average_pool_s8": lambda: graphs.pools(Op.AVERAGE_POOL2D),
     "tinyml_softmax_s8": lambda: graphs.quants(low=-10, high=2).flatmap(
         lambda q: graphs.unary(Op.SOFTMAX, lambda _: SoftmaxAttrs(), q, _SOFTMAX)
@@ -110,6 +111,19 @@ def _matrix() -> graphs.Case:
     return graphs.single(
         b, b.node(Op.FULLY_CONNECTED, [x, w], FullyConnectedAttrs(), quant=QuantParams.per_tensor(0.3, 5)), rng
     )
+
+
+@pytest.mark.parametrize("scales", [(0.5, 0.5, 0.5), (0.5, 0.125, 0.25), (0.013, 0.037, 0.041), (0.3, 0.0002, 0.01)])
+def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, float]) -> None:
+    """Ties, saturation, equal scales, and scales far apart."""
+    b = GraphBuilder("g")
+    quants = [QuantParams.per_tensor(scale, zero) for scale, zero in zip(scales, (-128, 17, -3), strict=True)]
+    x, y = (b.input(name, (1, 64, 64, 16), DType.INT8, q) for name, q in zip("xy", quants[:2], strict=True))
+    b.node(Op.ADD, [x, y], BinaryAttrs(), quant=quants[2], output="z")
+    graph = b.build(["z"])
+    first, second = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128))
+    arrays = {name: a.astype(np.int8).reshape(1, 64, 64, 16) for name, a in (("x", first), ("y", second))}
+    check(machine, "tinyml_add_s8_dsp", (graph.nodes[0], graph, arrays), Tiling())
 
 
 @pytest.mark.parametrize(

@@ -60,16 +60,24 @@ def test_fully_connected(host: Host, symbol: str, case: graphs.Case, tiling: Til
     check(host, symbol, case, tiling)
 
 
-@pytest.mark.parametrize("op", [Op.ADD, Op.SUB, Op.MUL])
+@pytest.mark.parametrize(
+    ("op", "symbol"),
+    [
+        (Op.ADD, "tinyml_add_s8"),
+        (Op.ADD, "tinyml_add_s8_dsp"),
+        (Op.SUB, "tinyml_sub_s8"),
+        (Op.MUL, "tinyml_mul_s8"),
+    ],
+)
 @property_test
 @given(st.data(), tilings)
-def test_binary(host: Host, op: Op, data: st.DataObject, tiling: Tiling) -> None:
-    case = data.draw(graphs.binary(op).filter(accepted(f"tinyml_{op.value}_s8", op)))
-    check(host, f"tinyml_{op.value}_s8", case, tiling)
+def test_binary(host: Host, op: Op, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
+    case = data.draw(graphs.binary(op).filter(accepted(symbol, op)))
+    check(host, symbol, case, tiling)
     node, graph, _ = case
     for name in graph.activations(node):
         if graph.value(name).bytes >= graph.value(node.output).bytes:
-            check(host, f"tinyml_{op.value}_s8", case, Tiling(), {name: 0})
+            check(host, symbol, case, Tiling(), {name: 0})
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,20 @@ def test_lookup(host: Host, seed: int, shape: tuple[int, ...], tiling: Tiling, i
     check(host, "tinyml_lookup_s8", case, Tiling() if in_place else tiling, {"x": 0} if in_place else {})
 
 
-CONVERSIONS = [kernel for kernel in KERNELS if kernel.op in (Op.QUANTIZE, Op.DEQUANTIZE)]
+@pytest.mark.parametrize("source", [DType.INT8, DType.UINT8])
+@property_test
+@given(st.data(), graphs.scales(), st.integers(-128, 127), tilings)
+def test_flip_sign(host: Host, source: DType, data: st.DataObject, scale: float, zero: int, tiling: Tiling) -> None:
+    target = DType.UINT8 if source is DType.INT8 else DType.INT8
+    x, y = (QuantParams.per_tensor(scale, zero + (t is DType.UINT8) * 128, t) for t in (source, target))
+    case = data.draw(graphs.unary(Op.QUANTIZE, lambda _: QuantizeAttrs(target), x, y))
+    check(host, "tinyml_flip_sign", case, tiling)
+    check(host, "tinyml_flip_sign", case, Tiling(), {"x": 0})
+
+
+CONVERSIONS = [
+    kernel for kernel in KERNELS if kernel.op in (Op.QUANTIZE, Op.DEQUANTIZE) and kernel.symbol != "tinyml_flip_sign"
+]
 _TYPES = {"s8": DType.INT8, "u8": DType.UINT8, "s16": DType.INT16, "s32": DType.INT32, "f32": DType.FLOAT32}
 
 

@@ -1,5 +1,7 @@
 """int8 add, sub and mul: include/tinyml_binary_s8.h."""
 
+from collections.abc import Mapping
+
 from tinyml.ir.dtypes import DType
 from tinyml.ir.fixedpoint import activation_range
 from tinyml.ir.graph import Graph, Node
@@ -7,6 +9,7 @@ from tinyml.ir.ops import BinaryAttrs, Op
 from tinyml.ir.reference.elementwise import ADD_LEFT_SHIFT, add_multipliers, mul_multiplier
 from tinyml.kernels.broadcast import activation_strides, constant_strides, needs_broadcast_by_image_axis
 from tinyml.kernels.common import (
+    Reject,
     cycles_per_element,
     first_reason,
     needs_dtypes,
@@ -18,6 +21,8 @@ from tinyml.kernels.common import (
 from tinyml.kernels.descriptor import Access, Array, CParams, Field, KernelDescriptor
 from tinyml.kernels.rows import image_shape
 from tinyml.targets.core import Isa
+
+_MOST_SHIFT = 22
 
 
 def _needs_int8_constants(node: Node, graph: Graph) -> str | None:
@@ -66,27 +71,52 @@ def _params(node: Node, graph: Graph) -> CParams:
     )
 
 
-KERNELS = tuple(
-    KernelDescriptor(
+def _needs_rows_and_a_half(node: Node, graph: Graph) -> str | None:
+    out = graph.value(node.output)
+    for value in graph.node_inputs(node):
+        if value.is_constant or value.shape != out.shape:
+            return f"takes activations of one shape, {value.name} is another or a constant"
+    fields = _params(node, graph).fields
+    factors = [(operand["multiplier"], operand["shift"]) for operand in _operands(fields)]
+    if (1 << 30, 0) not in factors:
+        return "takes an operand that is halved, neither is"
+    shift = fields["shift"]
+    assert isinstance(shift, int)
+    if not -_MOST_SHIFT <= shift <= -1:
+        return f"shifts the sum to the right by 1 to {_MOST_SHIFT} bits, this one by {-shift}"
+    return None
+
+
+def _operands(fields: Mapping[str, Field]) -> list[Mapping[str, Field]]:
+    return [operand for name in "ab" if isinstance(operand := fields[name], Mapping)]
+
+
+_rejects = first_reason(
+    needs_dtypes(DType.INT8, DType.INT8),
+    needs_per_tensor_quant,
+    _needs_int8_constants,
+    needs_broadcast_by_image_axis,
+)
+
+
+def _kernel(op: Op, symbol: str, folder: str, isa: Isa, rejects: Reject, cycles: float) -> KernelDescriptor:
+    return KernelDescriptor(
         symbol,
-        f"reference/{symbol}.c",
+        f"{folder}/{symbol}.c",
         "include/tinyml_binary_s8.h",
         op,
-        Isa.PORTABLE,
-        first_reason(
-            needs_dtypes(DType.INT8, DType.INT8),
-            needs_per_tensor_quant,
-            _needs_int8_constants,
-            needs_broadcast_by_image_axis,
-        ),
+        isa,
+        rejects,
         _params,
         no_scratch,
         cycles_per_element(cycles),
         Access(in_place_any=True),
     )
-    for op, symbol, cycles in (
-        (Op.ADD, "tinyml_add_s8", 45),
-        (Op.SUB, "tinyml_sub_s8", 45),
-        (Op.MUL, "tinyml_mul_s8", 20),
-    )
+
+
+KERNELS = (
+    _kernel(Op.ADD, "tinyml_add_s8", "reference", Isa.PORTABLE, _rejects, 45),
+    _kernel(Op.ADD, "tinyml_add_s8_dsp", "armv7em", Isa.DSP, first_reason(_rejects, _needs_rows_and_a_half), 15),
+    _kernel(Op.SUB, "tinyml_sub_s8", "reference", Isa.PORTABLE, _rejects, 45),
+    _kernel(Op.MUL, "tinyml_mul_s8", "reference", Isa.PORTABLE, _rejects, 20),
 )

@@ -104,7 +104,38 @@ def _kernel(
     )
 
 
+def _needs_flip(node: Node, graph: Graph) -> str | None:
+    x, out = graph.value(node.inputs[0]), graph.value(node.output)
+    if {x.dtype, out.dtype} != {DType.INT8, DType.UINT8}:
+        return f"converts between uint8 and int8, this is {x.dtype.value} to {out.dtype.value}"
+    for value in (x, out):
+        if value.quant is None or value.quant.axis is not None:
+            return f"takes one scale and one zero point, {value.name} has not"
+    if scale_of(x) != scale_of(out):
+        return f"keeps the scale, {scale_of(x)} becomes {scale_of(out)}"
+    middle = {DType.INT8: 0, DType.UINT8: 128}
+    if zero_point_of(x) - middle[x.dtype] != zero_point_of(out) - middle[out.dtype]:
+        return f"takes zero points that are 128 apart, they are {zero_point_of(x)} and {zero_point_of(out)}"
+    return None
+
+
+def _flip(node: Node, graph: Graph) -> CParams:
+    return CParams("tinyml_flip_sign_t", {"channels": _channels(node, graph)})
+
+
 KERNELS = (
+    KernelDescriptor(
+        "tinyml_flip_sign",
+        "reference/tinyml_flip_sign.c",
+        "include/tinyml_quantize.h",
+        Op.QUANTIZE,
+        Isa.PORTABLE,
+        _needs_flip,
+        _flip,
+        no_scratch,
+        cycles_per_element(1.5),
+        Access(in_place=0),
+    ),
     *(
         _kernel(Op.QUANTIZE, "quantize", DType.FLOAT32, target, _quantize, 30)
         for target in (DType.INT8, DType.UINT8, DType.INT16)

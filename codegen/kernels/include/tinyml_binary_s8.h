@@ -46,6 +46,11 @@ typedef struct {
 void tinyml_add_s8(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                    const tinyml_tile_t *tile, void *scratch);
 
+/* The same for SMMULR: two activations of the output's shape, left_shift 20, a result's shift from -22 to -1; and an
+ * operand has multiplier 2^30 and shift 0, as that of the larger scale does. */
+void tinyml_add_s8_dsp(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                       const tinyml_tile_t *tile, void *scratch);
+
 void tinyml_sub_s8(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                    const tinyml_tile_t *tile, void *scratch);
 

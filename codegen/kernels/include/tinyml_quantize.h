@@ -35,6 +35,14 @@ typedef struct {
     int32_t out_max;
 } tinyml_requantize_t;
 
+/* Between uint8 and int8 of one scale, the zero points 128 apart: the same number, its highest bit turned around. */
+typedef struct {
+    int32_t channels;
+} tinyml_flip_sign_t;
+
+void tinyml_flip_sign(const tinyml_flip_sign_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                      const tinyml_tile_t *tile, void *scratch);
+
 void tinyml_quantize_f32_s8(const tinyml_quantize_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                             const tinyml_tile_t *tile, void *scratch);
 
