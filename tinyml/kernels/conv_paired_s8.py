@@ -123,6 +123,7 @@ def _params(node: Node, graph: Graph) -> CParams:
             "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
             "out_channels": w.shape[0],
             "in_offset": -zero_point_of(x),
+            "ties": int(low < zero_point_of(out)),
             "out_min": low,
             "out_max": high,
         },

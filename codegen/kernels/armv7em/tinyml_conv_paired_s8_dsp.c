@@ -24,6 +24,7 @@ typedef struct {
     const int8_t *weights_end;
     const int32_t *rescale;
     int8_t *out[OUTPUTS];
+    int32_t ties;
 } block_t;
 
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
@@ -53,27 +54,35 @@ typedef struct {
     "smmlar " SUM ", " SUM ", r3, r1 \n" \
     "asr " SUM ", " SUM ", lr \n" \
     "ssat " SUM ", #8, " SUM "\n"
-#define NEXT_CHANNEL \
-    "ldr r1, [sp, #12] \n" \
-    "ldm r1!, {r2, r3, r12, lr} \n" \
-    "str r1, [sp, #12] \n"
 
-/* Compilers spill in this loop. The offsets are those of block_t without its first member, then the way into the loop:
- * [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 to 28 out, 32 entry. */
+/* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
+#define RESCALE_WITHOUT_TIES(SUM, SHIFT) \
+    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
+    "smmlar " SUM ", " SUM ", r3, r12 \n" \
+    "asr " SUM ", " SUM ", lr \n" \
+    "ssat " SUM ", #8, " SUM "\n"
+
+/* Compilers spill in this loop. After the second push: [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 to 28
+ * out, 32 the way into the loop, 36 the way out of it. */
 __attribute__((naked, noinline)) static void multiply_block(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
         "push {r4-r11, lr} \n"
-        "ldm r0, {r1-r9} \n"
-        "sub r10, r3, r2 \n" /* 16 bytes of columns a pair of taps: the first, then n, n mod 4 of them before the loop */
-        "sub r10, r10, #16 \n"
-        "and r10, r10, #48 \n"
-        "add r10, r10, r10, lsl #1 \n"
-        "adr r11, 3f \n"
-        "sub r11, r11, r10 \n"
+        "ldm r0, {r1-r10} \n"
+        "sub r11, r3, r2 \n" /* 16 bytes of columns a pair of taps: the first, then n, n mod 8 of them to begin with */
+        "sub r11, r11, #16 \n"
+        "and r11, r11, #112 \n"
+        "add r11, r11, r11, lsl #1 \n"
+        "adr r12, 3f \n"
+        "sub r11, r12, r11 \n"
         "orr r11, r11, #1 \n"
-        "push {r2-r9, r11} \n"
+        "adr r12, 4f \n"
+        "cmp r10, #0 \n"
+        "bne 0f \n"
+        "adr r12, 5f \n"
+        "0: orr r12, r12, #1 \n"
+        "push {r2-r9, r11, r12} \n"
         "mov r0, r1 \n"
         "1: ldr r1, [sp] \n"
         FIRST_TAPS
@@ -83,24 +92,45 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
         NEXT_TAPS
         NEXT_TAPS
         NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
         "3: ldr r2, [sp, #4] \n"
         "cmp r1, r2 \n"
         "bne.w 2b \n"
+        "ldr r1, [sp, #12] \n"
         "sub r4, r4, r5 \n" /* 256 * the sum of filter b */
         "sub r6, r6, r7 \n"
         "sub r8, r8, r9 \n"
         "sub r10, r10, r11 \n"
-        NEXT_CHANNEL
+        "ldm r1!, {r2, r3, r12, lr} \n"
+        "ldr pc, [sp, #36] \n"
+        "4: str r1, [sp, #12] \n"
         RESCALE("r5", "lsl #1")
         RESCALE("r7", "lsl #1")
         RESCALE("r9", "lsl #1")
         RESCALE("r11", "lsl #1")
-        NEXT_CHANNEL
+        "ldr r1, [sp, #12] \n"
+        "ldm r1!, {r2, r3, r12, lr} \n"
+        "str r1, [sp, #12] \n"
         RESCALE("r4", "asr #7")
         RESCALE("r6", "asr #7")
         RESCALE("r8", "asr #7")
         RESCALE("r10", "asr #7")
-        "bfi r5, r4, #8, #8 \n"
+        "b 6f \n"
+        "5: \n"
+        RESCALE_WITHOUT_TIES("r5", "lsl #1")
+        RESCALE_WITHOUT_TIES("r7", "lsl #1")
+        RESCALE_WITHOUT_TIES("r9", "lsl #1")
+        RESCALE_WITHOUT_TIES("r11", "lsl #1")
+        "ldm r1!, {r2, r3, r12, lr} \n"
+        "str r1, [sp, #12] \n"
+        RESCALE_WITHOUT_TIES("r4", "asr #7")
+        RESCALE_WITHOUT_TIES("r6", "asr #7")
+        RESCALE_WITHOUT_TIES("r8", "asr #7")
+        RESCALE_WITHOUT_TIES("r10", "asr #7")
+        "6: bfi r5, r4, #8, #8 \n"
         "bfi r7, r6, #8, #8 \n"
         "bfi r9, r8, #8, #8 \n"
         "bfi r11, r10, #8, #8 \n"
@@ -115,7 +145,54 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
         "strd r12, lr, [sp, #24] \n"
         "cmp r0, r1 \n"
         "bne.w 1b \n"
-        "add sp, sp, #36 \n"
+        "add sp, sp, #40 \n"
+        "pop {r4-r11, pc} \n");
+}
+
+/* Two taps of both filters with one output: 20 bytes of code. r4 the sum of both lanes, r5 of filter a. */
+#define TAPS_OF_ONE(MAC, R4, R5) \
+    "ldr r12, [r1], #16 \n" \
+    "ldr r2, [r0], #4 \n" \
+    "sxtb16 r3, r2 \n" \
+    MAC " r4, r12, r2" R4 "\n" \
+    MAC " r5, r12, r3" R5 "\n"
+#define NEXT_TAPS_OF_ONE TAPS_OF_ONE("smlad", ", r4", ", r5")
+
+/* The same for the first output alone: maps of an odd number of pixels end with it. r6 columns, r7 columns_end,
+ * r8 weights_end, r9 rescale, r10 out, r11 the way into the loop. */
+__attribute__((naked, noinline)) static void multiply_one(const block_t *block __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "ldm r0, {r5-r10} \n"
+        "mov r0, r5 \n"
+        "sub r11, r7, r6 \n"
+        "sub r11, r11, #16 \n"
+        "and r11, r11, #48 \n"
+        "add r11, r11, r11, lsr #2 \n"
+        "adr r4, 3f \n"
+        "sub r11, r4, r11 \n"
+        "orr r11, r11, #1 \n"
+        "1: mov r1, r6 \n"
+        TAPS_OF_ONE("smuad", "", "")
+        "bx r11 \n"
+        "2: \n"
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        "3: cmp r1, r7 \n"
+        "bne.w 2b \n"
+        "sub r4, r4, r5 \n"
+        "ldm r9!, {r2, r3, r12, lr} \n"
+        RESCALE("r5", "lsl #1")
+        "ldm r9!, {r2, r3, r12, lr} \n"
+        RESCALE("r4", "asr #7")
+        "bfi r5, r4, #8, #8 \n"
+        "strh r5, [r10], #2 \n"
+        "cmp r0, r8 \n"
+        "bne.w 1b \n"
         "pop {r4-r11, pc} \n");
 }
 
@@ -129,13 +206,13 @@ static int8_t rescale(const int32_t *r, int32_t sum)
     return (int8_t)tinyml_clamp((high + r[2] - (x < 0 ? 1 : 0)) >> r[3], INT8_MIN, INT8_MAX);
 }
 
-static void multiply_block(const block_t *block)
+static void multiply(const block_t *block, int32_t outputs)
 {
     const int32_t taps = (int32_t)(block->columns_end - block->columns) / OUTPUTS;
     const int32_t *r = block->rescale;
     int32_t channel = 0;
     for (const int8_t *w = block->weights; w < block->weights_end; w += 2 * taps, r += 8, channel += 2) {
-        for (int32_t i = 0; i < OUTPUTS; ++i) {
+        for (int32_t i = 0; i < outputs; ++i) {
             int32_t a = 0, b = 0;
             for (int32_t k = 0; k < taps; ++k) {
                 const int32_t x = block->columns[k / 2 * 2 * OUTPUTS + 2 * i + k % 2];
@@ -148,27 +225,17 @@ static void multiply_block(const block_t *block)
     }
 }
 
-#endif
-
-/* Four taps at a time, `count` a multiple of four, to a column whose words lie OUTPUTS words apart. */
-static void widen_words(int16_t *column, const int8_t *x, int32_t count, int32_t offset)
+static void multiply_block(const block_t *block)
 {
-#if defined(__ARM_FEATURE_DSP)
-    const int16x2_t both = (int16x2_t)(((uint32_t)offset & UINT32_C(0xffff)) * UINT32_C(0x10001));
-    for (const int8_t *end = x + count; x < end; x += 4, column += 4 * OUTPUTS) {
-        const uint32_t word = tinyml_load_word(x);
-        tinyml_store_word(column, (uint32_t)tinyml_add_even(both, word));
-        tinyml_store_word(column + 2 * OUTPUTS, (uint32_t)tinyml_add_odd(both, word));
-    }
-#else
-    for (const int8_t *end = x + count; x < end; x += 4, column += 4 * OUTPUTS) {
-        column[0] = (int16_t)(x[0] + offset);
-        column[1] = (int16_t)(x[2] + offset);
-        column[2 * OUTPUTS] = (int16_t)(x[1] + offset);
-        column[2 * OUTPUTS + 1] = (int16_t)(x[3] + offset);
-    }
-#endif
+    multiply(block, OUTPUTS);
 }
+
+static void multiply_one(const block_t *block)
+{
+    multiply(block, 1);
+}
+
+#endif
 
 /* The element of a column for a position in the order of taps. */
 static inline int32_t element(int32_t position)
@@ -176,53 +243,137 @@ static inline int32_t element(int32_t position)
     return (position >> 1) * 2 * OUTPUTS + (position & 1);
 }
 
+/* Four taps of a column, in the order of the weights. */
+static inline void widen_four(int16_t *column, const int8_t *x, int32_t offset)
+{
+#if defined(__ARM_FEATURE_DSP)
+    const int16x2_t both = (int16x2_t)(((uint32_t)offset & UINT32_C(0xffff)) * UINT32_C(0x10001));
+    const uint32_t word = tinyml_load_word(x);
+    tinyml_store_word(column, (uint32_t)tinyml_add_even(both, word));
+    tinyml_store_word(column + 2 * OUTPUTS, (uint32_t)tinyml_add_odd(both, word));
+#else
+    column[0] = (int16_t)(x[0] + offset);
+    column[1] = (int16_t)(x[2] + offset);
+    column[2 * OUTPUTS] = (int16_t)(x[1] + offset);
+    column[2 * OUTPUTS + 1] = (int16_t)(x[3] + offset);
+#endif
+}
+
+/* The columns of 1x1 windows: `outputs` of them, the same channels of each at a time. */
+static void widen_pixels(int16_t *columns, const int8_t *const x[OUTPUTS], int32_t outputs, int32_t count,
+                         int32_t offset)
+{
+    const int8_t *p = x[0], *q = x[1], *r = x[2], *s = x[3];
+    int32_t left = count;
+
+    if (outputs > 1) {
+        for (; left >= 4; left -= 4, columns += 4 * OUTPUTS, p += 4, q += 4, r += 4, s += 4) {
+            widen_four(columns, p, offset);
+            widen_four(columns + 2, q, offset);
+            widen_four(columns + 4, r, offset);
+            widen_four(columns + 6, s, offset);
+        }
+    } else {
+        for (; left >= 4; left -= 4, columns += 4 * OUTPUTS, p += 4) {
+            widen_four(columns, p, offset);
+        }
+    }
+    for (int32_t i = 0; i < outputs; ++i) {
+        for (int32_t k = 0; k < left; ++k) {
+            columns[2 * i + element(k)] = (int16_t)(x[i][count - left + k] + offset);
+        }
+    }
+}
+
 /* Taps [first, first + count) of row ky of the window, from consecutive inputs. */
 static void widen_run(const tinyml_conv_paired_s8_t *op, int16_t *column, int32_t ky, int32_t first, const int8_t *x,
                       int32_t count)
 {
+    const int32_t offset = op->in_offset;
     const int32_t run = op->window.kernel_width * op->window.in_channels;
     const int32_t whole = run & ~3;
-    const int32_t start = ky * whole;
     const int32_t end = first + count;
+    const int32_t end_whole = end < whole ? end : whole;
+    int16_t *to = column + ky * whole * OUTPUTS;
     int32_t tap = first;
 
     if (tap % 4 == 0) {
-        const int32_t words = (end < whole ? end - tap : whole - tap) & ~3;
-        if (words > 0) {
-            widen_words(column + element(start + tap), x, words, op->in_offset);
-            tap += words;
+        for (; tap + 4 <= end_whole; tap += 4, x += 4) {
+            widen_four(to + tap * OUTPUTS, x, offset);
         }
     }
-    for (; tap < end && tap < whole; ++tap) {
+    for (; tap < end_whole; ++tap) {
         const int32_t within = (tap & 1) * 2 + (tap >> 1 & 1);
-        column[element(start + (tap & ~3) + within)] = (int16_t)(x[tap - first] + op->in_offset);
+        to[element((tap & ~3) + within)] = (int16_t)(*x++ + offset);
     }
     const int32_t rest = op->window.kernel_height * whole + ky * (run - whole) - whole;
     for (; tap < end; ++tap) {
-        column[element(rest + tap)] = (int16_t)(x[tap - first] + op->in_offset);
+        column[element(rest + tap)] = (int16_t)(*x++ + offset);
     }
 }
 
-/* The window of output (y, x). */
-static void widen_window(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, int32_t y, int32_t x, int32_t taps,
+/* A window inside the image, with no gaps between its columns, whose first element is at x. */
+static void widen_inside(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const int8_t *x, int16_t *column)
+{
+    const tinyml_window_t *w = &op->window;
+    const int32_t offset = op->in_offset;
+    const int32_t run = w->kernel_width * w->in_channels;
+    const int32_t rest = run % 4;
+    const int32_t whole = run - rest;
+    int32_t position = w->kernel_height * whole;
+
+    for (int32_t ky = 0;;) {
+        const int8_t *i = x;
+        for (; i < x + whole; i += 4, column += 4 * OUTPUTS) {
+            widen_four(column, i, offset);
+        }
+        for (int32_t k = 0; k < rest; ++k, ++position) {
+            column[element(position) - (ky + 1) * whole * OUTPUTS] = (int16_t)(i[k] + offset);
+        }
+        if (++ky == w->kernel_height) {
+            return;
+        }
+        x = tinyml_row_below(in, x, w->dilation_y);
+    }
+}
+
+/* The rows of the windows of a row of outputs: which taps fall into the image, and where the first of them lies. */
+typedef struct {
+    tinyml_taps_t taps;
+    const int8_t *first;
+} window_rows_t;
+
+static window_rows_t find_rows(const tinyml_window_t *w, const tinyml_rows_t *in, int32_t y)
+{
+    window_rows_t rows = {tinyml_rows_of_window(w, y), in->base};
+    if (rows.taps.first < rows.taps.end) {
+        rows.first = tinyml_row(in, rows.taps.origin + rows.taps.first * w->dilation_y);
+    }
+    return rows;
+}
+
+/* The window of output x. */
+static void widen_window(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const window_rows_t *rows, int32_t x,
                          int16_t *column)
 {
     const tinyml_window_t *w = &op->window;
     const int32_t depth = w->in_channels;
-    const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
+    const int32_t inside = rows->taps.end - rows->taps.first == w->kernel_height;
+    const int32_t origin = x * w->stride_x - w->pad_left;
+    const int8_t *row = rows->first;
+
+    if (inside && origin >= 0 && origin + w->kernel_width <= w->in_width && w->dilation_x == 1) {
+        widen_inside(op, in, row + (origin - in->first_col) * depth, column);
+        return;
+    }
     const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
     const int32_t count = cols.end - cols.first;
-    const int8_t *row = in->base;
-
-    if (rows.end - rows.first < w->kernel_height || count < w->kernel_width) {
-        for (int32_t k = 0; k < taps; k += 2) {
+    if (!inside || count < w->kernel_width) {
+        for (int32_t k = 0; k < w->kernel_height * w->kernel_width * depth; k += 2) {
             tinyml_store_word(column + element(k), 0);
         }
     }
-    if (rows.first < rows.end) {
-        row = tinyml_row(in, rows.origin + rows.first * w->dilation_y);
-    }
-    for (int32_t ky = rows.first; ky < rows.end; ++ky) {
+    for (int32_t ky = rows->taps.first; ky < rows->taps.end; ++ky) {
         const int8_t *i = row + (cols.origin + cols.first * w->dilation_x - in->first_col) * depth;
         if (w->dilation_x == 1) {
             widen_run(op, column, ky, cols.first * depth, i, count * depth);
@@ -231,20 +382,29 @@ static void widen_window(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t 
                 widen_run(op, column, ky, kx * depth, i, depth);
             }
         }
-        row = tinyml_row_below(in, row, ky + 1 < rows.end ? w->dilation_y : 0);
+        row = tinyml_row_below(in, row, ky + 1 < rows->taps.end ? w->dilation_y : 0);
+    }
+}
+
+static void multiply_outputs(const block_t *block, int32_t outputs)
+{
+    if (outputs > 1) {
+        multiply_block(block);
+    } else {
+        multiply_one(block);
     }
 }
 
 /* The last channel of an odd number: its pair has no second one, and no memory for its results. */
-static void multiply_last(block_t *block, int8_t *const out[OUTPUTS])
+static void multiply_last(block_t *block, int32_t outputs, int8_t *const out[OUTPUTS], int32_t channel)
 {
     int8_t pair[OUTPUTS][2];
-    for (int32_t i = 0; i < OUTPUTS; ++i) {
+    for (int32_t i = 0; i < outputs; ++i) {
         block->out[i] = pair[i];
     }
-    multiply_block(block);
-    for (int32_t i = 0; i < OUTPUTS; ++i) {
-        *out[i] = pair[i][0];
+    multiply_outputs(block, outputs);
+    for (int32_t i = 0; i < outputs; ++i) {
+        out[i][channel] = pair[i][0];
     }
 }
 
@@ -261,40 +421,49 @@ void tinyml_conv_paired_s8_dsp(const tinyml_conv_paired_s8_t *op, const tinyml_r
                               && (end - 1) * w->stride_x < w->in_width;
     const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
     int16_t *columns = scratch;
-    int32_t y = tile->row, x = tile->col;
+    int32_t y = tile->row, x = end;
+    window_rows_t rows = {{0, 0, 0}, in->base};
+    const int8_t *from = in->base; /* the input of a 1x1 window */
+    int8_t *to = out->base;
 
     tinyml_fill(columns + element(taps - 2), 0, 4 * OUTPUTS); /* a tap past the last stays zero */
     for (int32_t left = tile->rows * tile->cols; left > 0; left -= OUTPUTS) {
-        int8_t *start[OUTPUTS];
-        for (int32_t i = 0; i < OUTPUTS; ++i) {
-            start[i] = (int8_t *)tinyml_row(out, y) + (x - out->first_col) * channels;
-            if (pointwise) {
-                const int8_t *from = (const int8_t *)tinyml_row(in, y * w->stride_y)
-                                     + (x * w->stride_x - in->first_col) * w->in_channels;
-                widen_run(op, columns + 2 * i, 0, 0, from, w->in_channels);
-            } else {
-                widen_window(op, in, y, x, taps, columns + 2 * i);
+        /* A block that is not full repeats its last output, or has just one. */
+        const int32_t outputs = left > 1 ? OUTPUTS : 1;
+        const int8_t *pixels[OUTPUTS] = {0};
+        int8_t *start[OUTPUTS] = {0};
+        for (int32_t i = 0; i < outputs; ++i) {
+            if (i < left) {
+                to += channels;
+                from += w->stride_x * w->in_channels;
+                if (++x >= end) {
+                    x = tile->col;
+                    to = (int8_t *)tinyml_row(out, y) + (x - out->first_col) * channels;
+                    rows = find_rows(w, in, y++);
+                    from = rows.first + (x * w->stride_x - in->first_col) * w->in_channels;
+                }
             }
-            /* On to the next output; a block that is not full repeats the last one. */
-            if (i + 1 < left && ++x == end) {
-                x = tile->col;
-                ++y;
+            pixels[i] = from;
+            start[i] = to;
+            if (!pointwise) {
+                widen_window(op, in, &rows, x, columns + 2 * i);
             }
+        }
+        if (pointwise) {
+            widen_pixels(columns, pixels, outputs, w->in_channels, op->in_offset);
         }
         block_t block = {op->weights, columns, columns + taps * OUTPUTS, op->weights + pairs * 2 * taps, op->rescale,
-                         {start[0], start[1], start[2], start[3]}};
+                         {start[0], start[1], start[2], start[3]}, op->ties};
         if (pairs > 0) {
-            multiply_block(&block);
+            multiply_outputs(&block, outputs);
         }
         if (channels % 2 != 0) {
-            int8_t *const last[OUTPUTS] = {start[0] + channels - 1, start[1] + channels - 1, start[2] + channels - 1,
-                                           start[3] + channels - 1};
             block.weights = block.weights_end;
             block.weights_end += 2 * taps;
             block.rescale += 8 * pairs;
-            multiply_last(&block, last);
+            multiply_last(&block, outputs, start, channels - 1);
         }
-        for (int32_t i = 0; clamped && i < OUTPUTS; ++i) {
+        for (int32_t i = 0; clamped && i < outputs; ++i) {
             for (int32_t c = 0; c < channels; ++c) {
                 start[i][c] = (int8_t)tinyml_clamp(start[i][c], op->out_min, op->out_max);
             }

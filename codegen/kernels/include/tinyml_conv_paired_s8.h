@@ -19,6 +19,8 @@ extern "C" {
  *              where high(x) = round(x * multiplier / 2^32) and rounding = 2^(shift - 1) + (output zero point << shift).
  *              That is tinyml_requantize() for right shifts, 1 <= shift <= 31.
  *
+ * ties         1, or 0 where out_min is at least the output's zero point: how negative numbers round does not show then
+ *
  * The order of taps: a row of the window is a run of kernel_width * in_channels taps. First come the multiples of four of
  * all runs, each four as 0 2 1 3; then what is left of each run, in order; then a tap of zeros where the number is odd.
  */
@@ -28,6 +30,7 @@ typedef struct {
     tinyml_window_t window;
     int32_t out_channels;
     int32_t in_offset;
+    int32_t ties;
     int32_t out_min;
     int32_t out_max;
 } tinyml_conv_paired_s8_t;

@@ -37,7 +37,13 @@ static inline int16x2_t tinyml_add_even(int16x2_t pair, uint32_t word)
 
 static inline int16x2_t tinyml_add_odd(int16x2_t pair, uint32_t word)
 {
-    return __sxtab16(pair, (int8x4_t)((word >> 8) | (word << 24)));
+#if defined(__GNUC__)
+    int16x2_t sum;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(pair), "r"(word));
+    return sum;
+#else
+    return __sxtab16(pair, (int8x4_t)__ror(word, 8));
+#endif
 }
 
 /* Four bytes from a multiple of four. */
