@@ -94,8 +94,18 @@ def test_boards_are_frozen() -> None:
         ("address = 0x2000_0000", "address = 0x0000_8000", "itcm ends at 0x10000, in dtcm at 0x8000"),
         ("address = 0x3800_0000", "address = 0xffff_ffff", "sram4 ends at 0x10000ffff, past 32 bits"),
         ('name = "dtcm"', 'name = "itcm"', "two regions have the same name"),
-        ('driver = "stm32_usart_v2"', 'driver = "pl011"', r"uart\.driver = 'pl011': expected one of cmsdk_uart, "),
-        ('timer = "dwt"', 'timer = "sundial"', "timer = 'sundial': expected one of dwt, systick"),
+        (
+            'driver = "stm32_usart_v2"',
+            'driver = "z80"',
+            r"uart\.driver = 'z80': expected one of cmsdk_uart, nrf_uart, pl011, ",
+        ),
+        ('timer = "dwt"', 'timer = "sundial"', "timer = 'sundial': expected one of dwt, nrf_timer, systick"),
+        (
+            'emulators = ["unicorn"]',
+            'emulators = ["renode"]',
+            r"emulators\.0 = 'renode': expected: .*'qemu' or 'unicorn'",
+        ),
+        ('emulators = ["unicorn"]', 'emulators = ["qemu"]', "emulators: qemu cannot run it"),
         ("[link]", "[link", "cannot be read as TOML"),
     ],
 )

@@ -11,9 +11,10 @@ from tinyml.device.client import Client
 from tinyml.device.qemu import PROGRAM, find_qemu, qemu_board, run_in_qemu
 from tinyml.errors import ToolError
 from tinyml.profile import profile_emulated
+from tinyml.targets import list_boards
 
 Build = Callable[..., FirmwareImage]
-BOARDS = ["qemu_mps2_an386", "qemu_mps2_an500"]
+BOARDS = [board.id for board in list_boards() if "qemu" in board.emulators]
 needs_qemu = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=f"{PROGRAM} is not installed")
 
 

@@ -66,6 +66,10 @@ class Client:
     def name(self) -> str:
         return self._command("name", r"m-name-dut-\[(.*)\]")[1]
 
+    def timestamp(self) -> int:
+        """Microseconds since the board's reset, by its own clock."""
+        return int(self._command("timestamp", r"m-lap-us-(\d{1,20})")[1])
+
     def model(self) -> DeviceModel:
         lines = self._lines("model")
 

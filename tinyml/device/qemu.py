@@ -1,4 +1,4 @@
-"""Runs firmware of an emulated MPS2 board in QEMU: the second opinion on what Unicorn lets pass, above all misaligned
+"""Runs firmware of one of QEMU's boards in QEMU: the second opinion on what Unicorn lets pass, above all misaligned
 access. QEMU's cycles mean nothing."""
 
 import contextlib
@@ -38,7 +38,7 @@ def qemu_board(elf: Path, board: Board) -> Iterator[Transport]:
     if board.qemu_machine is None:
         raise ToolError(
             f"QEMU has no model of {board.title}",
-            "build for qemu_mps2_an386 (Cortex-M4) or qemu_mps2_an500 (Cortex-M7), or use the emulator",
+            "build for one of the boards whose names begin with qemu_, or use the emulator",
         )
     program = find_qemu()
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -85,6 +85,8 @@ class Board:
         timer: names a file below firmware/timer/: "dwt" or "systick".
         startup: names a clock set-up file below firmware/clock/; "none" keeps the clock of reset.
         qemu_machine: argument of `qemu-system-arm -M`, or None.
+        emulators: where the firmware is known to boot and to answer with the host's bytes: "qemu", "unicorn". The tests
+            run what is named here.
         silicon: what is known of real hardware ("boots on silicon: untested").
     """
 
@@ -99,6 +101,7 @@ class Board:
     startup: str
     aliases: tuple[str, ...] = ()
     qemu_machine: str | None = None
+    emulators: tuple[str, ...] = ()
     ready_bits: tuple[ReadyBits, ...] = ()
     silicon: str = "boots on silicon: untested"
     notes: tuple[str, ...] = ()

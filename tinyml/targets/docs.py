@@ -56,6 +56,9 @@ def _section(board: Board) -> list[str]:
     ]
     if board.uart is not None:
         lines += [f"Serial port: `{board.uart.driver}` at {board.uart.base:#010x}. {board.uart.source}.", ""]
+    if board.emulators:
+        names = {"qemu": f"QEMU (`-M {board.qemu_machine}`)", "unicorn": "tinyml's emulator (Unicorn)"}
+        lines += [f"Boots and answers in {' and '.join(names[name] for name in board.emulators)}.", ""]
     lines += [f"- {note}" for note in board.notes]
     return lines[:-1] if lines[-1] == "" else lines
 

@@ -131,12 +131,14 @@ def _board_of(path: Path) -> Board:
         startup=file.startup,
         aliases=file.aliases,
         qemu_machine=file.qemu_machine,
+        emulators=file.emulators,
         ready_bits=tuple(ReadyBits(b.address, b.bits, b.source) for b in file.ready_bits),
         silicon=file.silicon,
         notes=file.notes,
     )
     _check_regions(path, board)
     _check_firmware_files(path, board)
+    _check_emulators(path, board)
     return board
 
 
@@ -183,6 +185,14 @@ def _check_firmware_files(path: Path, board: Board) -> None:
         files = {p.stem for p in (resource_dir("firmware") / folder).glob("*.c")}
         if name not in files:
             raise BoardError(f"{path}: {key} = {name!r}: expected one of {', '.join(sorted(files))}")
+
+
+def _check_emulators(path: Path, board: Board) -> None:
+    """Those named can run it."""
+    possible = {"qemu": board.qemu_machine is not None, "unicorn": board.core.unicorn_model is not None}
+    for name in board.emulators:
+        if board.uart is None or not possible[name]:
+            raise BoardError(f"{path}: emulators: {name} cannot run it: expected a machine or a core that {name} has")
 
 
 def _profile_of(path: Path) -> Profile:

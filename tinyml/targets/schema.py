@@ -78,6 +78,7 @@ class BoardFile:
     uart: UartTable | None = None
     ready_bits: tuple[ReadyBitsTable, ...] = ()
     qemu_machine: str | None = None
+    emulators: tuple[Literal["qemu", "unicorn"], ...] = ()
     notes: tuple[Sentence, ...] = ()
 
 

@@ -1,11 +1,12 @@
 """The peripherals of an emulated board: serial port, cycle counters, and a memory of what was written to all others.
 
 Register names and offsets: RM0433 (STM32H7) chapter 52, RM0432 (STM32L4+) chapter 49, Arm DDI 0479 (CMSDK, AN386 and
-AN500) section 4.3, Arm DDI 0403 (ARMv7-M) sections B3.3 (SysTick) and C1.8 (DWT).
+AN500) section 4.3, Arm DDI 0183 (PL011) chapter 3, nRF51 Series Reference Manual (UART, timer), Arm DDI 0403 (ARMv7-M)
+sections B3.3 (SysTick) and C1.8 (DWT).
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tinyml.device.emulator.meter import NEVER
@@ -21,6 +22,7 @@ _SYST_ENABLE, _SYST_TICKINT = 1 << 0, 1 << 1
 _ICSR, _ICSR_PENDSTSET = 0xE000_ED04, 1 << 26
 _DWT_CTRL, _DWT_CYCCNT = 0xE000_1000, 0xE000_1004
 _DEMCR, _DEMCR_TRCENA = 0xE000_EDFC, 1 << 24
+_NRF_CLEAR, _NRF_CAPTURE0, _NRF_CC0 = 0x4000_800C, 0x4000_8040, 0x4000_8540  # of TIMER0
 
 # A poll that nothing ends is a register that hardware would change and this file does not know.
 _ENDLESS_POLL = 100_000
@@ -37,35 +39,40 @@ class _UartLayout:
     Attributes:
         ready: bits of the status register while the transmitter is free; it always is.
         received: bit of the status register while a byte waits.
+        empty: bit of the status register while none waits.
         transmit_enable, receive_enable: bits of the control register, all of which must be set.
-        divisor: offset of the baud rate divisor.
-        divisor_scale: baud = kernel clock * scale / divisor.
+        baud: of the kernel clock in Hz and what was written, by offset.
+        bytes: extent of the registers.
     """
 
     status: int
     receive: int
     transmit: int
     control: int
-    divisor: int
     ready: int
     received: int
     transmit_enable: int
     receive_enable: int
-    divisor_scale: int = 1
+    baud: Callable[[int, Mapping[int, int]], float]
+    empty: int = 0
+    bytes: int = 0x34
 
 
-def _stm32(divisor_scale: int) -> _UartLayout:
+def _divided(clock: int, divisor: float) -> float:
+    return clock / divisor if divisor else 0.0
+
+
+def _stm32(scale: int) -> _UartLayout:
     return _UartLayout(
         status=0x1C,  # ISR
         receive=0x24,  # RDR
         transmit=0x28,  # TDR
         control=0x00,  # CR1
-        divisor=0x0C,  # BRR
         ready=1 << 22 | 1 << 21 | 1 << 7 | 1 << 6,  # REACK, TEACK, TXE, TC
         received=1 << 5,  # RXNE
         transmit_enable=1 << 3 | 1 << 0,  # TE, UE
         receive_enable=1 << 2 | 1 << 0,  # RE, UE
-        divisor_scale=divisor_scale,
+        baud=lambda clock, written: _divided(clock * scale, written.get(0x0C, 0)),  # BRR
     )
 
 
@@ -77,11 +84,36 @@ _UARTS = {
         receive=0x00,  # DATA
         transmit=0x00,
         control=0x08,  # CTRL
-        divisor=0x10,  # BAUDDIV
         ready=0,
         received=1 << 1,  # receive buffer full
         transmit_enable=1 << 0,
         receive_enable=1 << 1,
+        baud=lambda clock, written: _divided(clock, written.get(0x10, 0)),  # BAUDDIV
+    ),
+    "pl011": _UartLayout(
+        status=0x18,  # FR
+        receive=0x00,  # DR
+        transmit=0x00,
+        control=0x30,  # CR
+        ready=1 << 7,  # TXFE
+        received=0,
+        empty=1 << 4,  # RXFE
+        transmit_enable=1 << 8 | 1 << 0,  # TXE, UARTEN
+        receive_enable=1 << 9 | 1 << 0,  # RXE, UARTEN
+        # IBRD, FBRD
+        baud=lambda clock, written: _divided(clock, 16 * (written.get(0x24, 0) + written.get(0x28, 0) / 64)),
+    ),
+    "nrf_uart": _UartLayout(
+        status=0x108,  # EVENTS_RXDRDY
+        receive=0x518,  # RXD
+        transmit=0x51C,  # TXD
+        control=0x500,  # ENABLE
+        ready=0,
+        received=1,
+        transmit_enable=4,
+        receive_enable=4,
+        baud=lambda clock, written: clock * written.get(0x524, 0) / (1 << 32),  # BAUDRATE
+        bytes=0x600,
     ),
 }
 
@@ -101,25 +133,23 @@ class SerialPort:
             raise ToolError(f"the emulator has no model of the serial port {uart.driver!r}; it has {sorted(_UARTS)}")
         self.inbox: deque[int] = deque()
         self.outbox = bytearray()
-        self.extent = range(uart.base, uart.base + 0x30)
+        self.extent = range(uart.base, uart.base + layout.bytes)
         self._layout = layout
         self._uart = uart
         self._on_idle = on_idle
         self._idle_polls = 0
-        self._control = 0
-        self._divisor = 0
+        self._written: dict[int, int] = {}
 
     def read(self, address: int) -> int | None:
         """None: a register that only remembers what was written."""
         layout, offset = self._layout, address - self._uart.base
         if offset == layout.status:
-            listening = self._control & layout.receive_enable == layout.receive_enable
-            if listening and self.inbox:
+            if self.inbox and self._enabled(layout.receive_enable):
                 return layout.ready | layout.received
             self._idle_polls += 1
             if self._idle_polls >= _IDLE_POLLS:
                 self._on_idle()
-            return layout.ready
+            return layout.ready | layout.empty
         if offset == layout.receive:
             self._idle_polls = 0
             return self.inbox.popleft() if self.inbox else 0
@@ -127,11 +157,8 @@ class SerialPort:
 
     def write(self, address: int, value: int) -> None:
         layout, offset = self._layout, address - self._uart.base
-        if offset == layout.control:
-            self._control = value
-        elif offset == layout.divisor:
-            self._divisor = value
-        elif offset == layout.transmit and self._control & layout.transmit_enable == layout.transmit_enable:
+        self._written[offset] = value
+        if offset == layout.transmit and self._enabled(layout.transmit_enable):
             if not self.outbox:
                 self._check_baud()
             self._idle_polls = 0
@@ -141,14 +168,17 @@ class SerialPort:
         """Count polls of an empty receiver from zero."""
         self._idle_polls = 0
 
+    def _enabled(self, bits: int) -> bool:
+        return self._written.get(self._layout.control, 0) & bits == bits
+
     def _check_baud(self) -> None:
         clock = self._uart.options.get("kernel_clock_hz")
         if clock is None:
             return
-        baud = clock * self._layout.divisor_scale / self._divisor if self._divisor else 0.0
+        baud = self._layout.baud(clock, self._written)
         if abs(baud - self._uart.baud) > _BAUD_TOLERANCE * self._uart.baud:
             raise ToolError(
-                f"the firmware sends at {baud:.0f} baud (divisor {self._divisor:#x} of a clock of {clock} Hz); "
+                f"the firmware sends at {baud:.0f} baud (from a clock of {clock} Hz); "
                 f"the board file says {self._uart.baud}"
             )
 
@@ -170,6 +200,8 @@ class Registers:
         self._written: dict[int, int] = {}
         self._ready = {ready.address: ready.bits for ready in board.ready_bits}
         self._cyccnt_start = 0
+        self._nrf_timer = board.timer == "nrf_timer"
+        self._nrf_start = 0
         self._systick_start = 0
         self.next_tick = NEVER
         self._polled = 0
@@ -189,6 +221,10 @@ class Registers:
             self.serial.write(word, merged)
         elif word == _DWT_CYCCNT:
             self._cyccnt_start = self._cycles() - merged
+        elif word == _NRF_CLEAR and self._nrf_timer:
+            self._nrf_start = self._cycles()
+        elif word == _NRF_CAPTURE0 and self._nrf_timer:
+            self._written[_NRF_CC0] = self._cycles() - self._nrf_start & 0xFFFF_FFFF
         elif word in (_SYST_CSR, _SYST_RVR, _SYST_CVR):
             self._systick_start = self._cycles()
             ticks = _SYST_ENABLE | _SYST_TICKINT
