@@ -205,10 +205,10 @@ def test_init_resets_states(tmp_path: Path) -> None:
 
 def test_labels(folder: Path, tmp_path: Path) -> None:
     """Any text, quotes and trigraphs included; out of range there is none."""
-    labels = ("yes", 'say "no"', "back\\slash", "Zürich", "what??/", "%d")
+    labels = ('say "no"', "back\\slash", "Zürich what??/", "%d")
     model = relu_network(tmp_path / "sorter.onnx")
     bundle = need(compiled(model, tmp_path, precision="float32", labels=labels).bundle)
-    assert macros(bundle.files["sorter.h"])["SORTER_LABEL_COUNT"] == "6"
+    assert macros(bundle.files["sorter.h"])["SORTER_LABEL_COUNT"] == "4"
     source = write(bundle, tmp_path / "src")
     (source / "user.c").write_text(
         '#include <stdio.h>\n#include "sorter.h"\n'
@@ -280,7 +280,9 @@ def test_same_bytes_wherever_and_whenever_it_is_made(tmp_path: Path, monkeypatch
         folder.mkdir(parents=True)
         monkeypatch.chdir(folder)
         model = zoo.save("ds_cnn", folder / "ds_cnn.onnx")
-        files.append(need(compiled(model, folder, calibration=calibration(model), labels=("a", "b")).bundle).files)
+        files.append(
+            need(compiled(model, folder, calibration=calibration(model), labels=tuple("abcdefghijkl")).bundle).files
+        )
     assert files[0] == files[1] and list(files[0]) == list(files[1])
     text = "\n".join(files[0].values())
     assert str(tmp_path) not in text and str(Path.home()) not in text

@@ -122,8 +122,8 @@ def fits(plan: MemoryPlan, board: Board, *, reserve_bytes: int = 0, boards: Iter
     peak = peak_report(plan)
     region = board.link.arena
     stack = board.link.stack_bytes if board.link.stack == region else 0
-    taken = f" after {stack:,} of stack" if stack else ""
-    taken += f" and {reserve_bytes:,} reserved" if reserve_bytes else ""
+    kept = [f"{size:,} {what}" for size, what in ((stack, "of stack"), (reserve_bytes, "reserved")) if size]
+    taken = f" without {' and '.join(kept)}" if kept else ""
     where = f"{shortened(peak.source)} ({peak.node.op.value})" if peak.node else peak.source
     raise DoesNotFitError(
         "\n".join(
