@@ -74,7 +74,8 @@ def test_a_board_without_room_is_told_by_how_much_and_where() -> None:
     assert error.value.exit_code == 3
     assert str(error.value) == (
         # 55,296 - (32,768 - 2,048)
-        "mobilenet_v1_025 does not fit small by 24,576 bytes of SRAM: its arena takes 55,296 bytes, sram has 30,720 without 2,048 of stack\n"
+        "mobilenet_v1_025 does not fit small by 24,576 bytes of SRAM: its arena takes 55,296 bytes, "
+        "sram has 30,720 without 2,048 of stack\n"
         "  the peak is in conv2d_2 (conv2d), where 55,296 bytes live at once:\n"
         "       36,864  activation  conv2d_2\n"
         "       18,432  activation  conv2d_1\n"
