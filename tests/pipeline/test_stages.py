@@ -31,7 +31,7 @@ def options(folder: Path) -> Options:
 
 
 def test_order() -> None:
-    """DESIGN.md's picture: model file, Graph, quantized Graph, Schedule, MemoryPlan, sources, firmware, measurement."""
+    """Model file, Graph, quantized Graph, Schedule, MemoryPlan, sources, firmware, measurement."""
     assert list(STAGES) == ["frontends", "passes", "quantize", "schedule", "memory", "emit", "build", "profile"]
 
 
