@@ -79,3 +79,22 @@ def fine_scales(rng: np.random.Generator) -> Iterator[Case]:
                 f"{of_x}, {of_w}, {of_y}", rng, op, [x, w, *b], y, kinds[op], **(window if op == "CONV_2D" else {})
             )
             yield replace(made, runs=[[every.reshape(shape)]])
+
+
+def next_to_ties(rng: np.random.Generator) -> Iterator[Case]:
+    """Real numbers on ties of the rounding, and the nearest ones on both sides of them."""
+    ties = np.arange(-140, 140, dtype=np.float32) + np.float32(0.5)
+    near = np.concatenate([np.nextafter(ties, np.float32(np.inf)), ties, np.nextafter(ties, np.float32(-np.inf))])
+    for dtype in ("int8", "uint8", "int16"):
+        for scale in (1.0, 0.25):
+            x = TensorSpec("x", (1, near.size), "float32")
+            y = TensorSpec("y", (1, near.size), dtype, Quant([scale], [100 if dtype == "uint8" else 0]))
+            case = single(f"to {dtype} of {scale}", rng, "QUANTIZE", [x], y, "QuantizeOptions")
+            yield replace(case, runs=[[near.reshape(1, -1) * np.float32(scale)]])
+    every = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
+    for scale, zero in ((0.038565512746572495, 117), (0.08634650707244873, 70)):  # tanh(x) / 2 comes next to a half
+        x, y = (
+            TensorSpec("x", (1, 256), "int8", Quant([scale], [zero])),
+            TensorSpec("y", (1, 256), "int8", Quant([2.0], [3])),
+        )
+        yield replace(single(f"{scale}", rng, "TANH", [x], y), runs=[[every]])

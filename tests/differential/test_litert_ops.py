@@ -9,7 +9,7 @@ import movement_models as moves
 import numpy as np
 import op_models as models
 import pytest
-from fine_scales import fine_scales
+from fine_scales import fine_scales, next_to_ties
 from litert_batch import assert_equal, difference, ours
 from op_models import Make
 from tflite_model import Quant
@@ -93,3 +93,7 @@ def test_svdf_with_int8_states(tmp_path: Path) -> None:
 def test_precision_of_multipliers(tmp_path: Path) -> None:
     """Some kernels divide scales in single precision and some in double, and results tell."""
     assert_equal(list(fine_scales(np.random.default_rng(7))), tmp_path)
+
+
+def test_numbers_next_to_ties(tmp_path: Path) -> None:
+    assert_equal(list(next_to_ties(np.random.default_rng(7))), tmp_path)

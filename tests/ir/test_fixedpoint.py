@@ -90,6 +90,22 @@ def test_round_half_away(n: int, d: int) -> None:
         assert fp.round_half_away(np.array([n / d], kind))[0] == away_from_zero(Fraction(n, d))
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_round_next_to_a_half(kind: type[np.floating]) -> None:
+    """Where adding 0.5 would round."""
+    for tie in (0.5, 1.5, 2.5, 4.5):
+        below, above = (np.nextafter(kind(tie), kind(end)) for end in (0, 10))
+        rounded = fp.round_half_away(np.array([below, -below, tie, -tie, above, -above], kind)).tolist()
+        n = math.floor(tie)
+        assert rounded == [n, -n, n + 1, -n - 1, n + 1, -n - 1]
+
+
+def test_quantization_next_to_a_half() -> None:
+    below = np.nextafter(np.float32(0.5), np.float32(0))
+    real = np.array([below, -below, 0.5, -0.5], np.float32)
+    assert QuantParams.per_tensor(1.0, 0, DType.INT8).quantize(real).tolist() == [0, 0, 1, -1]
+
+
 @given(st.integers(-(16 << 26), 0))
 def test_exponential(raw: int) -> None:
     """Five integer bits, as softmax has them. A Taylor polynomial of degree 4 leaves (1/8)**5 / 5! at an eighth from its

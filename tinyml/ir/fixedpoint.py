@@ -75,7 +75,9 @@ def multiply_by_quantized_multiplier(
 
 def round_half_away(x: np.ndarray) -> np.ndarray:
     """std::round on every element, as int64."""
-    rounded: np.ndarray = np.trunc(x + np.copysign(x.dtype.type(0.5), x)).astype(np.int64)
+    whole = np.trunc(x)
+    # Adding 0.5 first would round the number below 0.5 up.
+    rounded: np.ndarray = (whole + np.where(np.abs(x - whole) >= 0.5, np.sign(x), 0)).astype(np.int64)
     return rounded
 
 

@@ -47,7 +47,8 @@ class QuantParams:
         """Rounds half away from zero, as TFLite does, and saturates."""
         lo, hi = self.dtype.range
         x = np.asarray(real, np.float32) / self._along(self.scale, real.ndim, np.float32)
-        q = np.trunc(x + np.copysign(np.float32(0.5), x)) + self._along(self.zero_point, real.ndim, np.float64)
+        # In double, as adding 0.5 in single rounds 0.49999997 up to 1.
+        q = np.trunc(x + np.copysign(np.float64(0.5), x)) + self._along(self.zero_point, real.ndim, np.float64)
         stored: np.ndarray = np.clip(q, lo, hi).astype(self.dtype.numpy)
         return stored
 
