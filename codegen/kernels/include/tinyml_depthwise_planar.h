@@ -15,6 +15,8 @@
 #ifndef TINYML_DEPTHWISE_PLANAR_H
 #define TINYML_DEPTHWISE_PLANAR_H
 
+#include <stddef.h>
+
 #include "tinyml_depthwise_s8.h"
 #include "tinyml_dsp.h"
 #include "tinyml_memory.h"
@@ -82,11 +84,22 @@ static inline void interleave(const int8_t *a, const int8_t *b, uint32_t pair[4]
 #endif
 }
 
-/* Both halves doubled `times` times. */
-static inline uint32_t twice(uint32_t pair, int32_t times)
+/* Both halves doubled. */
+static inline uint32_t twice(uint32_t pair)
 {
-    const uint32_t low = (pair & UINT32_C(0xffff)) << times, high = (pair & UINT32_C(0xffff0000)) << times;
-    return (low & UINT32_C(0xffff)) | high;
+#if TINYML_DEPTHWISE_ASSEMBLY
+    return (uint32_t)__sadd16((int16x2_t)pair, (int16x2_t)pair);
+#else
+    return (pair & UINT32_C(0x7fff7fff)) << 1;
+#endif
+}
+
+static inline void put(uint32_t *to, int32_t size, const uint32_t pair[4])
+{
+    to[0] = pair[0];
+    to[size] = pair[1];
+    to[2 * size] = pair[2];
+    to[3 * size] = pair[3];
 }
 
 /* Bias, weights and finish_t of channels c to c + 3, `size` words each. Bias and weights are multiplied by two, as the
@@ -105,12 +118,12 @@ static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t size, 
             const int32_t tap = dense ? dense_taps[j] : 2 * j;
             const int8_t *a = row + tap * op->out_channels;
             uint32_t pair[4];
-            interleave(a, tap + 1 < K ? a + op->out_channels : none, pair);
-            next[0] = twice(pair[0], 1);
-            next[size] = twice(pair[1], 1);
-            next[2 * size] = twice(pair[2], 1);
-            next[3 * size] = twice(pair[3], 1);
-            ++next;
+            interleave(a, dense || tap + 1 < K ? a + op->out_channels : none, pair);
+            pair[0] = twice(pair[0]);
+            pair[1] = twice(pair[1]);
+            pair[2] = twice(pair[2]);
+            pair[3] = twice(pair[3]);
+            put(next++, size, pair);
         }
         row += K * op->out_channels;
     }
@@ -118,9 +131,9 @@ static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t size, 
         const int32_t left = op->shift[c] > 0 ? op->shift[c] : 0, right = op->shift[c] > 0 ? 0 : -op->shift[c];
         finish_t *f = (finish_t *)(void *)(to + 1 + K * words);
         to[0] = (uint32_t)op->bias[c] << (left + 1);
-        if (left > 0) {
+        for (int32_t n = left; n > 0; --n) {
             for (int32_t k = 1; k <= K * words; ++k) {
-                to[k] = twice(to[k], left);
+                to[k] = twice(to[k]);
             }
         }
         f->flags = clamped | (right > 0 && op->out_min < op->out_offset ? 1 : 0);
@@ -132,45 +145,65 @@ static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t size, 
     }
 }
 
-/* A row of four planes: `words` words, columns [first, end) of it from x on, the rest padding. */
-static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t end, int32_t words, const int8_t *pad,
-                       uint32_t *to, int32_t size)
+/* A row of four planes, `size` words apart, from `words` pairs of columns that lie wholly inside the image. */
+static inline const int8_t *spread_pairs(const int8_t *x, int32_t channels, uint32_t *to, const uint32_t *until,
+                                         int32_t size)
 {
-    uint32_t *const stop = to + words;
-    uint32_t *const from = to + first / 2, *const until = to + end / 2;
+#if TINYML_DEPTHWISE_ASSEMBLY
+    uint32_t a, b, c;
+    if (to < until) {
+        __asm__("1:\n"
+                "ldr %[a], [%[x]]\n ldr %[b], [%[x], %[step]]\n add %[x], %[x], %[step], lsl #1\n"
+                "pkhbt %[c], %[a], %[b], lsl #16\n pkhtb %[a], %[b], %[a], asr #16\n"
+                "sxtb16 %[b], %[c], ror #8\n str %[b], [%[to], %[one]]\n"
+                "sxtb16 %[b], %[a]\n str %[b], [%[to], %[one], lsl #1]\n"
+                "sxtb16 %[b], %[a], ror #8\n str %[b], [%[to], %[three]]\n"
+                "sxtb16 %[b], %[c]\n str %[b], [%[to]], #4\n"
+                "cmp %[to], %[until]\n bne 1b\n"
+                : [x] "+r"(x), [to] "+r"(to), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+                : [until] "r"(until), [step] "r"(channels), [one] "r"(4 * size), [three] "r"(12 * size)
+                : "cc", "memory");
+    }
+#else
+    for (; to < until; ++to, x += 2 * channels) {
+        uint32_t pair[4];
+        interleave(x, x + channels, pair);
+        put(to, size, pair);
+    }
+#endif
+    return x;
+}
+
+/* A row of four planes of `words` words: columns [first, end) of it from x on, the rest is padding, which may be there
+ * already. */
+static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t end, int32_t words, const int8_t *pad,
+                       int32_t padded, uint32_t *to, int32_t size)
+{
+    uint32_t *const stop = to + words, *const until = to + end / 2;
     uint32_t pair[4];
 
-    interleave(pad, pad, pair); /* zero points in all of them */
-    for (; to < from; ++to) {
-        to[0] = to[size] = to[2 * size] = to[3 * size] = pair[0];
+    if (!padded) {
+        interleave(pad, pad, pair);
+        for (uint32_t *at = to; at < to + first / 2; ++at) {
+            put(at, size, pair);
+        }
+        for (uint32_t *at = until; at < stop; ++at) {
+            put(at, size, pair);
+        }
     }
-    if (first % 2 != 0 && first < end) {
+    if (first >= end) {
+        return;
+    }
+    to += first / 2;
+    if (first % 2 != 0) {
         interleave(pad, x, pair);
-        to[0] = pair[0];
-        to[size] = pair[1];
-        to[2 * size] = pair[2];
-        to[3 * size] = pair[3];
+        put(to++, size, pair);
         x += channels;
-        ++to;
     }
-    for (; to < until; ++to, x += 2 * channels) {
-        interleave(x, x + channels, pair);
-        to[0] = pair[0];
-        to[size] = pair[1];
-        to[2 * size] = pair[2];
-        to[3 * size] = pair[3];
-    }
-    if (end % 2 != 0 && first < end && to < stop) {
+    x = spread_pairs(x, channels, to, until, size);
+    if (end % 2 != 0) {
         interleave(x, pad, pair);
-        to[0] = pair[0];
-        to[size] = pair[1];
-        to[2 * size] = pair[2];
-        to[3 * size] = pair[3];
-        ++to;
-    }
-    interleave(pad, pad, pair);
-    for (; to < stop; ++to) {
-        to[0] = to[size] = to[2 * size] = to[3 * size] = pair[0];
+        put(until, size, pair);
     }
 }
 
@@ -393,69 +426,100 @@ static inline int32_t pitch_of(int32_t cols, int32_t stride)
     return (((cols + 1) / 2 * 2 - 1) * stride + K + 1) / 2 * 4;
 }
 
+/* Which inputs a block of outputs reads. */
+typedef struct {
+    block_t block;
+    int32_t top;    /* row and column of the image at the planes' corner */
+    int32_t left;
+    int32_t first;  /* columns of the planes that lie in the image */
+    int32_t end;
+    int32_t height; /* of the planes */
+} region_t;
+
+/* The block of `cols` columns from (y, x) on: as many rows up to row `end` as fit, none of them around the end of a ring. */
+static region_t region_of(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *out, int32_t y, int32_t end, int32_t x,
+                          int32_t cols)
+{
+    const tinyml_window_t *w = &op->conv.window;
+    const int32_t channels = op->conv.out_channels, stride = w->stride_x;
+    const int32_t pitch = pitch_of(cols, stride);
+    const int32_t fit = (op->patch_bytes / pitch - K) / w->stride_y + 1;
+    const int32_t rest = out->rows - (y - out->first_row) % out->rows;
+    const int32_t rows = end - y < fit ? end - y : fit;
+    const int32_t reach = (cols - 1) * stride + K;
+    const int32_t fours = cols / 4, twos = (cols % 4 + 1) / 2;
+    region_t r;
+
+    r.top = y * w->stride_y - w->pad_top;
+    r.left = x * stride - w->pad_left;
+    r.first = tinyml_clamp(-r.left, 0, reach);
+    r.end = tinyml_clamp(w->in_width - r.left, r.first, reach);
+    r.block.rewind = 8 * stride - K * pitch;
+    r.block.step = channels;
+    r.block.tail = 2 * twos * channels;
+    r.block.last = cols % 2 != 0 ? 0 : channels;
+    r.block.in_next = w->stride_y * pitch - (2 * fours + twos) * 4 * stride;
+    r.block.rows = rows < rest ? rows : rest;
+    r.block.main = 4 * fours * channels;
+    r.block.out_next = out->row_bytes - r.block.main - r.block.tail;
+    r.block.pitch = pitch;
+    r.height = (r.block.rows - 1) * w->stride_y + K;
+    return r;
+}
+
+/* Channels c to c + 3 of a region. */
+static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const region_t *r, int32_t c, int32_t padded,
+                    const uint32_t *weights, int32_t size, uint32_t *planes, int8_t *out)
+{
+    const int8_t zero = (int8_t)-op->in_offset;
+    const int8_t pad[4] = {zero, zero, zero, zero};
+    const int32_t words = r->block.pitch / 4;
+    const int32_t offset = (r->left + r->first - in->first_col) * op->out_channels + c;
+    const int8_t *row = NULL; /* of the image, where the row before was one */
+
+    for (int32_t y = 0; y < r->height; ++y) {
+        if (r->top + y >= 0 && r->top + y < op->window.in_height && r->first < r->end) {
+            row = row ? tinyml_row_below(in, row, 1) : tinyml_row(in, r->top + y);
+            spread_row(row + offset, op->out_channels, r->first, r->end, words, pad, padded, planes + y * words,
+                       r->height * words);
+        } else if (!padded) {
+            spread_row(pad, 0, 0, 0, words, pad, 0, planes + y * words, r->height * words);
+        }
+    }
+    for (int32_t k = 0; k < 4; ++k, planes += r->height * words, weights += size, ++out) {
+        if (op->window.stride_x == 1) {
+            dense_sums(planes, weights, out, &r->block);
+        } else {
+            sparse_sums(planes, weights, out, &r->block);
+        }
+    }
+}
+
 static inline void depthwise(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch)
 {
     const tinyml_conv_s8_t *conv = &op->conv;
-    const tinyml_window_t *w = &conv->window;
-    const int32_t channels = conv->out_channels, stride = w->stride_x;
+    const int32_t channels = conv->out_channels, stride = conv->window.stride_x;
     const int32_t size = 7 + K * (stride == 1 ? DENSE_WORDS : SPARSE_WORDS);
-    const int8_t zero = (int8_t)-conv->in_offset;
-    const int8_t pad[4] = {zero, zero, zero, zero};
-    uint32_t *const weights = scratch, *const planes = weights + 4 * size;
-    int32_t most = tile->cols; /* outputs of a row that one block may have */
+    const int32_t bottom = tile->row + tile->rows, right = tile->col + tile->cols;
+    uint32_t *const weights = scratch;
+    const int32_t most = tile->cols < op->block_cols ? tile->cols : op->block_cols;
+    int32_t padded = 0;        /* whether the block is the same as before, but for its channels */
 
-    while (pitch_of(most, stride) * K > op->patch_bytes) {
-        most = (most / 2 + 1) / 2 * 2;
-    }
+    region_t r = region_of(op, out, tile->row, bottom, tile->col, most);
     for (int32_t next = 0; next < channels; next += 4) {
         const int32_t c = next + 4 <= channels ? next : channels - 4; /* the last four once more */
         spread_weights(conv, c, size, weights);
-        for (int32_t x = tile->col; x < tile->col + tile->cols; x += most) {
-            const int32_t cols = tile->col + tile->cols - x < most ? tile->col + tile->cols - x : most;
-            const int32_t pitch = pitch_of(cols, stride);
-            const int32_t fit = (op->patch_bytes / pitch - K) / w->stride_y + 1;
-            const int32_t left = x * stride - w->pad_left;
-            const int32_t room = w->in_width - left, reach = (cols - 1) * stride + K;
-            const int32_t first = left < 0 ? (-left < reach ? -left : reach) : 0;
-            const int32_t end = room < reach ? (room > first ? room : first) : reach;
-            const int32_t fours = cols / 4, twos = (cols % 4 + 1) / 2;
-            block_t block;
-            block.rewind = 8 * stride - K * pitch;
-            block.step = channels;
-            block.tail = 2 * twos * channels;
-            block.last = cols % 2 != 0 ? 0 : channels;
-            block.in_next = w->stride_y * pitch - (2 * fours + twos) * 4 * stride;
-            block.main = 4 * fours * channels;
-            block.out_next = out->row_bytes - block.main - block.tail;
-            block.pitch = pitch;
-            for (int32_t y = tile->row; y < tile->row + tile->rows; y += block.rows) {
-                /* As many rows as fit, none of them around the end of a ring. */
-                const int32_t rest = out->rows - (y - out->first_row) % out->rows;
-                const int32_t rows = tile->row + tile->rows - y < fit ? tile->row + tile->rows - y : fit;
-                const int32_t top = y * w->stride_y - w->pad_top;
-                block.rows = rows < rest ? rows : rest;
-                const int32_t height = (block.rows - 1) * w->stride_y + K;
-                int8_t *o = (int8_t *)tinyml_row(out, y) + (x - out->first_col) * channels + c;
-                for (int32_t r = 0; r < height; ++r) {
-                    const int32_t inside = top + r >= 0 && top + r < w->in_height && first < end;
-                    const int8_t *i = pad;
-                    if (inside) {
-                        i = (const int8_t *)tinyml_row(in, top + r) + (left + first - in->first_col) * channels + c;
-                    }
-                    spread_row(i, channels, inside ? first : 0, inside ? end : 0, pitch / 4, pad,
-                               planes + r * (pitch / 4), height * (pitch / 4));
+        for (int32_t x = tile->col; x < right; x += most) {
+            for (int32_t y = tile->row; y < bottom; y += r.block.rows) {
+                if (!padded) {
+                    r = region_of(op, out, y, bottom, x, right - x < most ? right - x : most);
                 }
-                for (int32_t k = 0; k < 4; ++k) {
-                    const uint32_t *plane = planes + k * height * (pitch / 4);
-                    if (stride == 1) {
-                        dense_sums(plane, weights + k * size, o + k, &block);
-                    } else {
-                        sparse_sums(plane, weights + k * size, o + k, &block);
-                    }
-                }
+                compute(conv, in, &r, c, padded, weights, size, weights + 4 * size,
+                        (int8_t *)tinyml_row(out, y) + (x - out->first_col) * channels + c);
             }
         }
+        padded = r.block.rows == tile->rows && most == tile->cols;
     }
 }
 

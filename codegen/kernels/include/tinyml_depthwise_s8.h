@@ -14,11 +14,13 @@ extern "C" {
 /* conv         weights [kernel_height][kernel_width][channels], channels >= 4, stride_x 1 or 2;
  *              bias includes in_offset * (sum of a channel's weights); shift from -22 to 6;
  *              2^(shift + 1) times any sum of a channel fits into int32, where shift is positive or taken as 0
- * patch_bytes  scratch for the inputs of one channel: a multiple of 4, enough for two neighbouring outputs
+ * patch_bytes  scratch for the inputs of one channel
+ * block_cols   that many neighbouring outputs of a row, or less, are computed at once: their inputs have to fit
  */
 typedef struct {
     tinyml_conv_s8_t conv;
     int32_t patch_bytes;
+    int32_t block_cols;
 } tinyml_depthwise_s8_t;
 
 /* scratch: 4 * (weights_bytes + patch): weights_bytes = 4 * (7 + kernel * words), words = 2, 4, 6 (stride_x 1) or 2, 3, 4
