@@ -131,7 +131,8 @@ def _padding(draw: st.DrawFn, size: int, window: int) -> tuple[int, int]:
 
 
 @st.composite
-def fully_connected(draw: st.DrawFn, dtype: DType = DType.INT8) -> Case:
+def fully_connected(draw: st.DrawFn, dtype: DType = DType.INT8, least: int = -128) -> Case:
+    """least: smallest weight."""
     rng = np.random.default_rng(draw(seeds))
     depth, out = draw(st.integers(1, 40)), draw(st.integers(1, 7))
     lead = draw(st.sampled_from([(1,), (3,), (1, 2), ()]))
@@ -144,7 +145,8 @@ def fully_connected(draw: st.DrawFn, dtype: DType = DType.INT8) -> Case:
         return single(b, b.node(Op.FULLY_CONNECTED, [x, w, bias], attrs), rng)
     xq = draw(quants(low=-8, high=0))
     x = b.input("x", (*lead, depth), dtype, xq)
-    w = b.constant("w", stored(rng, (out, depth), DType.INT8), draw(weights_s8(rng, out, xq)))
+    weights = np.maximum(stored(rng, (out, depth), DType.INT8), np.int8(least))
+    w = b.constant("w", weights, draw(weights_s8(rng, out, xq)))
     bias = b.constant("bias", rng.integers(-20000, 20000, out, dtype=np.int32)) if draw(st.booleans()) else None
     return single(b, b.node(Op.FULLY_CONNECTED, [x, w, bias], attrs, quant=draw(quants(low=-8, high=3))), rng)
 

@@ -41,6 +41,9 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     ),
     "tinyml_conv_1x1_s8": lambda: graphs.convolutions(kind="pointwise"),
     "tinyml_fully_connected_s8_dsp": graphs.fully_connected,
+    "tinyml_fully_connected_paired_s8_dsp": lambda: graphs.fully_connected(least=-127).filter(
+        accepted("tinyml_fully_connected_paired_s8_dsp", Op.FULLY_CONNECTED)
+    ),
     "tinyml_conv_s8": graphs.convolutions,
     "tinyml_depthwise_s8": lambda: graphs.convolutions(kind="depthwise"),
     **{f"tinyml_depthwise_{size}x{size}_s8_dsp": partial(_planar_depthwise, size) for size in (3, 5, 7)},
@@ -130,10 +133,11 @@ def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, flo
     ("symbol", "case", "budget"),
     [
         ("tinyml_conv_s8_dsp", _pointwise(), 2.2),
-        ("tinyml_conv_paired_s8_dsp", _pointwise(), 1.05),
-        ("tinyml_conv_paired_s8_dsp", _spatial(), 1.4),
+        ("tinyml_conv_paired_s8_dsp", _pointwise(), 1.0),
+        ("tinyml_conv_paired_s8_dsp", _spatial(), 1.25),
         ("tinyml_conv_s8_dsp", _spatial(), 2.2),
         ("tinyml_fully_connected_s8_dsp", _matrix(), 2.3),
+        ("tinyml_fully_connected_paired_s8_dsp", _matrix(), 1.2),
         ("tinyml_depthwise_3x3_s8_dsp", _depthwise(3, 20), 2.5),
         ("tinyml_depthwise_5x5_s8_dsp", _depthwise(5, 18), 1.7),
         ("tinyml_depthwise_7x7_s8_dsp", _depthwise(7, 18), 1.5),

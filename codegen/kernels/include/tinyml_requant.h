@@ -57,11 +57,12 @@ static inline int32_t tinyml_requantize(int32_t x, int32_t multiplier, int32_t s
  * factor = (high * 2^31 + low) / 2^(31 + exponent), 0 <= high < 2^22, 0 <= low < 2^31, 1 <= exponent <= 63. */
 static inline int32_t tinyml_requantize_once(int32_t x, int32_t high, int32_t low, int32_t exponent)
 {
-    const int64_t magnitude = x < 0 ? -(int64_t)x : x;
+    const uint32_t sign = x < 0 ? UINT32_MAX : 0u;
+    const uint32_t magnitude = ((uint32_t)x ^ sign) - sign;
     /* The 31 lowest bits of the product cannot reach the rounding. */
-    const int64_t product = magnitude * high + (magnitude * low >> 31);
-    const int32_t rounded = (int32_t)(((uint64_t)product + (UINT64_C(1) << (exponent - 1))) >> exponent);
-    return x < 0 ? -rounded : rounded;
+    const uint64_t product = (uint64_t)magnitude * (uint32_t)high + ((uint64_t)magnitude * (uint32_t)low >> 31);
+    const uint32_t rounded = ((uint32_t)(product >> (exponent - 1)) + 1u) >> 1;
+    return (int32_t)((rounded ^ sign) - sign);
 }
 
 #ifdef __cplusplus
