@@ -16,6 +16,25 @@ def relu_network(path: Path, **names: str) -> Path:
     return path
 
 
+def one_node(path: Path, op: str, shape: tuple[int, ...], out: tuple[int, ...], **attributes: object) -> Path:
+    """y = op(x) in float."""
+    infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", shape), ("y", out))]
+    graph = helper.make_graph([helper.make_node(op, ["x"], ["y"], **attributes)], "g", infos[:1], infos[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def constant_output(path: Path) -> Path:
+    """y = Relu(x), and anchors = scale + scale, which no input reaches."""
+    infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 4]) for n in ("x", "y", "anchors")]
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Add", ["scale", "scale"], ["anchors"])]
+    graph = helper.make_graph(
+        nodes, "g", infos[:1], infos[1:], [numpy_helper.from_array(np.ones((1, 4), np.float32), "scale")]
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
 def several_ports(path: Path) -> Path:
     """Two inputs and two outputs: a (1x3x8x8) and b (1x6) -> pooled a + FC(b), and b's product of its own."""
     rng = np.random.default_rng(1)

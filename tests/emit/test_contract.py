@@ -24,7 +24,7 @@ from emitted_c import (
     write,
     zoo_network,
 )
-from small_models import relu_network, several_ports
+from small_models import one_node, relu_network, several_ports
 
 from tinyml import __version__, zoo
 from tinyml.build.toolchain import run_tool
@@ -303,3 +303,31 @@ def test_weights_go_where_the_user_says(folder: Path, tmp_path: Path) -> None:
         constants = bundle.weights_bytes + bundle.parameters_bytes
         assert constants <= sizes.pop(".far_flash") < constants + 4 * 60  # padded for alignment
         assert sum(sizes.values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes", "axes"), [("Identity", {}, (0, 1, 2, 3)), ("Transpose", {"perm": (0, 2, 3, 1)}, (0, 2, 3, 1))]
+)
+def test_nothing_to_compute(
+    tmp_path: Path, op: str, attributes: dict[str, tuple[int, ...]], axes: tuple[int, ...]
+) -> None:
+    """A network that only renames axes has no kernels; the output is the input."""
+    model = one_node(tmp_path / "m.onnx", op, (1, 3, 4, 5), tuple((1, 3, 4, 5)[i] for i in axes), **attributes)
+    bundle = need(compiled(model, tmp_path, precision="float32").bundle)
+    assert not bundle.layers
+    sample = np.arange(60, dtype=np.float32).tobytes()
+    assert infer(build_program(bundle, tmp_path, STRICT[1:]), [[sample]]) == [sample]
+
+
+def test_header_tells_the_order_of_axes(folder: Path, tmp_path: Path) -> None:
+    """ONNX has channels first, the C has them last, and its reader must know."""
+    header = need(zoo_network("ds_cnn", folder).bundle).files["ds_cnn.h"]
+    assert "/* input input: 1x49x10x1, which are axes 0, 2, 3, 1 of the model file's 1x1x49x10 */" in header
+    assert "/* output output: 1x12 */" in header
+
+
+def test_lines_fit_a_screen(folder: Path) -> None:
+    for name in ("ds_cnn", "resnet8"):
+        files = need(zoo_network(name, folder).bundle).files
+        for path in (f"{name}.h", f"{name}.c", f"{name}_weights.c"):
+            assert max(map(len, files[path].splitlines())) <= 120, path

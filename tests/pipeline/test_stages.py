@@ -4,15 +4,15 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from small_models import relu_network
+from small_models import constant_output, relu_network
 
 from tinyml import zoo
 from tinyml.dump import dump_artifact
-from tinyml.errors import ToolError, UsageError
+from tinyml.errors import ModelError, ToolError, UsageError
 from tinyml.ir.text import to_text
 from tinyml.ir.text_parser import parse
 from tinyml.pipeline import STAGES, Compilation, Options, compile_model, need
@@ -72,6 +72,13 @@ def test_every_artifact_has_a_written_form(tmp_path: Path) -> None:
     assert profile["instructions"] > 0
     assert sorted(p.name for p in paths["emit"].iterdir()) == sorted(need(done.bundle).files)
     assert sorted(p.name for p in paths["build"].iterdir()) == ["firmware.bin", "firmware.elf", "firmware.hex"]
+
+
+def test_outputs_that_no_input_reaches_are_refused(tmp_path: Path) -> None:
+    """Detectors are exported with their anchors, which are nothing to compute."""
+    given = replace(options(tmp_path), model=constant_output(tmp_path / "anchors.onnx"))
+    with pytest.raises(ModelError, match="anchors: an output that is the same whatever the input"):
+        compile_model(given, stop_after="frontends")
 
 
 def test_what_has_no_written_form() -> None:

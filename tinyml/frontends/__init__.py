@@ -24,16 +24,33 @@ def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None
         case ".tflite":
             from tinyml.frontends import tflite
 
-            return tflite.load(path, input_shapes=input_shapes)
+            graph = tflite.load(path, input_shapes=input_shapes)
         case ".onnx":
             from tinyml.frontends import onnx
 
-            return onnx.load(path, input_shapes=input_shapes)
+            graph = onnx.load(path, input_shapes=input_shapes)
         case ".keras" | ".h5":
             raise ModelError(f"model {path}: Keras files are not read yet", "convert it to .tflite or .onnx first")
-    raise ModelError(
-        f"model {path}: cannot tell its format from the suffix {path.suffix!r}", "expected .onnx or .tflite"
-    )
+        case suffix:
+            raise ModelError(
+                f"model {path}: cannot tell its format from the suffix {suffix!r}", "expected .onnx or .tflite"
+            )
+    _refuse_constant_outputs(graph, path)
+    return graph
+
+
+def _refuse_constant_outputs(graph: Graph, path: Path) -> None:
+    """An output that no input reaches (the anchors of a detector, for example) is nothing to compute."""
+    reached = {*graph.inputs, *(state.read for state in graph.states)}
+    for node in graph.nodes:
+        if not reached.isdisjoint(node.used):
+            reached.update(node.outputs)
+    constant = [name for name in graph.outputs if name not in reached]
+    if constant:
+        raise ModelError(
+            f"model {path}: {', '.join(constant)}: an output that is the same whatever the input",
+            "remove it from the outputs of the model, and keep its values in the application",
+        )
 
 
 def model_files(path: Path) -> tuple[Path, ...]:

@@ -72,7 +72,7 @@ def generic_target(core_name: str, sram_bytes: int, flash_bytes: int) -> Board:
     source = "chosen by --sram and --flash"
     return Board(
         id=f"generic_{core.name.replace('-', '_').replace('+', 'plus')}",
-        title=f"A generic {core.name}",
+        title=f"a generic {core.name}",
         core=core,
         clock_hz=None,
         regions=(

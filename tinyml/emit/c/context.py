@@ -82,7 +82,7 @@ class PortContext:
     """A network input or output. `suffix` is empty where there is only one, `_0`, `_1` … otherwise."""
 
     suffix: str
-    name: str
+    comment: str
     arena: str
     offset: int
     bytes: int
@@ -140,7 +140,7 @@ def port_contexts(plan: MemoryPlan, names: tuple[str, ...], members: Mapping[str
         ports.append(
             PortContext(
                 suffix=f"_{i}" if len(names) > 1 else "",
-                name=comment_text(name),
+                comment=f"{comment_text(name)}: {_axes_text(value)}",
                 arena=members[arena],
                 offset=offset,
                 bytes=value.bytes,
@@ -153,6 +153,16 @@ def port_contexts(plan: MemoryPlan, names: tuple[str, ...], members: Mapping[str
             )
         )
     return tuple(ports)
+
+
+def _axes_text(value: Value) -> str:
+    """The shape in memory, last axis innermost, and how it came from that of the model file."""
+    shape = "x".join(map(str, value.shape)) or "1"
+    if value.layout is None:
+        return shape
+    of_file = dict(zip(value.layout, value.shape, strict=True))
+    file_shape = "x".join(str(of_file[axis]) for axis in sorted(of_file))
+    return f"{shape}, which are axes {', '.join(map(str, value.layout))} of the model file's {file_shape}"
 
 
 def reset_contexts(plan: MemoryPlan, members: Mapping[str, str]) -> tuple[ResetContext, ...]:

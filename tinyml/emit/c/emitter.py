@@ -93,10 +93,10 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
 
 
 def _kernel_files(sources: list[str]) -> dict[str, str]:
-    """The kernel sources, then every header that they include, all in one flat folder."""
+    """The kernel sources, then every header that they and the network include, all in one flat folder."""
     root = resource_dir("codegen") / "kernels"
     files = {source.rsplit("/", 1)[-1]: (root / source).read_text(encoding="utf-8") for source in sources}
-    pending = sorted({h for text in files.values() for h in _INCLUDE.findall(text)})
+    pending = sorted({"tinyml_types.h", *(h for text in files.values() for h in _INCLUDE.findall(text))})
     headers: dict[str, str] = {}
     while pending:
         header = pending.pop()
