@@ -74,7 +74,7 @@ def _pitch(cols: int, size: int, stride: int) -> int:
 
 def _weights_bytes(node: Node, graph: Graph) -> int:
     size = graph.value(node.inputs[1]).shape[1]
-    return 4 * (7 + size * (size - 1 if attrs_of(node).stride[1] == 1 else (size + 1) // 2))
+    return 4 * (5 + size * (size - 1 if attrs_of(node).stride[1] == 1 else (size + 1) // 2))
 
 
 def _patch_bytes(node: Node, graph: Graph, rows: int) -> int:

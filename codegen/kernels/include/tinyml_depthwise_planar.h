@@ -43,12 +43,10 @@ static const uint8_t dense_taps[DENSE_WORDS] = {
 
 /* Behind the bias and the weights of a channel. */
 typedef struct {
-    int32_t flags; /* 1: negative sums are rounded away from zero at ties, 2: results are clamped to less than int8 */
+    int32_t away; /* whether ties of negative sums have to be rounded away from zero: no clamp hides it */
     int32_t multiplier;
     int32_t rounding; /* the zero point of the output included */
     int32_t shift;
-    int32_t min;
-    int32_t max;
 } finish_t;
 
 /* A block of outputs: `main` bytes of each row in fours, then `tail` bytes in twos. The assembly knows this order. */
@@ -109,7 +107,6 @@ static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t size, 
     static const int8_t none[4] = {0, 0, 0, 0};
     const int32_t dense = op->window.stride_x == 1;
     const int32_t words = dense ? DENSE_WORDS : SPARSE_WORDS;
-    const int32_t clamped = op->out_min > -128 || op->out_max < 127 ? 2 : 0;
     const int8_t *row = op->weights + c;
     uint32_t *next = to + 1;
 
@@ -136,12 +133,10 @@ static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t size, 
                 to[k] = twice(to[k]);
             }
         }
-        f->flags = clamped | (right > 0 && op->out_min < op->out_offset ? 1 : 0);
+        f->away = right > 0 && op->out_min < op->out_offset;
         f->multiplier = op->multiplier[c];
         f->rounding = (right > 0 ? 1 << (right - 1) : 0) + op->out_offset * (1 << right);
         f->shift = right;
-        f->min = op->out_min;
-        f->max = op->out_max;
     }
 }
 
@@ -318,13 +313,11 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
 
 #define EACH_OF_FOUR(what, how) what " r3, r3, " how "\n" what " r4, r4, " how "\n" \
                                 what " r5, r5, " how "\n" what " r6, r6, " how "\n"
-#define CLAMP_ONE(r) "cmp " r ", r11\n it lt\n movlt " r ", r11\n cmp " r ", r12\n it gt\n movgt " r ", r12\n"
 
 #define UNUSED __attribute__((unused))
 
 /* void name(const uint32_t *plane, const uint32_t *weights, int8_t *out, const block_t *block)
- * Requantization: smmulr is the rounding product, r9 has the rounding of the shift, r10 the shift. Negative sums that
- * need their ties rounded away from zero, and ranges less than int8, go another way (4, 7). */
+ * Requantization: smmulr is the rounding product, r9 has the rounding of the shift, r10 the shift; r7 is `away`. */
 #define SUMS(name, first_four, four, first_two, two, bytes, stride) \
     __attribute__((naked)) TINYML_STEP static void name(UNUSED const uint32_t *plane, UNUSED const uint32_t *weights, \
                                                         UNUSED int8_t *out, UNUSED const block_t *block) \
@@ -333,28 +326,23 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
                 "push {r4-r11, lr}\n mov lr, r2\n ldr r2, [r3, #36]\n ldm r3, {r4-r12}\n push {r4-r12}\n" \
                 "1:\n ldr r12, [sp, #32]\n add r12, lr\n str r12, [sp, #8]\n cmp lr, r12\n beq 5f\n" \
                 "2:\n" first_four ".rept " MORE_ROWS "\n" four ".endr\n" \
-                "ldm r1, {r7-r10}\n" EACH_OF_FOUR("smmulr", "r8") "cbnz r7, 4f\n" \
-                "3:\n" EACH_OF_FOUR("add", "r9") EACH_OF_FOUR("asr", "r10") \
-                "ssat r3, #8, r3\n ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n" \
-                "9:\n ldm sp, {r10-r12}\n" \
-                "strb r3, [lr]\n strb r4, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
-                "strb r5, [lr]\n strb r6, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
-                "add r0, r10\n sub r1, #" bytes "\n cmp lr, r12\n bne 2b\n b 5f\n" \
-                "4:\n lsrs r11, r7, #1\n bcc 4f\n" \
+                "ldm r1, {r7-r10}\n" EACH_OF_FOUR("smmulr", "r8") "cbz r7, 3f\n" \
                 "add r3, r3, r3, asr #31\n add r4, r4, r4, asr #31\n" \
                 "add r5, r5, r5, asr #31\n add r6, r6, r6, asr #31\n" \
-                "4:\n cmp r11, #0\n beq 3b\n" EACH_OF_FOUR("add", "r9") EACH_OF_FOUR("asr", "r10") \
-                "ldrd r11, r12, [r1, #16]\n" CLAMP_ONE("r3") CLAMP_ONE("r4") CLAMP_ONE("r5") CLAMP_ONE("r6") "b 9b\n" \
+                "3:\n" EACH_OF_FOUR("add", "r9") EACH_OF_FOUR("asr", "r10") \
+                "ssat r3, #8, r3\n ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n" \
+                "ldm sp, {r10-r12}\n" \
+                "strb r3, [lr]\n strb r4, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
+                "strb r5, [lr]\n strb r6, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
+                "add r0, r10\n sub r1, #" bytes "\n cmp lr, r12\n bne 2b\n" \
                 "5:\n ldr r12, [sp, #12]\n add r12, lr\n str r12, [sp, #8]\n cmp lr, r12\n beq 8f\n" \
                 "6:\n" first_two ".rept " MORE_ROWS "\n" two ".endr\n" \
-                "ldm r1, {r7-r10}\n smmulr r3, r3, r8\n smmulr r4, r4, r8\n cbnz r7, 7f\n" \
+                "ldm r1, {r7-r10}\n smmulr r3, r3, r8\n smmulr r4, r4, r8\n" \
+                "cbz r7, 3f\n add r3, r3, r3, asr #31\n add r4, r4, r4, asr #31\n" \
                 "3:\n add r3, r9\n add r4, r9\n asr r3, r3, r10\n asr r4, r4, r10\n ssat r3, #8, r3\n ssat r4, #8, r4\n" \
-                "9:\n ldm sp, {r10-r12}\n add r0, r10\n sub r0, #4 * " stride "\n sub r1, #" bytes "\n" \
+                "ldm sp, {r10-r12}\n add r0, r10\n sub r0, #4 * " stride "\n sub r1, #" bytes "\n" \
                 "add r10, lr, r11, lsl #1\n cmp r10, r12\n it eq\n ldreq r11, [sp, #16]\n" \
-                "strb r4, [lr, r11]\n strb r3, [lr]\n mov lr, r10\n bne 6b\n b 8f\n" \
-                "7:\n lsrs r11, r7, #1\n bcc 7f\n add r3, r3, r3, asr #31\n add r4, r4, r4, asr #31\n" \
-                "7:\n cmp r11, #0\n beq 3b\n add r3, r9\n add r4, r9\n asr r3, r3, r10\n asr r4, r4, r10\n" \
-                "ldrd r11, r12, [r1, #16]\n" CLAMP_ONE("r3") CLAMP_ONE("r4") "b 9b\n" \
+                "strb r4, [lr, r11]\n strb r3, [lr]\n mov lr, r10\n bne 6b\n" \
                 "8:\n ldrd r10, r11, [sp, #20]\n add r0, r10\n add lr, r11\n" \
                 "ldr r12, [sp, #28]\n subs r12, #1\n str r12, [sp, #28]\n bne 1b\n" \
                 "add sp, #36\n pop {r4-r11, pc}\n"); \
@@ -397,8 +385,8 @@ static void sums(const uint32_t *plane, const uint32_t *weights, int8_t *out, co
                        half(plane[k / K * pitch + column / 2], column % 2);
             }
             sum = (int32_t)(((int64_t)sum * f->multiplier + (INT64_C(1) << 31)) >> 32);
-            sum += f->flags % 2 != 0 && sum < 0 ? -1 : 0;
-            sum = tinyml_clamp((sum + f->rounding) >> f->shift, f->min, f->max);
+            sum += f->away && sum < 0 ? -1 : 0;
+            sum = tinyml_clamp((sum + f->rounding) >> f->shift, -128, 127);
             if (block->last != 0 || x * block->step < bytes - block->step) {
                 out[x * block->step] = (int8_t)sum;
             }
@@ -467,6 +455,21 @@ static region_t region_of(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *
     return r;
 }
 
+/* For ranges less than int8. */
+static void limit(const tinyml_conv_s8_t *op, const block_t *block, int8_t *out)
+{
+    const int32_t bytes = block->main + block->tail - (block->last == 0 ? block->step : 0);
+
+    for (int32_t y = 0; y < block->rows; ++y) {
+        for (int32_t x = 0; x < bytes; x += block->step) {
+            for (int32_t k = 0; k < 4; ++k) {
+                out[x + k] = (int8_t)tinyml_clamp(out[x + k], op->out_min, op->out_max);
+            }
+        }
+        out += block->main + block->tail + block->out_next;
+    }
+}
+
 /* Channels c to c + 3 of a region. */
 static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const region_t *r, int32_t c, int32_t padded,
                     const uint32_t *weights, int32_t size, uint32_t *planes, int8_t *out)
@@ -486,12 +489,15 @@ static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const r
             spread_row(pad, 0, 0, 0, words, pad, 0, planes + y * words, r->height * words);
         }
     }
-    for (int32_t k = 0; k < 4; ++k, planes += r->height * words, weights += size, ++out) {
+    for (int32_t k = 0; k < 4; ++k, planes += r->height * words, weights += size) {
         if (op->window.stride_x == 1) {
-            dense_sums(planes, weights, out, &r->block);
+            dense_sums(planes, weights, out + k, &r->block);
         } else {
-            sparse_sums(planes, weights, out, &r->block);
+            sparse_sums(planes, weights, out + k, &r->block);
         }
+    }
+    if (op->out_min > -128 || op->out_max < 127) {
+        limit(op, &r->block, out);
     }
 }
 
@@ -500,7 +506,7 @@ static inline void depthwise(const tinyml_depthwise_s8_t *op, const tinyml_rows_
 {
     const tinyml_conv_s8_t *conv = &op->conv;
     const int32_t channels = conv->out_channels, stride = conv->window.stride_x;
-    const int32_t size = 7 + K * (stride == 1 ? DENSE_WORDS : SPARSE_WORDS);
+    const int32_t size = 5 + K * (stride == 1 ? DENSE_WORDS : SPARSE_WORDS);
     const int32_t bottom = tile->row + tile->rows, right = tile->col + tile->cols;
     uint32_t *const weights = scratch;
     const int32_t most = tile->cols < op->block_cols ? tile->cols : op->block_cols;

@@ -23,7 +23,7 @@ typedef struct {
     int32_t block_cols;
 } tinyml_depthwise_s8_t;
 
-/* scratch: 4 * (weights_bytes + patch): weights_bytes = 4 * (7 + kernel * words), words = 2, 4, 6 (stride_x 1) or 2, 3, 4
+/* scratch: 4 * (weights_bytes + patch): weights_bytes = 4 * (5 + kernel * words), words = 2, 4, 6 (stride_x 1) or 2, 3, 4
  * (stride_x 2) for 3x3, 5x5, 7x7; patch: patch_bytes, or less where the tile has so few rows that its inputs take less. */
 void tinyml_depthwise_3x3_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);
