@@ -13,12 +13,13 @@ from tinyml.kernels.common import (
     no_scratch,
     parameter_array,
 )
-from tinyml.kernels.conv_s8 import COMMON, attrs_of, bias_of, conv_cost, conv_params, needs_depthwise, weights_by_tap
+from tinyml.kernels.conv_s8 import COMMON, attrs_of, bias_of, conv_params, needs_depthwise, weights_by_tap
 from tinyml.kernels.descriptor import CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
 # Bytes of scratch that a kernel is content with, if its window lets it. More would mean fewer calls a layer.
 _SCRATCH = 2000
+_CYCLES = 0.7  # an instruction, where two are issued at a time
 _MOST_SHIFT = 22
 _MOST_LEFT_SHIFT = 6
 
@@ -85,9 +86,9 @@ def _patch_bytes(node: Node, graph: Graph, rows: int) -> int:
     return min(whole, max(room // 4 * 4, _pitch(2, size, stride_x) * size))
 
 
-def _block_cols(node: Node, graph: Graph) -> int:
-    """The width of blocks that takes the fewest instructions, about: wide blocks share few columns with their neighbours,
-    but their rows do not all fit, and low ones share many rows."""
+def _blocks(node: Node, graph: Graph) -> tuple[int, int]:
+    """The width of blocks that takes the fewest instructions, and how many they are for four channels, about: wide blocks
+    share few columns with their neighbours, but their rows do not all fit, and low ones share many rows."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
     _, height, width, _ = graph.value(node.output).shape
     room = _patch_bytes(node, graph, height)
@@ -96,13 +97,32 @@ def _block_cols(node: Node, graph: Graph) -> int:
         pitch = _pitch(cols, size, stride_x)
         rows = min((room // pitch - size) // stride_y + 1, height)
         spread = ((rows - 1) * stride_y + size) * (60 + 13 * pitch // 4)
-        sums = (
-            4 * rows * (30 + cols // 4 * (26 + size * (2 * size + 5)) + (cols % 4 + 1) // 2 * (24 + size * (size + 4)))
-        )
+        four, two = 26 + size * (2 * size + 5), 24 + size * (size + 4)
+        sums = 4 * rows * (30 + cols // 4 * four + (cols % 4 + 1) // 2 * two)
         return math.ceil(width / cols) * math.ceil(height / rows) * (500 + spread + sums)
 
-    widths: list[int] = [cols for cols in (*range(2, width, 2), width) if _pitch(cols, size, stride_x) * size <= room]
-    return min(reversed(widths), key=instructions)
+    widths = [cols for cols in (*range(2, width, 2), width) if _pitch(cols, size, stride_x) * size <= room]
+    best = min(reversed(widths), key=instructions)
+    return best, instructions(best)
+
+
+def _planar_cost(node: Node, graph: Graph) -> float:
+    weights = 200 + 7 * _weights_bytes(node, graph)  # 27 instructions a word of four channels
+    return _CYCLES * (weights + _blocks(node, graph)[1]) * graph.value(node.output).shape[-1] / 4
+
+
+def _portable_cost(node: Node, graph: Graph) -> float:
+    """Nine instructions a tap that lies in the image, and 45 an output."""
+    attrs, x, w, out = attrs_of(node), *(graph.value(n) for n in (*node.inputs[:2], node.output) if n is not None)
+    inside = [
+        sum(
+            0 <= position * attrs.stride[axis] - attrs.padding[axis][0] + k * attrs.dilation[axis] < x.shape[1 + axis]
+            for position in range(out.shape[1 + axis])
+            for k in range(w.shape[1 + axis])
+        )
+        for axis in (0, 1)
+    ]
+    return _CYCLES * (9 * inside[0] * inside[1] * out.shape[-1] + 45 * out.elements)
 
 
 def _scratch(node: Node, graph: Graph, rows: int) -> int:
@@ -117,11 +137,11 @@ def _params(node: Node, graph: Graph) -> CParams:
     patch_bytes = _patch_bytes(node, graph, graph.value(node.output).shape[1])
     return CParams(
         "tinyml_depthwise_s8_t",
-        {"conv": conv, "patch_bytes": patch_bytes, "block_cols": _block_cols(node, graph)},
+        {"conv": conv, "patch_bytes": patch_bytes, "block_cols": _blocks(node, graph)[0]},
     )
 
 
-def _planar(size: int, mac: float, output: float) -> KernelDescriptor:
+def _planar(size: int) -> KernelDescriptor:
     symbol = f"tinyml_depthwise_{size}x{size}_s8_dsp"
     return KernelDescriptor(
         symbol,
@@ -132,7 +152,7 @@ def _planar(size: int, mac: float, output: float) -> KernelDescriptor:
         first_reason(*COMMON, needs_depthwise, _needs_planes(size)),
         _params,
         _scratch,
-        conv_cost(mac, output),
+        _planar_cost,
     )
 
 
@@ -146,9 +166,7 @@ KERNELS = (
         first_reason(*COMMON, needs_depthwise),
         conv_params(weights_by_tap),
         no_scratch,
-        conv_cost(5, 40),
+        _portable_cost,
     ),
-    _planar(3, 1.0, 10),
-    _planar(5, 0.9, 12),
-    _planar(7, 0.9, 14),
+    *(_planar(size) for size in (3, 5, 7)),
 )
