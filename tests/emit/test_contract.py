@@ -39,6 +39,9 @@ from tinyml.ir.quant import QuantParams
 from tinyml.pipeline import need
 
 
+LABELS = tuple(f"word {i}" for i in range(12))  # of DS-CNN's classes
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("networks")
