@@ -38,7 +38,6 @@ from tinyml.ir.ops import Op, SvdfAttrs
 from tinyml.ir.quant import QuantParams
 from tinyml.pipeline import need
 
-
 LABELS = tuple(f"word {i}" for i in range(12))  # of DS-CNN's classes
 
 
