@@ -12,17 +12,18 @@ from kernel_host import Host
 
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
-from tinyml.ir.ops import Conv2dAttrs, Op
+from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, Op
 from tinyml.ir.quant import QuantParams
 
 SYMBOL = "tinyml_conv_paired_s8_dsp"
+MATRIX = "tinyml_fully_connected_paired_s8_dsp"
 
 
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> EmulatedCore:
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("arm-none-eabi-gcc is not on the PATH")
-    return EmulatedCore(build(tmp_path_factory.mktemp("rescaling"), M4, "arm-none-eabi-gcc", [SYMBOL]), M4)
+    return EmulatedCore(build(tmp_path_factory.mktemp("rescaling"), M4, "arm-none-eabi-gcc", [SYMBOL, MATRIX]), M4)
 
 
 def _layer(factors: np.ndarray, bias: np.ndarray, weight: int, zero: int, out_zero: int) -> graphs.Case:
@@ -81,3 +82,44 @@ def test_refuses_what_it_cannot_compute(factor: float, weight: int, reason: str)
     node, graph, _ = _layer(np.full(2, factor), np.zeros(2), weight, 0, 0)
     refusal = find(SYMBOL, Op.CONV2D).rejects(node, graph)
     assert refusal is not None and reason in refusal
+
+
+def _matrix(factor: float, out_zero: int, outputs: int) -> graphs.Case:
+    """256 rows with every value of an input of weight 1: output i has 256 sums from its bias, 256 * (i - outputs / 2), on."""
+    b = GraphBuilder("g")
+    rows = np.zeros((256, 2), np.int8)
+    rows[:, 0] = np.arange(-128, 128)
+    weights = np.zeros((outputs, 2), np.int8)
+    weights[:, 0] = 1
+    bias = 256 * (np.arange(outputs, dtype=np.int32) - outputs // 2)
+    x = b.input("x", rows.shape, DType.INT8, QuantParams.per_tensor(1.0, 0))
+    w = b.constant("w", weights, QuantParams.per_tensor(factor, 0))
+    name = b.node(
+        Op.FULLY_CONNECTED,
+        [x, w, b.constant("bias", bias)],
+        FullyConnectedAttrs(),
+        quant=QuantParams.per_tensor(1.0, out_zero),
+    )
+    node, graph, _ = graphs.single(b, name, np.random.default_rng(0))
+    return node, graph, {"x": rows}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_sum_of_a_fully_connected_layer(host: Host, core: EmulatedCore, seed: int) -> None:
+    """All sums between both ends of the output's range: where the descriptor says that they round as LiteRT's, they do."""
+    rng = np.random.default_rng(seed)
+    factor, zero = float(2.0 ** -rng.uniform(2, 5)), int(rng.integers(-128, 128))
+    case = _matrix(factor, zero, 4 + int(256 / factor) // 128)
+    assert find(MATRIX, Op.FULLY_CONNECTED).rejects(case[0], case[1]) is None
+    check(core if seed < 2 else host, MATRIX, case, Tiling())
+
+
+@pytest.mark.parametrize("out_zero", [-128, 0, 127])
+def test_ties_of_a_fully_connected_layer(host: Host, core: EmulatedCore, out_zero: int) -> None:
+    for machine in (host, core):
+        check(machine, MATRIX, _matrix(0.125, out_zero, 20), Tiling())
+
+
+def test_refuses_fully_connected_layers_that_it_cannot_compute() -> None:
+    node, graph, _ = _matrix(0.75, 0, 20)
+    assert "output 0 has another" in (find(MATRIX, Op.FULLY_CONNECTED).rejects(node, graph) or "")

@@ -1,6 +1,5 @@
 /* Fully connected layer, int8, four outputs at a time, two a lane, for SMLAD. SPDX-License-Identifier: Apache-2.0 */
-#include "tinyml_dsp.h"
-#include "tinyml_fully_connected_s8.h"
+#include "tinyml_fully_connected_paired_s8.h"
 #include "tinyml_requant.h"
 
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
@@ -69,29 +68,30 @@ static void multiply(const int8_t *weights, const int8_t *x, const int8_t *end, 
 
 #endif
 
-static inline int8_t finish(tinyml_fully_connected_s8_t op, int32_t c, int32_t sum)
+/* The output whose rescaling is at r. */
+static inline int32_t rescale(const int32_t *r, int32_t sum)
 {
-    const int32_t q = op.per_channel ? c : 0;
-    sum = tinyml_requantize_once(sum + op.bias[c], op.factor_high[q], op.factor_low[q], op.factor_exponent[q]);
-    return (int8_t)tinyml_clamp(sum + op.out_offset, op.out_min, op.out_max);
+    return ((int32_t)((int64_t)(2 * sum + r[0]) * r[1] >> 32) + r[2]) >> r[3];
 }
 
-void tinyml_fully_connected_paired_s8_dsp(const tinyml_fully_connected_s8_t *op, const tinyml_rows_t *in,
+void tinyml_fully_connected_paired_s8_dsp(const tinyml_fully_connected_paired_s8_t *op, const tinyml_rows_t *in,
                                           const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch)
 {
-    const tinyml_fully_connected_s8_t layer = *op; /* the bytes that are stored cannot change it: fields stay loaded */
+    const int32_t low = op->out_min, high = op->out_max;
+    const int32_t outputs = op->out_channels;
     const int32_t whole = op->depth & ~3;
     (void)scratch;
 
     for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
         const int8_t *x = (const int8_t *)in->base + y * op->depth;
         const int8_t *w = op->weights;
+        const int32_t *r = op->rescale;
         int8_t *o = tinyml_row(out, y);
         int8_t rest[4] = {0};
         for (int32_t k = whole; k < op->depth; ++k) {
             rest[k - whole] = x[k];
         }
-        for (int32_t c = 0; c < op->out_channels; c += 4) {
+        for (int32_t c = 0; c < outputs; c += 4) {
             int32_t sum[4] = {0};
             multiply(w, x, x + whole, sum);
             w += 4 * whole;
@@ -99,9 +99,11 @@ void tinyml_fully_connected_paired_s8_dsp(const tinyml_fully_connected_s8_t *op,
                 multiply(w, rest, rest + 4, sum);
                 w += 16;
             }
-            const int32_t outputs[4] = {sum[1], (sum[0] - sum[1]) >> 8, sum[3], (sum[2] - sum[3]) >> 8};
-            for (int32_t i = 0; i < 4 && c + i < layer.out_channels; ++i) {
-                o[c + i] = finish(layer, c + i, outputs[i]);
+            sum[0] = (sum[0] - sum[1]) >> 8; /* the upper lanes of both pairs */
+            sum[2] = (sum[2] - sum[3]) >> 8;
+            const int32_t count = outputs - c < 4 ? outputs - c : 4;
+            for (int32_t i = 0; i < count; ++i, r += 4) {
+                *o++ = (int8_t)tinyml_clamp(rescale(r, sum[i ^ 1]), low, high);
             }
         }
     }

@@ -38,12 +38,6 @@ void tinyml_fully_connected_s8(const tinyml_fully_connected_s8_t *op, const tiny
 void tinyml_fully_connected_s8_dsp(const tinyml_fully_connected_s8_t *op, const tinyml_rows_t *in,
                                    const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
 
-/* For SMLAD, with two outputs, a and b, in the lanes of a word, lane = 256 * b + a (see tinyml_conv_paired_s8.h): sums of b
- * below 2^23. weights [four outputs a b c d][four inputs][8 lanes]: inputs 0 and 2 of a and b, of c and d, then inputs 1 and
- * 3 of them. Zeros fill up both fours. No scratch. */
-void tinyml_fully_connected_paired_s8_dsp(const tinyml_fully_connected_s8_t *op, const tinyml_rows_t *in,
-                                          const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
-
 #ifdef __cplusplus
 }
 #endif
