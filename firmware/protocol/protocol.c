@@ -6,12 +6,13 @@
 
 #include "board.h"
 #include "board_config.h"
+#include "command.h"
 #include "text.h"
 #include "tinyml_model.h"
 
 #define LINE_BYTES 80u
-#define MAX_ARGUMENTS 3u
 #define SILENCE_SECONDS 2u
+#define ASKS_A_SECOND 10u
 
 /* The linker gives the first two; the last is written into the linked file (see link.ld.j2). */
 extern const uint8_t weights_start[], weights_end[];
@@ -20,7 +21,7 @@ __attribute__((section(".tinyml_crc"), used)) const volatile uint32_t weights_cr
 static uint32_t clock_hz;
 static uint32_t weights_crc_found;
 
-static uint64_t microseconds(uint64_t cycles)
+uint64_t microseconds(uint64_t cycles)
 {
     /* In two parts, so that the product stays below 2^64 for centuries. */
     return cycles / clock_hz * 1000000u + cycles % clock_hz * 1000000u / clock_hz;
@@ -40,63 +41,44 @@ static void put_weights_damaged(void)
     put_line("", "]", "");
 }
 
-/* Arguments -------------------------------------------------------------------------------------------------------- */
-
-/* Reads a whole decimal number of 32 bits. Returns 0 where the text is anything else. */
-static int parse_decimal(const char *text, uint32_t *value)
+int weights_refused(void)
 {
-    uint32_t result = 0;
-    if (*text == '\0') {
+    if (!weights_damaged()) {
         return 0;
     }
-    for (; *text != '\0'; ++text) {
-        if (*text < '0' || *text > '9') {
-            return 0;
-        }
-        const uint32_t digit = (uint32_t)(*text - '0');
-        if (result > (UINT32_MAX - digit) / 10u) {
-            return 0;
-        }
-        result = result * 10u + digit;
-    }
-    *value = result;
+    put_weights_damaged();
     return 1;
 }
 
-/* Reads exactly 8 hexadecimal digits. */
-static int parse_crc(const char *text, uint32_t *value)
-{
-    uint32_t result = 0;
-    uint32_t count = 0;
-    for (; *text != '\0'; ++text, ++count) {
-        uint32_t digit;
-        if (*text >= '0' && *text <= '9') {
-            digit = (uint32_t)(*text - '0');
-        } else if (*text >= 'a' && *text <= 'f') {
-            digit = (uint32_t)(*text - 'a') + 10u;
-        } else if (*text >= 'A' && *text <= 'F') {
-            digit = (uint32_t)(*text - 'A') + 10u;
-        } else {
-            return 0;
-        }
-        result = (result << 4) | digit;
-    }
-    *value = result;
-    return count == 8u;
-}
+/* Runs ------------------------------------------------------------------------------------------------------------- */
 
-static int same(const char *a, const char *b)
+int run_network(uint32_t count, void (*prepare)(void), uint64_t *cycles)
 {
-    while (*a == *b && *a != '\0') {
-        ++a;
-        ++b;
+    uint64_t asked = timer_cycles();
+    for (uint32_t i = 0; i < count; ++i) {
+        if (prepare != NULL) {
+            prepare();
+        }
+        const uint64_t begin = timer_cycles();
+        tinyml_model.run();
+        const uint64_t end = timer_cycles();
+        *cycles += end - begin;
+        if (end - asked > clock_hz / ASKS_A_SECOND) {
+            asked = end;
+            if (uart_poll() == '%') {
+                put_text("e-[Stopped after ");
+                put_decimal(i + 1u);
+                put_text(" of ");
+                put_decimal(count);
+                put_line("", " inferences]", "");
+                return 0;
+            }
+        }
     }
-    return *a == *b;
+    return 1;
 }
 
 /* Commands --------------------------------------------------------------------------------------------------------- */
-
-typedef char *arguments_t[MAX_ARGUMENTS];
 
 static void command_name(const arguments_t arguments)
 {
@@ -159,7 +141,8 @@ static void command_put(const arguments_t arguments)
     uint32_t index;
     uint32_t bytes;
     uint32_t crc;
-    if (!parse_decimal(arguments[0], &index) || !parse_decimal(arguments[1], &bytes) || !parse_crc(arguments[2], &crc)) {
+    if (!parse_decimal(arguments[0], &index) || !parse_decimal(arguments[1], &bytes) || !parse_hex(arguments[2], 8u, &crc) ||
+        arguments[2][8] != '\0') {
         put_line("e-[", "put takes: input bytes crc", "]");
         return;
     }
@@ -209,20 +192,17 @@ static void command_run(const arguments_t arguments)
         put_line("e-[", "run takes: a number of inferences above 0", "]");
         return;
     }
-    if (weights_damaged()) {
-        put_weights_damaged();
+    if (weights_refused()) {
         return;
     }
     const uint64_t lap = microseconds(timer_cycles());
+    uint64_t cycles = 0;
     put_line_number("m-lap-us-", lap);
-    const uint64_t begin = timer_cycles(); /* sending the line is not part of the measured time */
-    for (uint32_t i = 0; i < count; ++i) {
-        tinyml_model.run();
-        (void)timer_cycles(); /* a counter of 32 bits must be read once per wrap */
+    if (!run_network(count, NULL, &cycles)) {
+        return;
     }
-    const uint64_t end = timer_cycles();
-    put_line_number("m-lap-us-", lap + microseconds(end - begin));
-    put_line_number("m-cycles-", end - begin);
+    put_line_number("m-lap-us-", lap + microseconds(cycles));
+    put_line_number("m-cycles-", cycles);
     put_line("m-run-done", "", "");
 }
 
@@ -268,20 +248,24 @@ static void command_help(const arguments_t arguments);
 
 typedef struct {
     const char *name;
-    uint32_t arguments;
+    uint32_t least, most; /* arguments */
     void (*run)(const arguments_t arguments);
     const char *help;
 } command_t;
 
 static const command_t commands[] = {
-    {"name", 0, command_name, "name%            who answers"},
-    {"timestamp", 0, command_timestamp, "timestamp%       microseconds since reset"},
-    {"model", 0, command_model, "model%           the model, its inputs and outputs"},
-    {"put", 3, command_put, "put I N CRC%     write the N bytes that follow to input I"},
-    {"run", 1, command_run, "run N%           run the network N times"},
-    {"get", 1, command_get, "get I%           read output I"},
-    {"mem", 0, command_mem, "mem%             stack and arena in bytes"},
-    {"help", 0, command_help, "help%            this text"},
+    {"name", 0, 0, command_name, "name%            who answers"},
+    {"timestamp", 0, 0, command_timestamp, "timestamp%       microseconds since reset"},
+    {"profile", 0, 0, command_profile, "profile%         the benchmark's version and model"},
+    {"db", 0, 2, command_db, "db HH..%         bytes of the input; db load N% first; db print% shows them"},
+    {"infer", 0, 2, command_infer, "infer N W%       N timed inferences on it after W others, and results"},
+    {"results", 0, 0, command_results, "results%         output 0 as numbers"},
+    {"model", 0, 0, command_model, "model%           the model, its inputs and outputs"},
+    {"put", 3, 3, command_put, "put I N CRC%     write the N bytes that follow to input I"},
+    {"run", 1, 1, command_run, "run N%           run the network N times"},
+    {"get", 1, 1, command_get, "get I%           read output I"},
+    {"mem", 0, 0, command_mem, "mem%             stack and arena in bytes"},
+    {"help", 0, 0, command_help, "help%            this text"},
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -309,8 +293,8 @@ static void execute(char *line)
         }
     }
     for (uint32_t i = 0; i < COMMANDS; ++i) {
-        if (same(line, commands[i].name)) {
-            if (count != commands[i].arguments) {
+        if (same_text(line, commands[i].name)) {
+            if (count < commands[i].least || count > commands[i].most) {
                 put_line("e-[Wrong number of arguments: ", commands[i].help, "]");
             } else {
                 commands[i].run(arguments);

@@ -197,7 +197,7 @@ def test_it_answers_under_qemu(bundle: SourceBundle, tmp_path: Path, toolchain: 
         stack, size, arena = (int(line.rpartition("-")[2]) for line in device.ask("mem%"))
         assert 64 < stack < 1024
         assert (size, arena) == (board.link.stack_bytes, 16)
-        assert len(device.ask("help%")) == 8
+        assert len(device.ask("help%")) == 12
 
 
 @pytest.mark.qemu

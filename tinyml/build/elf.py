@@ -18,7 +18,7 @@ def read_sizes(elf: bytes) -> Sizes:
     weights = _section_bytes(file, _WEIGHTS)
     symbols = {s.name: int(s["st_value"]) for s in file.get_section_by_name(".symtab").iter_symbols()}
     model = sum(symbols[f"model_{part}_end"] - symbols[f"model_{part}_start"] for part in ("data", "bss"))
-    static = _section_bytes(file, ".data") + _section_bytes(file, ".bss")
+    static = sum(_section_bytes(file, section) for section in (".data", ".bss", ".copy"))
     return Sizes(
         code_bytes=loaded - weights,
         weights_bytes=weights,

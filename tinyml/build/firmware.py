@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jinja2
 
+from tinyml.build.benchmark import benchmark_commands
 from tinyml.build.elf import read_sizes, to_binary, to_intel_hex, with_weights_crc
 from tinyml.build.files import write_file, write_tree
 from tinyml.build.image import FirmwareImage, ToolchainInfo
@@ -23,24 +24,34 @@ _OVERFLOW = re.compile(r"region ['`](\w+)'[^\n]*? overflowed by (\d+) bytes")
 _ARENA_SECTION = 'TINYML_ARENA_SECTION=__attribute__((section(".bss.tinyml_arena")))'
 
 
-def build_firmware(bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Path) -> FirmwareImage:
+def build_firmware(
+    bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Path, *, benchmark: str | None = None
+) -> FirmwareImage:
     """Writes src/ (the emitted C), firmware/ (what else was generated for this build), firmware.elf, .bin and .hex.
 
     The same inputs give the same bytes, wherever they are built. An interrupted build leaves no half-written file.
 
+    Args:
+        benchmark: the MLPerf Tiny benchmark that the firmware runs, a key of BENCHMARKS: then it takes inputs as the
+            benchmark's runner sends them, and keeps a copy where a run overwrites its input.
+
     Raises:
-        ToolError: the board takes no firmware; or compiler or linker fail.
+        ToolError: the board takes no firmware; the model is not the benchmark's; or compiler or linker fail.
         DoesNotFitError: the program is larger than a region of the board; says by how much.
     """
     if not board.has_firmware:
         raise ToolError(f"{board.id} takes no firmware", "emit C, or choose a board: tinyml boards")
+    commands = benchmark_commands(bundle, board, benchmark)
     write_tree(out_dir / "src", bundle.files)
     write_tree(
         out_dir / "firmware",
         {
-            "board_config.h": _render("board_config.h.j2", board=board),
-            "link.ld": _render("link.ld.j2", board=board, link=board.link, regions=_linked_regions(board)),
+            "board_config.h": render_firmware("board_config.h.j2", board=board),
+            "link.ld": render_firmware(
+                "link.ld.j2", board=board, link=board.link, regions=_linked_regions(board), copy=commands.copy_region
+            ),
             "model_adapter.c": render_adapter(bundle),
+            "benchmark.c": render_firmware("benchmark.c.j2", **commands.context),
         },
     )
     model = model_units(bundle, out_dir, (_WEIGHTS_SECTION,), (resource_dir("firmware") / "libc",))
@@ -88,7 +99,7 @@ def header_folders(bundle: SourceBundle, out_dir: Path) -> list[Path]:
 def render_adapter(bundle: SourceBundle) -> str:
     """The C file that shows the model to firmware and host under the names of tinyml_model.h."""
     graph = bundle.plan.schedule.graph
-    return _render(
+    return render_firmware(
         "model_adapter.c.j2",
         name=bundle.name,
         prefix=bundle.name.upper(),
@@ -107,8 +118,10 @@ def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[Un
         "startup/cortex_m.c",
         "main.c",
         "protocol/protocol.c",
+        "protocol/benchmark.c",
         "lib/crc32.c",
         "lib/mem.c",
+        "lib/parse.c",
         "lib/text.c",
         f"clock/{board.startup}.c",
         f"timer/{board.timer}.c",
@@ -117,7 +130,8 @@ def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[Un
     generated = out_dir / "firmware"
     includes = (root / "include", root / "libc", generated)
     adapter = Unit(generated, "model_adapter.c", (*header_folders(bundle, out_dir), *includes), (_ARENA_SECTION,))
-    return [*(Unit(root, path, includes) for path in paths), adapter]
+    commands = Unit(generated, "benchmark.c", includes)
+    return [*(Unit(root, path, includes) for path in paths), adapter, commands]
 
 
 def _linked_regions(board: Board) -> list[object]:
@@ -148,7 +162,8 @@ def _link_command(toolchain: Toolchain, board: Board, objects: list[str]) -> lis
     return [*toolchain.command, *machine, *(f"-Wl,{option}" for option in options), *script, *objects, "-lgcc"]
 
 
-def _render(template: str, **context: object) -> str:
+def render_firmware(template: str, **context: object) -> str:
+    """A template of firmware/."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resource_dir("firmware")),
         undefined=jinja2.StrictUndefined,

@@ -29,6 +29,8 @@ _ENDLESS_POLL = 100_000
 # Polls of an empty receiver before the firmware counts as waiting. More than one, because the ports of STM32 have one
 # status register for both directions.
 _IDLE_POLLS = 32
+# Polls further apart, in cycles, are those of a firmware that works and listens meanwhile.
+_IDLE_GAP = 10_000
 _BAUD_TOLERANCE = 0.03
 
 
@@ -127,7 +129,7 @@ class SerialPort:
         extent: addresses of the registers.
     """
 
-    def __init__(self, uart: Uart, on_idle: Callable[[], None]) -> None:
+    def __init__(self, uart: Uart, cycles: Callable[[], int], on_idle: Callable[[], None]) -> None:
         layout = _UARTS.get(uart.driver)
         if layout is None:
             raise ToolError(f"the emulator has no model of the serial port {uart.driver!r}; it has {sorted(_UARTS)}")
@@ -138,6 +140,8 @@ class SerialPort:
         self._uart = uart
         self._on_idle = on_idle
         self._idle_polls = 0
+        self._cycles = cycles
+        self._polled = 0
         self._written: dict[int, int] = {}
 
     def read(self, address: int) -> int | None:
@@ -146,7 +150,9 @@ class SerialPort:
         if offset == layout.status:
             if self.inbox and self._enabled(layout.receive_enable):
                 return layout.ready | layout.received
-            self._idle_polls += 1
+            now = self._cycles()
+            self._idle_polls = self._idle_polls + 1 if now - self._polled <= _IDLE_GAP else 1
+            self._polled = now
             if self._idle_polls >= _IDLE_POLLS:
                 self._on_idle()
             return layout.ready | layout.empty
@@ -195,7 +201,7 @@ class Registers:
 
     def __init__(self, board: Board, cycles: Callable[[], int], on_idle: Callable[[], None]) -> None:
         """`cycles()` is the time of the emulated core; `on_idle()` is called when the firmware waits for input."""
-        self.serial = None if board.uart is None else SerialPort(board.uart, on_idle)
+        self.serial = None if board.uart is None else SerialPort(board.uart, cycles, on_idle)
         self._cycles = cycles
         self._written: dict[int, int] = {}
         self._ready = {ready.address: ready.bits for ready in board.ready_bits}
