@@ -130,8 +130,9 @@ def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[Un
     generated = out_dir / "firmware"
     includes = (root / "include", root / "libc", generated)
     adapter = Unit(generated, "model_adapter.c", (*header_folders(bundle, out_dir), *includes), (_ARENA_SECTION,))
-    commands = Unit(generated, "benchmark.c", includes)
-    return [*(Unit(root, path, includes) for path in paths), adapter, commands]
+    commands = Unit(generated, "benchmark.c", includes, small=True)
+    # Kernels copy and fill memory; nothing else of the firmware runs during an inference.
+    return [*(Unit(root, path, includes, small=path != "lib/mem.c") for path in paths), adapter, commands]
 
 
 def _linked_regions(board: Board) -> list[object]:

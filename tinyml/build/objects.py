@@ -29,12 +29,14 @@ class Unit:
             the tree stands.
         includes: folders searched for headers, in order.
         definitions: `NAME=VALUE`.
+        small: made for size instead of speed.
     """
 
     root: Path
     path: str
     includes: tuple[Path, ...] = ()
     definitions: tuple[str, ...] = ()
+    small: bool = False
 
 
 def compile_units(toolchain: Toolchain, core: Core, units: Sequence[Unit]) -> list[Path]:
@@ -75,6 +77,8 @@ def runtime_library(toolchain: Toolchain, core: Core) -> Path | None:
 
 def _compile(toolchain: Toolchain, core: Core, unit: Unit) -> Path:
     flags = [f"-D{definition}" for definition in unit.definitions]
+    if unit.small:
+        flags.append("-Os")  # the last of several such flags counts
     parts = [toolchain.name, toolchain.version, *toolchain.cflags(core), *flags, unit.path]
     entry = _entry([*(part.encode() for part in parts), *_contents(unit)], ".o")
     if not entry.is_file():
