@@ -1,6 +1,5 @@
 """Verification finds the layer that is wrong, and says so."""
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -20,17 +19,16 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Compilation:
 
 
 def corrupted(done: Compilation, layer: int) -> Compilation:
-    """The same build with one layer's output shifted by one, as a wrong kernel might."""
+    """The same build, but one layer leaves one bit of its output wrong, as a wrong kernel might."""
     bundle = need(done.bundle)
     source = bundle.files[f"{bundle.name}.c"]
-    start = source.index(f"layer_{layer:02d} = {{")
-    wrong, count = re.subn(
-        r"\.out_offset = (-?\d+)", lambda m: f".out_offset = {int(m[1]) + 1}", source[start:], count=1
-    )
-    assert count == 1
+    start = source.index(f"{bundle.layers[layer].function}(const")
+    end = source.index("\n}\n", start)
+    (_, _, offset, size), *_ = bundle.layers[layer].outputs
+    wrong = f"{source[:end]}\n    net->arena[{offset + size - 1}] ^= 1;{source[end:]}"
     # A folder of its own: a library that a process has loaded stays loaded under its path.
     options = replace(done.options, work_dir=done.options.work_dir / f"wrong-{layer}")
-    files = {**bundle.files, f"{bundle.name}.c": source[:start] + wrong}
+    files = {**bundle.files, f"{bundle.name}.c": wrong}
     return replace(done, options=options, bundle=replace(bundle, files=files))
 
 
