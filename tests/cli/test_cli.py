@@ -54,6 +54,9 @@ def test_build_writes_firmware_and_report(model: Path, tmp_path: Path) -> None:
     assert report["schema_version"] == 1 and not report["quantization"]["calibrated"]
     assert memory["peak_sram_bytes"] == memory["arena_bytes"] + memory["stack_bytes"] + memory["static_bytes"]
     assert flash["total_bytes"] == flash["code_bytes"] + flash["weights_bytes"]
+    assert flash["code_bytes"] == flash["model_code_bytes"] + flash["firmware_code_bytes"]
+    # The kernels of a convolutional network take kilobytes, and so does a serial protocol.
+    assert min(flash["model_code_bytes"], flash["firmware_code_bytes"]) > 4096
     assert (folder / "firmware.bin").stat().st_size >= flash["total_bytes"]
     assert sum(layer["instructions"] for layer in report["layers"]) <= report["latency"]["instructions"]
     assert "#warning" in (folder / "src" / "kws.h").read_text()

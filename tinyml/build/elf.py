@@ -17,10 +17,12 @@ def read_sizes(elf: bytes) -> Sizes:
     loaded = sum(segment["p_filesz"] for segment in file.iter_segments("PT_LOAD"))
     weights = _section_bytes(file, _WEIGHTS)
     symbols = {s.name: int(s["st_value"]) for s in file.get_section_by_name(".symtab").iter_symbols()}
+    model_code = symbols["model_code_end"] - symbols["model_code_start"]
     model = sum(symbols[f"model_{part}_end"] - symbols[f"model_{part}_start"] for part in ("data", "bss"))
     static = sum(_section_bytes(file, section) for section in (".data", ".bss", ".copy"))
     return Sizes(
-        code_bytes=loaded - weights,
+        model_code_bytes=model_code,
+        firmware_code_bytes=loaded - weights - model_code,
         weights_bytes=weights,
         model_static_bytes=model,
         firmware_static_bytes=static - model,

@@ -62,9 +62,11 @@ class MemorySection:
 
 @dataclass(frozen=True, slots=True)
 class FlashSection:
-    """code_bytes is None where nothing was linked; total_bytes is then weights only."""
+    """code_bytes = model + firmware; all three are None where nothing was linked, and total_bytes is weights only."""
 
     code_bytes: int | None
+    model_code_bytes: int | None
+    firmware_code_bytes: int | None
     weights_bytes: int
     total_bytes: int
     limit_bytes: int
@@ -225,9 +227,16 @@ def _flash(done: Compilation) -> FlashSection:
     limit = done.options.board.flash_bytes
     if done.image is None:
         weights = need(done.bundle).weights_bytes + need(done.bundle).parameters_bytes
-        return FlashSection(None, weights, weights, limit)
+        return FlashSection(None, None, None, weights, weights, limit)
     sizes = done.image.sizes
-    return FlashSection(sizes.code_bytes, sizes.weights_bytes, sizes.flash_bytes, limit)
+    return FlashSection(
+        code_bytes=sizes.code_bytes,
+        model_code_bytes=sizes.model_code_bytes,
+        firmware_code_bytes=sizes.firmware_code_bytes,
+        weights_bytes=sizes.weights_bytes,
+        total_bytes=sizes.flash_bytes,
+        limit_bytes=limit,
+    )
 
 
 def _latency(done: Compilation) -> LatencySection:

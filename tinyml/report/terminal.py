@@ -69,7 +69,9 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
         ("  weights", size(flash.weights_bytes), "with per-channel parameters"),
     ]
     if flash.code_bytes is not None and report.toolchain is not None:
-        rows.append(("  code", size(flash.code_bytes), f"{report.toolchain.name} {report.toolchain.version}"))
+        parts = f"model {flash.model_code_bytes:,}, firmware {flash.firmware_code_bytes:,}"
+        rows.append(("  code", size(flash.code_bytes), parts))
+        rows.append(("compiler", report.toolchain.name, report.toolchain.version))
     if latency.instructions is not None:
         rows.append(("instructions", count(latency.instructions), "counted in the emulator"))
     elif linked:
