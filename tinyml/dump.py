@@ -5,6 +5,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from tinyml.build.files import write_file
 from tinyml.build.image import FirmwareImage
 from tinyml.emit.bundle import SourceBundle
 from tinyml.ir.graph import Graph
@@ -45,9 +46,8 @@ def dump_artifact(stage: str, artifact: object, folder: Path) -> Path:
 
 def write_sources(bundle: SourceBundle, folder: Path) -> None:
     """Writes the emitted files, with \\n line ends on every system."""
-    folder.mkdir(parents=True, exist_ok=True)
     for path, text in bundle.files.items():
-        (folder / path).write_text(text, encoding="utf-8", newline="\n")
+        write_file(folder / path, text.encode())
 
 
 def schedule_document(schedule: Schedule) -> dict[str, object]:

@@ -11,8 +11,6 @@ from tinyml.cli.common import (
     add_output_flags,
     add_target_flags,
     console,
-    end_progress,
-    need_file,
     options_of,
     print_json,
     print_notes,
@@ -37,13 +35,9 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    need_file(arguments.model)
-    with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
-        try:
-            options = replace(options_of(arguments, Path(work)), check_fit=False)
-            done = compile_model(options, stop_after="memory", on_stage=progress(arguments))
-        finally:
-            end_progress(arguments)
+    with tempfile.TemporaryDirectory(prefix="tinyml-") as work, progress(arguments) as on_stage:
+        options = replace(options_of(arguments, Path(work)), check_fit=False)
+        done = compile_model(options, stop_after="memory", on_stage=on_stage)
     chosen = done.options.board if arguments.board or arguments.target else None
     analysis = analyze(done, [chosen] if chosen else list_boards())
     if arguments.json:

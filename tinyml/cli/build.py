@@ -13,7 +13,6 @@ from tinyml.cli.common import (
     add_output_flags,
     add_target_flags,
     console,
-    end_progress,
     need_file,
     options_of,
     print_json,
@@ -101,10 +100,8 @@ def build_report(arguments: argparse.Namespace, options: Options, out_dir: Path)
         report = Report.from_json(read_report(cached))
         publish(cached, out_dir)
         return report
-    try:
-        done = compile_model(options, on_stage=progress(arguments))
-    finally:
-        end_progress(arguments)
+    with progress(arguments) as on_stage:
+        done = compile_model(options, on_stage=on_stage)
     report = make_report(done)
     fresh = options.work_dir / "publish"
     write_sources(need(done.bundle), fresh / "src")
@@ -129,25 +126,22 @@ def refuse_foreign(out_dir: Path) -> None:
 
 def _partial(arguments: argparse.Namespace, options: Options) -> int:
     """Runs to a stage and dumps; prints the artifact of the last stage where no folder is given."""
-    need_file(options.model)
+    last = arguments.stop_after or list(STAGES)[-1]
     written: list[Path] = []
 
     def on_artifact(stage: str, artifact: object) -> None:
-        last = stage == (arguments.stop_after or list(STAGES)[-1])
         if arguments.dump_dir:
             written.append(dump_artifact(stage, artifact, arguments.dump_dir))
-        elif last:
+        elif stage == last:
             written.append(dump_artifact(stage, artifact, Path("build") / "dump"))
 
-    try:
+    with progress(arguments) as on_stage:
         compile_model(
             options,
-            stop_after=arguments.stop_after or list(STAGES)[-1],
-            on_stage=progress(arguments),
+            stop_after=last,
+            on_stage=on_stage,
             on_artifact=on_artifact,
         )
-    finally:
-        end_progress(arguments)
     if arguments.json:
         print_json([str(path) for path in written])
     else:

@@ -4,7 +4,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,15 +194,15 @@ def console(arguments: argparse.Namespace) -> Console:
     return Console(quiet=arguments.json or arguments.quiet, highlight=False, width=width)
 
 
-def progress(arguments: argparse.Namespace) -> Callable[[str], None]:
-    """Prints the stage under way to stderr, on a terminal only, over itself."""
+@contextmanager
+def progress(arguments: argparse.Namespace) -> Iterator[Callable[[str], None]]:
+    """Gives what prints the stage under way to stderr, over itself and on a terminal only; wipes the line at the end."""
     if arguments.json or arguments.quiet or not sys.stderr.isatty():
-        return lambda stage: None
-    return lambda stage: print(f"\r\x1b[2K  {stage} …", end="", file=sys.stderr, flush=True)
-
-
-def end_progress(arguments: argparse.Namespace) -> None:
-    if sys.stderr.isatty() and not (arguments.json or arguments.quiet):
+        yield lambda stage: None
+        return
+    try:
+        yield lambda stage: print(f"\r\x1b[2K  {stage} …", end="", file=sys.stderr, flush=True)
+    finally:
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 

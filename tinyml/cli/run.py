@@ -15,8 +15,6 @@ from tinyml.cli.common import (
     add_output_flags,
     add_target_flags,
     console,
-    end_progress,
-    need_file,
     options_of,
     print_json,
     progress,
@@ -48,15 +46,14 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    need_file(arguments.model)
     if arguments.output is not None and arguments.output.suffix != ".npz":
         raise UsageError(f"--output {arguments.output}: expected a name that ends in .npz")
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
         # What runs on the host need not fit any board.
         options = replace(options_of(arguments, Path(work)), check_fit=arguments.on != "host")
-        try:
+        with progress(arguments) as on_stage:
             done = compile_model(
-                options, stop_after="build" if arguments.on == "emulator" else "emit", on_stage=progress(arguments)
+                options, stop_after="build" if arguments.on == "emulator" else "emit", on_stage=on_stage
             )
             require_calibrated(arguments, need(done.quantized))
             graph, bundle = need(done.schedule).graph, need(done.bundle)
@@ -69,8 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
                 outputs = tuple(HostModel(build_host_library(bundle, options.work_dir / "host", trace=False)).run(raw))
             else:
                 outputs = profile_emulated(need(done.image), raw).outputs
-        finally:
-            end_progress(arguments)
     arrays = {name: _array(graph, name, data) for name, data in zip(graph.outputs, outputs, strict=True)}
     if arguments.output is not None:
         np.savez(arguments.output, **cast("dict[str, Any]", arrays))

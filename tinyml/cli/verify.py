@@ -13,8 +13,6 @@ from tinyml.cli.common import (
     add_output_flags,
     add_target_flags,
     console,
-    end_progress,
-    need_file,
     options_of,
     print_json,
     progress,
@@ -48,23 +46,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code 4 where a layer differs."""
     if arguments.runs < 1:
         raise UsageError(f"--runs {arguments.runs}: expected 1 or more")
-    need_file(arguments.model)
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
         options = options_of(arguments, Path(work))
         places = ("host", "emulator") if arguments.on == "all" else (arguments.on,)
         if arguments.on == "all" and options.board.core.unicorn_model is None:
             places = ("host",)
             console(arguments).print(f"the emulator does not run {options.board.core.name}: on the host only")
-        try:
-            done = compile_model(
-                options, stop_after="build" if "emulator" in places else "emit", on_stage=progress(arguments)
-            )
+        with progress(arguments) as on_stage:
+            done = compile_model(options, stop_after="build" if "emulator" in places else "emit", on_stage=on_stage)
             require_calibrated(arguments, need(done.quantized))
             graph = need(done.schedule).graph
             samples = [random_inputs(graph, arguments.seed + i) for i in range(arguments.runs)]
             results = [verify_layers(done, place, tracer(done, place), samples) for place in places]
-        finally:
-            end_progress(arguments)
     if arguments.json:
         print_json([asdict(result) for result in results])
     for result in results:

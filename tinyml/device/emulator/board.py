@@ -147,14 +147,6 @@ class EmulatedBoard:
         except unicorn.UcError:
             raise ToolError(f"{self.board.title} has no memory at {address:#010x} to {address + size:#010x}") from None
 
-    def write_memory(self, address: int, data: bytes) -> None:
-        """Raises ToolError outside the board's memory."""
-        try:
-            self._uc.mem_write(address, data)
-        except unicorn.UcError:
-            end = address + len(data)
-            raise ToolError(f"{self.board.title} has no memory at {address:#010x} to {end:#010x}") from None
-
     @property
     def stack_pointer(self) -> int:
         return int(self._uc.reg_read(arm_const.UC_ARM_REG_SP))

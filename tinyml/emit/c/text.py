@@ -136,11 +136,6 @@ def _wrapped(parts: Sequence[str], margin: str) -> str:
     return filled.replace("\0", " ")
 
 
-def _without_breaks(part: str) -> str:
-    """A field that fits on a line stays on one; of a longer one, each inner field does."""
-    return part.replace(" ", "\0") if len(part) < WIDTH - 4 else part.replace(" = ", "\0=\0")
-
-
 def _literal(value: Field, names: Mapping[int, str]) -> str:
     if value is None:
         return "0"
