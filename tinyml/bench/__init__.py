@@ -1,0 +1,1 @@
+"""Benchmarks of built models: data in, scores and times out."""

@@ -1,0 +1,14 @@
+"""`tinyml bench BENCHMARK`: one module a benchmark, each with an `add_parser` as the verbs have."""
+
+from collections.abc import Callable
+
+from tinyml.cli.common import Verbs
+
+BENCHMARKS: tuple[Callable[[Verbs], None], ...] = ()
+
+
+def add_parser(verbs: Verbs) -> None:
+    parser = verbs.add_parser("bench", help="run a benchmark", allow_abbrev=False)
+    benchmarks = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
+    for add_benchmark in BENCHMARKS:
+        add_benchmark(benchmarks)
