@@ -49,11 +49,14 @@ _WINDOWS: dict[Op, Range] = {
 class Assignment:
     """Attributes:
     params: the int8 parameters of every activation that has an int8 form.
-    weights: float constants whose int8 form is given (a model that came quantized), as stored data and parameters.
+    weights: float constants whose integer form is given (a model that came quantized, or weights that were rounded by
+        their effect), as stored data and parameters.
+    weight_types: the type of the weights of nodes by name, where it is not INT8.
     """
 
     params: Mapping[str, QuantParams]
     weights: Mapping[str, tuple[np.ndarray, QuantParams]] = field(default_factory=dict)
+    weight_types: Mapping[str, DType] = field(default_factory=dict)
     fake_quantized: bool = False
 
 

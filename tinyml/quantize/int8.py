@@ -6,6 +6,7 @@ input scale times weight scale.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node
@@ -14,12 +15,14 @@ from tinyml.ir.quant import QuantParams
 from tinyml.quantize.assign import decide
 from tinyml.quantize.lower import lower
 from tinyml.quantize.params import Range, as_uint8
+from tinyml.quantize.precision import WEIGHT_DTYPE, Precision, check_precision
 
 
 def quantize_int8(
     graph: Graph,
     ranges: Mapping[str, Range],
     *,
+    precision: Precision = MappingProxyType({}),
     input_dtype: DType = DType.INT8,
     output_dtype: DType = DType.INT8,
 ) -> Graph:
@@ -28,12 +31,16 @@ def quantize_int8(
     Args:
         graph: a float graph after the canonicalizing passes.
         ranges: (lo, hi) of every float activation, network inputs included.
+        precision: of single nodes, by name; all others are w8a8.
         input_dtype, output_dtype: INT8; UINT8 or FLOAT32 put a conversion at the border.
 
     Nodes without an int8 form stay in float32 between conversions; the graph's notes name them with the reason.
     """
+    check_precision(graph, precision)
     graph = _global_pools_to_means(graph)
-    assignment = decide(graph, ranges)
+    assignment = replace(
+        decide(graph, ranges), weight_types={name: WEIGHT_DTYPE[bits] for name, bits in precision.items()}
+    )
     interface = {name: _stored_as(assignment.params.get(name), input_dtype) for name in graph.inputs}
     interface |= {name: _stored_as(assignment.params.get(name), output_dtype) for name in graph.outputs}
     return lower(graph, assignment, interface)

@@ -18,6 +18,7 @@ from tinyml.quantize.params import (
     FIXED_OUTPUT,
     activation_params,
     quantize_bias,
+    quantize_weights,
     weight_scales,
     workable_weight_scales,
 )
@@ -147,7 +148,7 @@ class _Lowering:
         if given is None:
             return None
         data, params = given
-        if data.dtype != np.int8 or params.dtype is not DType.INT8:
+        if data.dtype != np.int8 or params.dtype not in (DType.INT4, DType.INT8):
             return f"its weights are {params.dtype.value}"
         if any(params.zero_point):
             return "its weights have a zero point"
@@ -164,9 +165,10 @@ class _Lowering:
             stored, params = given
         else:
             real = self.graph.value(w_name).constant
-            scales = workable_weight_scales(weight_scales(real), bias, x.scale[0], y.scale[0])
-            params = QuantParams.per_channel(scales, 0)
-            stored = np.maximum(params.quantize(real), np.int8(-127))
+            dtype = self.assignment.weight_types.get(node.name, DType.INT8)
+            scales = workable_weight_scales(weight_scales(real, dtype), bias, x.scale[0], y.scale[0])
+            params = QuantParams.per_channel(scales, 0, dtype)
+            stored = quantize_weights(real, params)
         inputs: list[str | None] = [self._form(x_name, x), self._constant(w_name, stored, params)]
         if b_name is not None and bias is not None:
             inputs.append(self._bias(b_name, bias, x.scale[0] * np.asarray(params.scale, np.float64)))

@@ -10,6 +10,7 @@ from tinyml.ir.graph import Graph
 from tinyml.quantize.calibration import Preprocess, open_calibration
 from tinyml.quantize.int8 import quantize_int8
 from tinyml.quantize.observers import MeanSquaredError, ObserverFactory
+from tinyml.quantize.precision import Precision, scheme
 from tinyml.quantize.qdq import fold_constants, fold_qdq, is_qdq
 from tinyml.quantize.ranges import Progress, calibrate, plausible_ranges
 
@@ -26,7 +27,7 @@ class QuantizedModel:
     """The artifact of this stage.
 
     Attributes:
-        scheme: "int8", "int8, as in the model file", or "float32".
+        scheme: "int8", "int8, as in the model file", "float32", or what single nodes have ("int8, 3 layers w4a8").
         calibrated: False where ranges are made up: sizes and timing are valid, outputs mean nothing.
         preprocess: how pictures become the network's inputs; None where the model's author quantized the inputs, and
             pixels go in as they are.
@@ -43,7 +44,7 @@ class QuantizedModel:
 def prepare(
     graph: Graph,
     *,
-    precision: str = "int8",
+    precision: str | Precision = "int8",
     calibration: Path | None = None,
     preprocess: Preprocess | None = None,
     io: str = "int8",
@@ -57,7 +58,7 @@ def prepare(
     a float model is calibrated and quantized, or left in float32.
 
     Args:
-        precision: of a float model: "int8" or "float32".
+        precision: of a float model: "int8", "float32", or that of single nodes, by name, where all others are w8a8.
         calibration: a folder of pictures, an .npz or an .npy file; None makes ranges up.
         preprocess: of pictures; the default maps bytes to 0..1.
         io: how a model quantized here stores inputs and outputs: "int8", "uint8" or "float32".
@@ -67,7 +68,9 @@ def prepare(
         UsageError: an option has an unknown value, or asks for float32 of an integer model.
         TinymlError: the calibration data does not fit.
     """
-    _check_option("precision", precision, PRECISIONS)
+    of_nodes: Precision = {} if isinstance(precision, str) else precision
+    if isinstance(precision, str):
+        _check_option("precision", precision, PRECISIONS)
     _check_option("io", io, IO_TYPES)
     if graph.is_quantized:
         if precision == "float32":
@@ -87,8 +90,8 @@ def prepare(
         data = open_calibration(calibration, graph, preprocess).at_most(max_samples)
         ranges = calibrate(graph, data, bounds=data.bounds, observer=observer, progress=progress)
         notes = (f"calibrated with {len(data)} samples of {data.source}", *data.notes)
-    quantized = quantize_int8(graph, ranges, input_dtype=IO_TYPES[io], output_dtype=IO_TYPES[io])
-    return QuantizedModel(quantized, "int8", calibration is not None, preprocess, notes)
+    quantized = quantize_int8(graph, ranges, precision=of_nodes, input_dtype=IO_TYPES[io], output_dtype=IO_TYPES[io])
+    return QuantizedModel(quantized, scheme(of_nodes), calibration is not None, preprocess, notes)
 
 
 def _as_it_came(graph: Graph, calibration: Path | None, preprocess: Preprocess | None) -> QuantizedModel:

@@ -37,10 +37,16 @@ def activation_params(lo: float, hi: float) -> QuantParams:
     return QuantParams.per_tensor(step, min(127, max(-128, math.trunc(zero))))
 
 
-def weight_scales(weights: np.ndarray) -> np.ndarray:
-    """Symmetric int8 in [-127, 127], one scale an index of axis 0; float64, 0 where a channel is all zeros."""
+def weight_scales(weights: np.ndarray, dtype: DType = DType.INT8) -> np.ndarray:
+    """Symmetric, [-127, 127] or [-7, 7], one scale an index of axis 0; float64, 0 where a channel is all zeros."""
     largest: np.ndarray = np.abs(weights.reshape(len(weights), -1).astype(np.float64)).max(axis=1)
-    return largest / 127.0
+    return largest / dtype.range[1]
+
+
+def quantize_weights(weights: np.ndarray, params: QuantParams) -> np.ndarray:
+    """Rounded to nearest; the lowest number of the type is not used, so that the range is symmetric."""
+    stored: np.ndarray = np.maximum(params.quantize(weights), -params.dtype.range[1])
+    return stored
 
 
 def workable_weight_scales(scales: np.ndarray, bias: np.ndarray | None, x_scale: float, y_scale: float) -> np.ndarray:

@@ -1,0 +1,40 @@
+"""Numbers that a single node computes on: `w8a8` unless a mapping from node names says otherwise."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from tinyml.errors import UsageError
+from tinyml.ir.dtypes import DType
+from tinyml.ir.graph import Graph
+from tinyml.quantize.assign import WEIGHTED, float_reason
+
+NodePrecision = Literal["w8a8", "w4a8"]
+"""Bits of a node's weights and of its activations."""
+
+Precision = Mapping[str, NodePrecision]
+"""Node of the float graph -> its precision; nodes that are not named are w8a8."""
+
+WEIGHT_DTYPE: Mapping[NodePrecision, DType] = {"w8a8": DType.INT8, "w4a8": DType.INT4}
+
+
+def scheme(precision: Precision) -> str:
+    """`int8, 13 layers w4a8`."""
+    counts = Counter(wanted for wanted in precision.values() if wanted != "w8a8")
+    return ", ".join(["int8", *(f"{n} layer{'s' * (n > 1)} {wanted}" for wanted, n in sorted(counts.items()))])
+
+
+def check_precision(graph: Graph, precision: Precision) -> None:
+    """Refuses names that the graph does not have, unknown precisions, and 4-bit weights of a node without weights.
+
+    Raises:
+        UsageError: with the name, the value and what was expected.
+    """
+    nodes = {node.name: node for node in graph.nodes}
+    for name, wanted in precision.items():
+        if wanted not in get_args(NodePrecision):
+            raise UsageError(f"precision of {name}: {wanted!r}; expected one of {', '.join(get_args(NodePrecision))}")
+        if (node := nodes.get(name)) is None:
+            raise UsageError(f"precision of {name}: the network has no node of that name")
+        if wanted == "w4a8" and (node.op not in WEIGHTED or float_reason(node, graph) is not None):
+            raise UsageError(f"precision of {name}: {node.op.value} has no weights of 4 bits")
