@@ -36,6 +36,7 @@ class Options:
         work_dir: where files of the build stage are made.
         reserve_sram: bytes of RAM that the application keeps for itself.
         keep_input: the network must not overwrite its input.
+        benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
         check_fit: refuse what the board has no room for.
     """
 
@@ -53,6 +54,7 @@ class Options:
     reserve_sram: int = 0
     labels: tuple[str, ...] = ()
     toolchain: str | None = None
+    benchmark: str | None = None
     check_fit: bool = True
 
     @property
@@ -188,7 +190,8 @@ def _build(done: Compilation) -> FirmwareImage | None:
         return None
     _check_weights(bundle, options.board)
     try:
-        return build_firmware(bundle, options.board, find_toolchain(options.toolchain), options.work_dir)
+        toolchain = find_toolchain(options.toolchain)
+        return build_firmware(bundle, options.board, toolchain, options.work_dir, benchmark=options.benchmark)
     except DoesNotFitError as e:
         raise DoesNotFitError(
             e.what,

@@ -17,6 +17,7 @@ from tinyml.resources import resource_dir
 
 _PACKAGE = Path(__file__).resolve().parent
 REPORT = "report.json"
+BOARD = "board.json"  # the board of a firmware build, with the limits that it had
 
 
 @cache

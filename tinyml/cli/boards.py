@@ -1,11 +1,11 @@
 """`tinyml boards`: what a build can be made for."""
 
 import argparse
-from dataclasses import asdict
 
 from tinyml.cli.common import Verbs, add_output_flags, console, print_json
 from tinyml.report.terminal import layer_table, size
 from tinyml.targets import Board, list_boards, load_board
+from tinyml.targets.stored import board_document
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _list(arguments)
     board = load_board(arguments.name)
     if arguments.json:
-        print_json(_document(board))
+        print_json(board_document(board))
         return 0
     out = console(arguments)
     out.print(f"{board.title} ({board.id}{''.join(f', {a}' for a in board.aliases)})", style="bold", markup=False)
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     boards = list_boards()
     if arguments.json:
-        print_json([_document(board) for board in boards])
+        print_json([board_document(board) for board in boards])
         return 0
     rows = [
         {
@@ -59,9 +59,3 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _clock(board: Board) -> str:
     return f" at {board.clock_hz / 1e6:g} MHz" if board.clock_hz else ""
-
-
-def _document(board: Board) -> dict[str, object]:
-    document = asdict(board)
-    document["core"] = board.core.name
-    return document

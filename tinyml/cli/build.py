@@ -1,11 +1,14 @@
 """`tinyml build`: compile a model to firmware or a C library."""
 
 import argparse
+import json
 import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from tinyml.build.benchmark import BENCHMARKS
+from tinyml.build.files import write_file
 from tinyml.build.toolchain import find_toolchain
 from tinyml.cli.common import (
     Verbs,
@@ -26,7 +29,8 @@ from tinyml.errors import UsageError
 from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model, need
 from tinyml.report.document import Report, make_report
 from tinyml.report.terminal import layer_table, shape_text, short_source, summary
-from tinyml.store import REPORT, build_key, cached_build, keep_build, publish, read_report, write_report
+from tinyml.store import BOARD, REPORT, build_key, cached_build, keep_build, publish, read_report, write_report
+from tinyml.targets.stored import board_document
 
 LAYER_COLUMNS = (
     ("index", "#"),
@@ -49,6 +53,7 @@ def add_parser(verbs: Verbs) -> None:
     group.add_argument(
         "--emit", choices=("firmware", "c"), default="firmware", help="what to write (default: firmware)"
     )
+    group.add_argument("--benchmark", choices=tuple(BENCHMARKS), help="firmware that the MLPerf Tiny runner drives")
     group.add_argument("-o", "--out", type=Path, metavar="DIR", help="output folder (default: build/<name>-<board>)")
     group.add_argument("--stop-after", choices=tuple(STAGES), metavar="STAGE", help=f"one of {', '.join(STAGES)}")
     group.add_argument("--dump-dir", type=Path, metavar="DIR", help="write what every stage made to this folder")
@@ -59,7 +64,7 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
-        options = options_of(arguments, Path(work))
+        options = replace(options_of(arguments, Path(work)), benchmark=arguments.benchmark)
         if arguments.stop_after or arguments.dump_dir:
             return _partial(arguments, options)
         if arguments.emit == "firmware" and not options.board.has_firmware:
@@ -109,6 +114,7 @@ def build_report(arguments: argparse.Namespace, options: Options, out_dir: Path)
         image = done.image
         for file in (image.elf, image.bin, image.hex):
             shutil.copy2(file, fresh / file.name)
+        write_file(fresh / BOARD, (json.dumps(board_document(image.board), indent=2) + "\n").encode())
     write_report(fresh, report.to_json())
     keep_build(key, fresh)
     publish(fresh, out_dir)

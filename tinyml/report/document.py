@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from tinyml import __version__
-from tinyml.ir.graph import Graph
+from tinyml.ir.graph import Graph, Value
 from tinyml.memory import live_bytes
 from tinyml.pipeline import Compilation, need
 
@@ -14,13 +14,32 @@ SCHEMA_VERSION: Literal[1] = 1
 
 
 @dataclass(frozen=True, slots=True)
+class TensorSection:
+    """An input or output of the network as it is stored. scale and zero_point are None where it is not quantized; layout as
+    of `tinyml.ir.graph.Value`."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | None
+    zero_point: int | None
+    layout: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSection:
+    """benchmark: the MLPerf Tiny benchmark that the firmware runs, or None."""
+
     name: str
     file: str
     sha256: str
     macs: int
     parameters: int
     notes: tuple[str, ...]
+    inputs: tuple[TensorSection, ...]
+    outputs: tuple[TensorSection, ...]
+    labels: tuple[str, ...]
+    benchmark: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +164,7 @@ def parameters(graph: Graph) -> int:
 def make_report(done: Compilation) -> Report:
     """The report of a compilation that went through all stages that its board has."""
     plan, bundle, quantized = need(done.plan), need(done.bundle), need(done.quantized)
+    graph = need(done.schedule).graph
     live = live_bytes(plan)
     costs = {layer.function: layer for layer in done.profile.layers} if done.profile else {}
     layers = []
@@ -172,8 +192,12 @@ def make_report(done: Compilation) -> Report:
             file=done.options.model.name,
             sha256=done.options.model_sha256,
             macs=sum(layer.macs for layer in bundle.layers),
-            parameters=parameters(need(done.schedule).graph),
+            parameters=parameters(graph),
             notes=(*need(done.source).notes, *quantized.notes),
+            inputs=tuple(_tensor(graph.value(name)) for name in graph.inputs),
+            outputs=tuple(_tensor(graph.value(name)) for name in graph.outputs),
+            labels=done.options.labels,
+            benchmark=done.options.benchmark,
         ),
         quantization=QuantizationSection(
             scheme=quantized.scheme,
@@ -187,6 +211,18 @@ def make_report(done: Compilation) -> Report:
         toolchain=None
         if done.image is None
         else ToolchainSection(done.image.toolchain.name, done.image.toolchain.version, done.image.toolchain.cflags),
+    )
+
+
+def _tensor(value: Value) -> TensorSection:
+    quant = value.quant
+    return TensorSection(
+        name=value.name,
+        dtype=value.dtype.value,
+        shape=value.shape,
+        scale=None if quant is None else quant.scale[0],
+        zero_point=None if quant is None else quant.zero_point[0],
+        layout=value.layout,
     )
 
 
