@@ -10,11 +10,10 @@
  * multiply-accumulates.
  */
 #include "tinyml_conv_paired_s8.h"
-#include "tinyml_dsp.h"
-#include "tinyml_memory.h"
 #include "tinyml_requant.h"
 
-enum { OUTPUTS = 4 }; /* in a block */
+#define TINYML_COLUMNS 4
+#include "tinyml_columns.h"
 
 /* One block: pairs of filters from `weights` to `weights_end`, results to out[i][0], out[i][1], out[i][2], ... */
 typedef struct {
@@ -237,155 +236,6 @@ static void multiply_one(const block_t *block)
 
 #endif
 
-/* The element of a column for a position in the order of taps. */
-static inline int32_t element(int32_t position)
-{
-    return (position >> 1) * 2 * OUTPUTS + (position & 1);
-}
-
-/* Four taps of a column, in the order of the weights. */
-static inline void widen_four(int16_t *column, const int8_t *x, int32_t offset)
-{
-#if defined(__ARM_FEATURE_DSP)
-    const int16x2_t both = (int16x2_t)(((uint32_t)offset & UINT32_C(0xffff)) * UINT32_C(0x10001));
-    const uint32_t word = tinyml_load_word(x);
-    tinyml_store_word(column, (uint32_t)tinyml_add_even(both, word));
-    tinyml_store_word(column + 2 * OUTPUTS, (uint32_t)tinyml_add_odd(both, word));
-#else
-    column[0] = (int16_t)(x[0] + offset);
-    column[1] = (int16_t)(x[2] + offset);
-    column[2 * OUTPUTS] = (int16_t)(x[1] + offset);
-    column[2 * OUTPUTS + 1] = (int16_t)(x[3] + offset);
-#endif
-}
-
-/* The columns of 1x1 windows: `outputs` of them, the same channels of each at a time. */
-static void widen_pixels(int16_t *columns, const int8_t *const x[OUTPUTS], int32_t outputs, int32_t count,
-                         int32_t offset)
-{
-    const int8_t *p = x[0], *q = x[1], *r = x[2], *s = x[3];
-    int32_t left = count;
-
-    if (outputs > 1) {
-        for (; left >= 4; left -= 4, columns += 4 * OUTPUTS, p += 4, q += 4, r += 4, s += 4) {
-            widen_four(columns, p, offset);
-            widen_four(columns + 2, q, offset);
-            widen_four(columns + 4, r, offset);
-            widen_four(columns + 6, s, offset);
-        }
-    } else {
-        for (; left >= 4; left -= 4, columns += 4 * OUTPUTS, p += 4) {
-            widen_four(columns, p, offset);
-        }
-    }
-    for (int32_t i = 0; i < outputs; ++i) {
-        for (int32_t k = 0; k < left; ++k) {
-            columns[2 * i + element(k)] = (int16_t)(x[i][count - left + k] + offset);
-        }
-    }
-}
-
-/* Taps [first, first + count) of row ky of the window, from consecutive inputs. */
-static void widen_run(const tinyml_conv_paired_s8_t *op, int16_t *column, int32_t ky, int32_t first, const int8_t *x,
-                      int32_t count)
-{
-    const int32_t offset = op->in_offset;
-    const int32_t run = op->window.kernel_width * op->window.in_channels;
-    const int32_t whole = run & ~3;
-    const int32_t end = first + count;
-    const int32_t end_whole = end < whole ? end : whole;
-    int16_t *to = column + ky * whole * OUTPUTS;
-    int32_t tap = first;
-
-    if (tap % 4 == 0) {
-        for (; tap + 4 <= end_whole; tap += 4, x += 4) {
-            widen_four(to + tap * OUTPUTS, x, offset);
-        }
-    }
-    for (; tap < end_whole; ++tap) {
-        const int32_t within = (tap & 1) * 2 + (tap >> 1 & 1);
-        to[element((tap & ~3) + within)] = (int16_t)(*x++ + offset);
-    }
-    const int32_t rest = op->window.kernel_height * whole + ky * (run - whole) - whole;
-    for (; tap < end; ++tap) {
-        column[element(rest + tap)] = (int16_t)(*x++ + offset);
-    }
-}
-
-/* A window inside the image, with no gaps between its columns, whose first element is at x. */
-static void widen_inside(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const int8_t *x, int16_t *column)
-{
-    const tinyml_window_t *w = &op->window;
-    const int32_t offset = op->in_offset;
-    const int32_t run = w->kernel_width * w->in_channels;
-    const int32_t rest = run % 4;
-    const int32_t whole = run - rest;
-    int32_t position = w->kernel_height * whole;
-
-    for (int32_t ky = 0;;) {
-        const int8_t *i = x;
-        for (; i < x + whole; i += 4, column += 4 * OUTPUTS) {
-            widen_four(column, i, offset);
-        }
-        for (int32_t k = 0; k < rest; ++k, ++position) {
-            column[element(position) - (ky + 1) * whole * OUTPUTS] = (int16_t)(i[k] + offset);
-        }
-        if (++ky == w->kernel_height) {
-            return;
-        }
-        x = tinyml_row_below(in, x, w->dilation_y);
-    }
-}
-
-/* The rows of the windows of a row of outputs: which taps fall into the image, and where the first of them lies. */
-typedef struct {
-    tinyml_taps_t taps;
-    const int8_t *first;
-} window_rows_t;
-
-static window_rows_t find_rows(const tinyml_window_t *w, const tinyml_rows_t *in, int32_t y)
-{
-    window_rows_t rows = {tinyml_rows_of_window(w, y), in->base};
-    if (rows.taps.first < rows.taps.end) {
-        rows.first = tinyml_row(in, rows.taps.origin + rows.taps.first * w->dilation_y);
-    }
-    return rows;
-}
-
-/* The window of output x. */
-static void widen_window(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const window_rows_t *rows, int32_t x,
-                         int16_t *column)
-{
-    const tinyml_window_t *w = &op->window;
-    const int32_t depth = w->in_channels;
-    const int32_t inside = rows->taps.end - rows->taps.first == w->kernel_height;
-    const int32_t origin = x * w->stride_x - w->pad_left;
-    const int8_t *row = rows->first;
-
-    if (inside && origin >= 0 && origin + w->kernel_width <= w->in_width && w->dilation_x == 1) {
-        widen_inside(op, in, row + (origin - in->first_col) * depth, column);
-        return;
-    }
-    const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
-    const int32_t count = cols.end - cols.first;
-    if (!inside || count < w->kernel_width) {
-        for (int32_t k = 0; k < w->kernel_height * w->kernel_width * depth; k += 2) {
-            tinyml_store_word(column + element(k), 0);
-        }
-    }
-    for (int32_t ky = rows->taps.first; ky < rows->taps.end; ++ky) {
-        const int8_t *i = row + (cols.origin + cols.first * w->dilation_x - in->first_col) * depth;
-        if (w->dilation_x == 1) {
-            widen_run(op, column, ky, cols.first * depth, i, count * depth);
-        } else {
-            for (int32_t kx = cols.first; kx < cols.end; ++kx, i += w->dilation_x * depth) {
-                widen_run(op, column, ky, kx * depth, i, depth);
-            }
-        }
-        row = tinyml_row_below(in, row, ky + 1 < rows->taps.end ? w->dilation_y : 0);
-    }
-}
-
 static void multiply_outputs(const block_t *block, int32_t outputs)
 {
     if (outputs > 1) {
@@ -415,43 +265,14 @@ void tinyml_conv_paired_s8_dsp(const tinyml_conv_paired_s8_t *op, const tinyml_r
     const int32_t channels = op->out_channels;
     const int32_t taps = (w->kernel_height * w->kernel_width * w->in_channels + 1) & ~1;
     const int32_t pairs = channels / 2;
-    const int32_t end = tile->col + tile->cols;
-    const int32_t pointwise = w->kernel_height == 1 && w->kernel_width == 1 && w->pad_top == 0 && w->pad_left == 0
-                              && (tile->row + tile->rows - 1) * w->stride_y < w->in_height
-                              && (end - 1) * w->stride_x < w->in_width;
     const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
     int16_t *columns = scratch;
-    int32_t y = tile->row, x = end;
-    window_rows_t rows = {{0, 0, 0}, in->base};
-    const int8_t *from = in->base; /* the input of a 1x1 window */
-    int8_t *to = out->base;
+    walk_t walk = walk_of(w, in, out, tile, channels, op->in_offset);
 
     tinyml_fill(columns + element(taps - 2), 0, 4 * OUTPUTS); /* a tap past the last stays zero */
-    for (int32_t left = tile->rows * tile->cols; left > 0; left -= OUTPUTS) {
-        /* A block that is not full repeats its last output, or has just one. */
-        const int32_t outputs = left > 1 ? OUTPUTS : 1;
-        const int8_t *pixels[OUTPUTS] = {0};
+    while (walk.left > 0) {
         int8_t *start[OUTPUTS] = {0};
-        for (int32_t i = 0; i < outputs; ++i) {
-            if (i < left) {
-                to += channels;
-                from += w->stride_x * w->in_channels;
-                if (++x >= end) {
-                    x = tile->col;
-                    to = (int8_t *)tinyml_row(out, y) + (x - out->first_col) * channels;
-                    rows = find_rows(w, in, y++);
-                    from = rows.first + (x * w->stride_x - in->first_col) * w->in_channels;
-                }
-            }
-            pixels[i] = from;
-            start[i] = to;
-            if (!pointwise) {
-                widen_window(op, in, &rows, x, columns + 2 * i);
-            }
-        }
-        if (pointwise) {
-            widen_pixels(columns, pixels, outputs, w->in_channels, op->in_offset);
-        }
+        const int32_t outputs = widen_block(&walk, columns, start);
         block_t block = {op->weights, columns, columns + taps * OUTPUTS, op->weights + pairs * 2 * taps, op->rescale,
                          {start[0], start[1], start[2], start[3]}, op->ties};
         if (pairs > 0) {

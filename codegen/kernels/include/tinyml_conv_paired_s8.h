@@ -21,8 +21,7 @@ extern "C" {
  *
  * ties         1, or 0 where out_min is at least the output's zero point: how negative numbers round does not show then
  *
- * The order of taps: a row of the window is a run of kernel_width * in_channels taps. First come the multiples of four of
- * all runs, each four as 0 2 1 3; then what is left of each run, in order; then a tap of zeros where the number is odd.
+ * The order of taps is that of tinyml_columns.h.
  */
 typedef struct {
     const int8_t *weights;
