@@ -38,6 +38,7 @@ class Options:
         keep_input: the network must not overwrite its input.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
         check_fit: refuse what the board has no room for.
+        traced: firmware that can also tell the cycles of each layer and send any tensor.
     """
 
     model: Path
@@ -56,6 +57,7 @@ class Options:
     toolchain: str | None = None
     benchmark: str | None = None
     check_fit: bool = True
+    traced: bool = False
 
     @property
     def model_name(self) -> str:
@@ -191,7 +193,14 @@ def _build(done: Compilation) -> FirmwareImage | None:
     _check_weights(bundle, options.board)
     try:
         toolchain = find_toolchain(options.toolchain)
-        return build_firmware(bundle, options.board, toolchain, options.work_dir, benchmark=options.benchmark)
+        return build_firmware(
+            bundle,
+            options.board,
+            toolchain,
+            options.work_dir,
+            benchmark=options.benchmark,
+            traced=options.traced,
+        )
     except DoesNotFitError as e:
         raise DoesNotFitError(
             e.what,

@@ -27,14 +27,20 @@ void uart_put(uint8_t byte);
 /* The next byte received, or -1 where there is none yet. */
 int32_t uart_poll(void);
 
+/* startup/ --------------------------------------------------------------------------------------------------------- */
+
+/* Bytes of stack that were in use at the deepest point since reset or stack_paint, and how many there are. */
+uint32_t stack_high_water(void);
+uint32_t stack_size(void);
+void stack_paint(void);
+
+/* As power-up does; RAM keeps what is in it. Does not return. */
+void reset_board(void);
+
 /* lib/ ------------------------------------------------------------------------------------------------------------- */
 
 /* CRC-32 as in zlib, PNG and Ethernet. Begin with crc = 0; pass the result to continue. */
 uint32_t crc32_update(uint32_t crc, const uint8_t *data, uint32_t bytes);
-
-/* Bytes of stack that were in use at the deepest point since reset, and how many there are. */
-uint32_t stack_high_water(void);
-uint32_t stack_size(void);
 
 /* A register of a peripheral. */
 static inline volatile uint32_t *reg(uint32_t address)

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define MAX_ARGUMENTS 3u
+#define MAX_ARGUMENTS 4u
 
 /* The words behind a command's name; NULL where there are fewer. */
 typedef char *arguments_t[MAX_ARGUMENTS];
@@ -23,12 +23,20 @@ int same_text(const char *a, const char *b);
 
 uint64_t microseconds(uint64_t cycles);
 
-/* Where the weights are damaged: says so and returns 1. */
-int weights_refused(void);
+/* Where code or weights are damaged: says so and returns 1. */
+int image_refused(void);
+
+/* "m-get-N-CRC", the bytes, and the end of the line. */
+void put_bytes(const uint8_t *from, uint32_t bytes);
 
 /* Runs the network `count` times, each after `prepare` (which may be NULL). Adds the cycles of the runs alone to
  * *cycles. A '%' that comes meanwhile ends it: then says so and returns 0. */
 int run_network(uint32_t count, void (*prepare)(void), uint64_t *cycles);
+
+/* trace.c, in firmware that was built with it ---------------------------------------------------------------------- */
+
+void command_layers(const arguments_t arguments);
+void command_tensor(const arguments_t arguments);
 
 /* benchmark.c ------------------------------------------------------------------------------------------------------ */
 

@@ -9,6 +9,8 @@
 typedef struct {
     const char *name;
     const char *sha256; /* of the model file, hexadecimal */
+    const char *plan;   /* SHA-256 of the emitted C: network, schedule and memory plan */
+    uint32_t traced_layers; /* that `layers` and `tensor` tell of; 0 where it was built without trace */
     uint32_t input_preserved;
     uint32_t arena_count;
     uint32_t input_count;

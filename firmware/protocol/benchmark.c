@@ -135,7 +135,7 @@ void command_infer(const arguments_t arguments)
         put_line("e-[", "A run overwrites the input and no copy is kept: infer takes 1 0", "]");
         return;
     }
-    if (weights_refused()) {
+    if (image_refused()) {
         return;
     }
     put_line_number("m-warmup-start-", warmups);

@@ -14,12 +14,27 @@
 #define SILENCE_SECONDS 2u
 #define ASKS_A_SECOND 10u
 
-/* The linker gives the first two; the last is written into the linked file (see link.ld.j2). */
-extern const uint8_t weights_start[], weights_end[];
-__attribute__((section(".tinyml_crc"), used)) const volatile uint32_t weights_crc = 0;
+#define PAINT 0xC5u
+
+/* The linker gives the addresses; the CRCs are written into the linked file (see link.ld.j2). */
+extern const uint8_t code_start[], code_end[], weights_start[], weights_end[];
+#define CRC_WORD __attribute__((section(".tinyml_crc"), used)) const volatile uint32_t
+CRC_WORD code_crc = 0;
+CRC_WORD weights_crc = 0;
+
+static const struct {
+    const char *name;
+    const uint8_t *start, *end;
+    const volatile uint32_t *crc;
+} parts[] = {
+    {"Code", code_start, code_end, &code_crc},
+    {"Weights", weights_start, weights_end, &weights_crc},
+};
+#define PARTS (sizeof parts / sizeof parts[0])
 
 static uint32_t clock_hz;
-static uint32_t weights_crc_found;
+static uint32_t crc_found[PARTS];
+static uint8_t paint; /* what arenas were full of before the network used them */
 
 uint64_t microseconds(uint64_t cycles)
 {
@@ -27,27 +42,32 @@ uint64_t microseconds(uint64_t cycles)
     return cycles / clock_hz * 1000000u + cycles % clock_hz * 1000000u / clock_hz;
 }
 
-static int weights_damaged(void)
+int image_refused(void)
 {
-    return weights_crc_found != weights_crc;
-}
-
-static void put_weights_damaged(void)
-{
-    put_text("e-[Weights damaged: CRC ");
-    put_hex(weights_crc_found);
-    put_text(", expected ");
-    put_hex(weights_crc);
-    put_line("", "]", "");
-}
-
-int weights_refused(void)
-{
-    if (!weights_damaged()) {
-        return 0;
+    int refused = 0;
+    for (uint32_t i = 0; i < PARTS; ++i) {
+        if (crc_found[i] != *parts[i].crc) {
+            put_text("e-[");
+            put_text(parts[i].name);
+            put_text(" damaged: CRC ");
+            put_hex(crc_found[i]);
+            put_text(", expected ");
+            put_hex(*parts[i].crc);
+            put_line("", "]", "");
+            refused = 1;
+        }
     }
-    put_weights_damaged();
-    return 1;
+    return refused;
+}
+
+/* Fills all arenas, so that what is used of them shows. The network's state goes back to its beginning. */
+static void paint_arenas(uint8_t byte)
+{
+    paint = byte;
+    for (uint32_t i = 0; i < tinyml_model.arena_count; ++i) {
+        memset(tinyml_model.arenas[i], byte, tinyml_model.arena_bytes[i]);
+    }
+    tinyml_model.init();
 }
 
 /* Runs ------------------------------------------------------------------------------------------------------------- */
@@ -76,6 +96,19 @@ int run_network(uint32_t count, void (*prepare)(void), uint64_t *cycles)
         }
     }
     return 1;
+}
+
+void put_bytes(const uint8_t *from, uint32_t bytes)
+{
+    put_text("m-get-");
+    put_decimal(bytes);
+    put_text("-");
+    put_hex(crc32_update(0, from, bytes));
+    put_line_end();
+    for (uint32_t i = 0; i < bytes; ++i) {
+        uart_put(from[i]);
+    }
+    put_line_end();
 }
 
 /* Commands --------------------------------------------------------------------------------------------------------- */
@@ -111,8 +144,10 @@ static void command_model(const arguments_t arguments)
     (void)arguments;
     put_line("m-model-[", tinyml_model.name, "]");
     put_line("m-sha256-[", tinyml_model.sha256, "]");
+    put_line("m-plan-[", tinyml_model.plan, "]");
     put_line("m-board-[", TINYML_BOARD_ID, "]");
     put_line_number("m-clock-hz-", clock_hz);
+    put_line_number("m-traced-layers-", tinyml_model.traced_layers);
     put_line_number("m-input-preserved-", tinyml_model.input_preserved);
     put_tensors("input", tinyml_model.input_count, tinyml_model.input_bytes);
     put_tensors("output", tinyml_model.output_count, tinyml_model.output_bytes);
@@ -124,10 +159,13 @@ static uint32_t receive(uint8_t *to, uint32_t bytes)
     const uint64_t patience = (uint64_t)clock_hz * SILENCE_SECONDS;
     uint64_t heard = timer_cycles();
     uint32_t count = 0;
+    uint32_t counted = 0; /* when the line was last found silent */
     while (count < bytes) {
         const int32_t byte = uart_poll();
         if (byte >= 0) {
-            to[count++] = (uint8_t)byte;
+            to[count++] = (uint8_t)byte; /* and look again at once: the next one may be there */
+        } else if (count != counted) {
+            counted = count;
             heard = timer_cycles();
         } else if (timer_cycles() - heard > patience) {
             break;
@@ -192,7 +230,7 @@ static void command_run(const arguments_t arguments)
         put_line("e-[", "run takes: a number of inferences above 0", "]");
         return;
     }
-    if (weights_refused()) {
+    if (image_refused()) {
         return;
     }
     const uint64_t lap = microseconds(timer_cycles());
@@ -219,17 +257,18 @@ static void command_get(const arguments_t arguments)
         put_line("", "]", "");
         return;
     }
-    const uint32_t bytes = tinyml_model.output_bytes[index];
-    const uint8_t *from = tinyml_model.output(index);
-    put_text("m-get-");
-    put_decimal(bytes);
-    put_text("-");
-    put_hex(crc32_update(0, from, bytes));
-    put_line_end();
-    for (uint32_t i = 0; i < bytes; ++i) {
-        uart_put(from[i]);
+    put_bytes(tinyml_model.output(index), tinyml_model.output_bytes[index]);
+}
+
+/* How much of an arena differs from the paint, up to the last byte. */
+static uint32_t arena_used(uint32_t index)
+{
+    const uint8_t *arena = tinyml_model.arenas[index];
+    uint32_t used = tinyml_model.arena_bytes[index];
+    while (used != 0 && arena[used - 1u] == paint) {
+        --used;
     }
-    put_line_end();
+    return used;
 }
 
 static void command_mem(const arguments_t arguments)
@@ -242,6 +281,29 @@ static void command_mem(const arguments_t arguments)
     put_line_number("m-stack-", stack_high_water());
     put_line_number("m-stack-size-", stack_size());
     put_line_number("m-arena-", arenas);
+    for (uint32_t i = 0; i < tinyml_model.arena_count; ++i) {
+        put_text("m-arena-used-");
+        put_decimal(i);
+        put_line_number("-", arena_used(i));
+    }
+}
+
+static void command_paint(const arguments_t arguments)
+{
+    uint32_t byte;
+    if (!parse_hex(arguments[0], 2u, &byte) || arguments[0][2] != '\0') {
+        put_line("e-[", "paint takes: a byte as two hexadecimal digits", "]");
+        return;
+    }
+    paint_arenas((uint8_t)byte);
+    stack_paint();
+    put_line("m-paint-done", "", "");
+}
+
+static void command_reset(const arguments_t arguments)
+{
+    (void)arguments;
+    reset_board();
 }
 
 static void command_help(const arguments_t arguments);
@@ -264,7 +326,13 @@ static const command_t commands[] = {
     {"put", 3, 3, command_put, "put I N CRC%     write the N bytes that follow to input I"},
     {"run", 1, 1, command_run, "run N%           run the network N times"},
     {"get", 1, 1, command_get, "get I%           read output I"},
+#if defined(TINYML_TRACE)
+    {"layers", 1, 1, command_layers, "layers N%        run it N times, cycles of each layer"},
+    {"tensor", 4, 4, command_tensor, "tensor L A O N%  run it once; N bytes at O of arena A behind layer L"},
+#endif
     {"mem", 0, 0, command_mem, "mem%             stack and arena in bytes"},
+    {"paint", 1, 1, command_paint, "paint HH%        fill arenas and free stack; state back to its beginning"},
+    {"reset", 0, 0, command_reset, "reset%           as power-up"},
     {"help", 0, 0, command_help, "help%            this text"},
 };
 
@@ -281,7 +349,7 @@ static void command_help(const arguments_t arguments)
 /* Splits at single spaces and calls. The name is echoed in an error as it came: it holds printable characters only. */
 static void execute(char *line)
 {
-    arguments_t arguments = {NULL, NULL, NULL};
+    arguments_t arguments = {NULL, NULL, NULL, NULL};
     uint32_t count = 0;
     for (char *p = line; *p != '\0'; ++p) {
         if (*p == ' ') {
@@ -330,14 +398,14 @@ void protocol_serve(uint32_t clock)
     char line[LINE_BYTES];
 
     clock_hz = clock;
-    tinyml_model.init();
-    weights_crc_found = crc32_update(0, weights_start, (uint32_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
+    paint_arenas(PAINT);
+    for (uint32_t i = 0; i < PARTS; ++i) {
+        crc_found[i] = crc32_update(0, parts[i].start, (uint32_t)((uintptr_t)parts[i].end - (uintptr_t)parts[i].start));
+    }
 
     put_line("m-timestamp-mode-performance", "", "");
     put_line_number("m-lap-us-", microseconds(timer_cycles()));
-    if (weights_damaged()) {
-        put_weights_damaged();
-    }
+    (void)image_refused();
     put_line("m-init-done", "", "");
     put_line("m-ready", "", "");
     for (;;) {

@@ -7,6 +7,7 @@
 #include "text.h"
 
 #define SCB_VTOR 0xE000ED08u
+#define SCB_AIRCR 0xE000ED0Cu
 #define SCB_CCR 0xE000ED14u
 #define SCB_CFSR 0xE000ED28u
 #define SCB_HFSR 0xE000ED2Cu
@@ -103,6 +104,22 @@ static void fill(volatile uint32_t *from, const volatile uint32_t *end, uint32_t
     }
 }
 
+void stack_paint(void)
+{
+    uint32_t *sp;
+    __asm volatile("mov %0, sp" : "=r"(sp));
+    fill(stack_limit, sp - 8, PAINT); /* 8 words for the call itself */
+}
+
+void reset_board(void)
+{
+    barrier();
+    *reg(SCB_AIRCR) = 0x05FA0004u; /* the key, SYSRESETREQ */
+    barrier();
+    for (;;) {
+    }
+}
+
 void reset_handler(void)
 {
     *reg(SCB_VTOR) = (uint32_t)(uintptr_t)&vectors;
@@ -113,10 +130,7 @@ void reset_handler(void)
 #if TINYML_HAS_CACHES
     enable_caches();
 #endif
-    uint32_t *sp;
-    __asm volatile("mov %0, sp" : "=r"(sp));
-    fill(stack_limit, sp - 8, PAINT); /* 8 words for the call itself */
-
+    stack_paint();
     const uint32_t *load = data_load;
     for (volatile uint32_t *d = data_start; d < data_end; ++d) {
         *d = *load++;
@@ -141,10 +155,13 @@ uint32_t stack_size(void)
     return (uint32_t)((uintptr_t)stack_top - (uintptr_t)stack_limit);
 }
 
-/* Passes the frame that the exception pushed: r0 to r3, r12, lr, pc, xPSR. */
+/* Passes the frame that the exception pushed: r0 to r3, r12, lr, pc, xPSR. The report begins a stack of its own, for the
+ * old one may be what overflowed. */
 __attribute__((naked)) void fault_handler(void)
 {
     __asm volatile("mrs r0, msp\n\t"
+                   "ldr r1, =stack_top\n\t"
+                   "mov sp, r1\n\t"
                    "ldr r1, =fault_report\n\t"
                    "bx r1\n\t"
                    ".ltorg");
@@ -152,19 +169,23 @@ __attribute__((naked)) void fault_handler(void)
 
 void fault_report(const uint32_t *frame)
 {
+    /* Where the stack overflowed, there is no frame to read. */
+    const int overflow = frame < stack_limit || frame + 8 > stack_top;
+    const uint32_t lr = overflow ? 0 : frame[5];
+    const uint32_t pc = overflow ? 0 : frame[6];
     uint32_t exception;
     __asm volatile("mrs %0, ipsr" : "=r"(exception));
     put_text("\r\ne-[Fault ");
     put_decimal(exception);
     put_text(": pc ");
-    put_hex(frame[6]);
+    put_hex(pc);
     put_text(" lr ");
-    put_hex(frame[5]);
+    put_hex(lr);
     put_text(" cfsr ");
     put_hex(*reg(SCB_CFSR));
     put_text(" hfsr ");
     put_hex(*reg(SCB_HFSR));
-    put_text("]\r\n");
+    put_text(overflow ? " stack overflow]\r\n" : "]\r\n");
     for (;;) {
     }
 }

@@ -77,8 +77,8 @@ class Qemu:
         self.write(data)
         return self.reply()
 
-    def get(self, index: int) -> bytes:
-        self.write(f"get {index}%".encode())
+    def get(self, index: int, command: str = "") -> bytes:
+        self.write(f"{command or f'get {index}'}%".encode())
         _, _, size, crc = self.line().split("-")
         data = self._output.read(int(size))
         assert f"{zlib.crc32(data):08x}" == crc

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 from qemu_machine import Qemu
-from toy_network import WEIGHTS
+from toy_network import WEIGHTS, expected
 
-from tinyml.build.elf import with_weights_crc
+from tinyml.build.elf import with_crcs
 from tinyml.build.firmware import build_firmware, firmware_units
 from tinyml.build.image import FirmwareImage
 from tinyml.build.objects import runtime_library
@@ -179,8 +179,10 @@ def test_it_answers_under_qemu(bundle: SourceBundle, tmp_path: Path, toolchain: 
         assert device.ask("model%") == [
             "m-model-[toy]",
             f"m-sha256-[{'0' * 56}deadbeef]",
+            f"m-plan-[{bundle.sha256}]",
             f"m-board-[{name}]",
             f"m-clock-hz-{board.clock_hz}",
+            "m-traced-layers-0",
             "m-input-preserved-0",
             "m-inputs-1",
             "m-input-0-4",
@@ -194,10 +196,55 @@ def test_it_answers_under_qemu(bundle: SourceBundle, tmp_path: Path, toolchain: 
         first, last, cycles = (int(line.rpartition("-")[2]) for line in lines[:3])
         assert last - first == cycles * 1_000_000 // board.clock_hz
         assert device.get(0) == (-24).to_bytes(4, "little", signed=True) + (68).to_bytes(4, "little")
-        stack, size, arena = (int(line.rpartition("-")[2]) for line in device.ask("mem%"))
+        stack, size, arena, used = (int(line.rpartition("-")[2]) for line in device.ask("mem%"))
         assert 64 < stack < 1024
-        assert (size, arena) == (board.link.stack_bytes, 16)
-        assert len(device.ask("help%")) == 12
+        assert (size, arena, used) == (board.link.stack_bytes, 16, 16)
+        assert len(device.ask("help%")) == 14
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("name", [board.id for board in list_boards() if "qemu" in board.emulators])
+def test_traced_firmware_tells_of_layers_under_qemu(bundle: SourceBundle, tmp_path: Path, name: str) -> None:
+    image = build_firmware(bundle, load_board(name), find_toolchain("ziglang"), tmp_path, traced=True)
+    given = bytes([1, 2, 255, 4])
+    hidden, out = expected(given)
+    with Qemu(image) as device:
+        device.reply()
+        assert "m-traced-layers-2" in device.ask("model%")
+        device.put(0, given)
+        assert device.get(0, f"tensor 0 0 0 {len(hidden)}") == hidden
+        device.put(0, given)
+        assert device.get(0, "tensor 0 0 1 2") == hidden[1:3]
+        device.put(0, given)
+        assert device.get(0, "tensor 1 0 8 8") == out == device.get(0)
+        lines = device.ask("layers 3%")
+        assert [line.rpartition("-")[0] for line in lines] == ["m-layer-0", "m-layer-1", "m-cycles"]
+        first, second, both = (int(line.rpartition("-")[2]) for line in lines)
+        assert 0 < first + second <= both
+        for wrong in ("tensor 0 1 0 1%", "tensor 0 0 17 0%", "tensor 0 0 13 4%", "tensor 0 0 1 4294967295%"):
+            assert device.ask(wrong) == ["e-[That is in no arena]"]
+        assert device.ask("tensor 2 0 0 1%") == ["e-[No layer 2]"]
+        assert device.ask("tensor 0 0 0 x%") == ["e-[tensor takes: layer arena offset bytes]"]
+        assert device.ask("layers 0%") == ["e-[layers takes: a number of inferences above 0]"]
+        assert len(device.ask("help%")) == 16
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("name", [board.id for board in list_boards() if "qemu" in board.emulators])
+def test_paint_and_reset_under_qemu(bundle: SourceBundle, tmp_path: Path, name: str) -> None:
+    image = build_firmware(bundle, load_board(name), find_toolchain("ziglang"), tmp_path)
+    with Qemu(image) as device:
+        banner = device.reply()
+        assert device.ask("paint 00%") == ["m-paint-done"]
+        assert device.ask("mem%")[3] == "m-arena-used-0-0"
+        device.put(0, b"\1\0\2\0")
+        assert device.ask("mem%")[3] == "m-arena-used-0-3"
+        assert (
+            device.ask("paint 2%") == device.ask("paint 002%") == ["e-[paint takes: a byte as two hexadecimal digits]"]
+        )
+        again = device.ask("reset%")
+        assert [re.sub(r"\d+", "", line) for line in again] == [re.sub(r"\d+", "", line) for line in banner]
+        assert device.put(0, b"\1\0\2\0") == ["m-put-done"]
 
 
 @pytest.mark.qemu
@@ -254,7 +301,7 @@ def test_damaged_weights_are_told_and_refused(bundle: SourceBundle, tmp_path: Pa
     elf = image.elf.read_bytes()
     offset = ELFFile(io.BytesIO(elf)).get_section_by_name(".tinyml_weights")["sh_offset"]
     damaged = elf[:offset] + bytes([elf[offset] ^ 4]) + elf[offset + 1 :]
-    assert with_weights_crc(damaged) != damaged
+    assert with_crcs(damaged) != damaged
     image.elf.write_bytes(damaged)
     with Qemu(image) as device:
         weights = bytes([WEIGHTS.tobytes()[0] ^ 4]) + WEIGHTS.tobytes()[1:]
@@ -263,6 +310,37 @@ def test_damaged_weights_are_told_and_refused(bundle: SourceBundle, tmp_path: Pa
         assert device.reply()[2] == error
         assert device.ask("run 1%") == [error]
         assert device.ask("name%") == ["m-name-dut-[tinyml]"]
+
+
+@pytest.mark.qemu
+def test_damaged_code_is_told_and_refused(bundle: SourceBundle, tmp_path: Path) -> None:
+    image = build_firmware(bundle, load_board("qemu_mps2_an500"), find_toolchain(), tmp_path)
+    elf = image.elf.read_bytes()
+    offset = elf.index(b"m-name-dut-[")
+    image.elf.write_bytes(elf[:offset] + b"M" + elf[offset + 1 :])
+    with Qemu(image) as device:
+        error = device.reply()[2]
+        assert re.fullmatch(r"e-\[Code damaged: CRC [0-9a-f]{8}, expected [0-9a-f]{8}\]", error)
+        assert device.ask("run 1%") == [error]
+        assert device.ask("name%") == ["M-name-dut-[tinyml]"]
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("name", ["qemu_microbit", "qemu_mps2_an505"])
+def test_a_stack_overflow_is_reported(bundle: SourceBundle, tmp_path: Path, name: str) -> None:
+    """The stack is first in its region: what overflows leaves it, and there is no frame to tell of."""
+    large = "    volatile uint8_t large[20000];\n    large[0] = 1;\n    x[0] = (int8_t)large[0];\n"
+    source = bundle.files["toy.c"].replace("    for (int i = 0; i < 4", large + "    for (int i = 0; i < 4", 1)
+    assert source != bundle.files["toy.c"]
+    image = build_firmware(
+        replace(bundle, files={**bundle.files, "toy.c": source}), load_board(name), find_toolchain(), tmp_path
+    )
+    with Qemu(image) as device:
+        device.reply()
+        device.write(b"run 1%")
+        assert device.line().startswith("m-lap-us-")
+        assert device.line() == ""
+        assert re.fullmatch(r"e-\[Fault 3: pc 0{8} lr 0{8} .* stack overflow\]", device.line())
 
 
 @pytest.mark.qemu

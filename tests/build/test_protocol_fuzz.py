@@ -22,6 +22,8 @@ WORDS = [
     b"name", b"timestamp", b"profile", b"help", b"model", b"mem", b"results", b"db", b"db load ", b"db load 4", b"db print",
     b"db 00112233", b"db 0", b"db 0g", b"load", b"infer", b"infer 1 0", b"infer 3 2", b"infer 4294967295 4294967295", b"run 1",
     b"run 4294967295", b"put 0 4 00000000", b"put 0 4294967295 ffffffff", b"put 0 4 ", b"get 0", b"get 4294967295", b"get ",
+    b"layers 2", b"layers 4294967295", b"tensor 0 0 0 4", b"tensor 1 0 8 8", b"tensor 0 0 4294967295 4", b"tensor 0 0 16 ",
+    b"paint 00", b"paint ", b"reset",
     b"%", b"%%", b" ", b"  ", b"0", b"-1", b"4294967296", b"99999999999999999999", b"\r\n", b"\0", b"\xff", b"m-ready",
 ]  # fmt: skip
 
@@ -49,19 +51,29 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commands = benchmark_commands(bundle, board, None)
     generated = {
         "board_config.h": render_firmware("board_config.h.j2", board=board),
-        "model_adapter.c": render_adapter(bundle),
+        "model_adapter.c": render_adapter(bundle, traced=True),
         "benchmark.c": render_firmware("benchmark.c.j2", **commands.context),
     }
     write_tree(folder, {**bundle.files, **generated})
     firmware = resource_dir("firmware")
     sources = [
         *(folder / path for path in (*bundle.sources, "model_adapter.c", "benchmark.c")),
-        *(firmware / path for path in ("protocol/protocol.c", "protocol/benchmark.c")),
+        *(firmware / path for path in ("protocol/protocol.c", "protocol/benchmark.c", "protocol/trace.c")),
         *(firmware / "lib" / f"{name}.c" for name in ("crc32", "parse", "text")),
         Path(__file__).parent / "protocol_host.c",
     ]
     output = folder / "protocol"
-    command = [compiler, "-std=gnu99", "-O1", "-g", *SANITIZE, f"-I{folder}", f"-I{firmware / 'include'}"]
+    command = [
+        compiler,
+        "-std=gnu99",
+        "-O1",
+        "-g",
+        "-DTINYML_TRACE",
+        "-DTINYML_LAYERS=2",
+        *SANITIZE,
+        f"-I{folder}",
+        f"-I{firmware / 'include'}",
+    ]
     done = subprocess.run(
         [*command, *map(str, sources), "-o", str(output)], capture_output=True, text=True, check=False
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyml.device.client import Client, DeviceMemory, DeviceModel, RunTime
+from tinyml.device.client import Client, DeviceMemory, DeviceModel, LayerCycles, RunTime
 from tinyml.errors import ToolError
 
 BANNER = b"m-timestamp-mode-performance\r\nm-lap-us-12\r\nm-init-done\r\nm-ready\r\n"
@@ -17,8 +17,10 @@ READY = b"m-ready\r\n"
 MODEL = (
     b"m-model-[person]\r\nm-sha256-["
     + b"0123456789abcdef" * 4
+    + b"]\r\nm-plan-["
+    + b"fedcba9876543210" * 4
     + b"]\r\nm-board-[nucleo_h743zi]\r\nm-clock-hz-480000000\r\n"
-    b"m-input-preserved-0\r\nm-inputs-1\r\nm-input-0-4\r\nm-outputs-2\r\nm-output-0-2\r\nm-output-1-6\r\nm-ready\r\n"
+    b"m-traced-layers-0\r\nm-input-preserved-0\r\nm-inputs-1\r\nm-input-0-4\r\nm-outputs-2\r\nm-output-0-2\r\nm-output-1-6\r\nm-ready\r\n"
 )
 
 
@@ -67,7 +69,7 @@ def test_connect_calls_a_board_that_is_on_already() -> None:
 def test_model() -> None:
     client, _ = _client(MODEL)
     assert client.model() == DeviceModel(
-        "person", "0123456789abcdef" * 4, "nucleo_h743zi", 480_000_000, False, (4,), (2, 6)
+        "person", "0123456789abcdef" * 4, "fedcba9876543210" * 4, "nucleo_h743zi", 480_000_000, 0, False, (4,), (2, 6)
     )
 
 
@@ -91,8 +93,30 @@ def test_get_takes_any_bytes(data: bytes, piece: int) -> None:
 
 
 def test_memory() -> None:
-    client, _ = _client(b"m-stack-520\r\nm-stack-size-8192\r\nm-arena-96000\r\nm-ready\r\n")
-    assert client.memory() == DeviceMemory(520, 8192, 96000)
+    arenas = b"m-arena-96000\r\nm-arena-used-0-64000\r\nm-arena-used-1-31999\r\n"
+    client, _ = _client(b"m-stack-520\r\nm-stack-size-8192\r\n" + arenas + b"m-ready\r\n")
+    assert client.memory() == DeviceMemory(520, 8192, 96000, (64000, 31999))
+
+
+def test_layers() -> None:
+    client, board = _client(b"m-layer-0-120\r\nm-layer-1-30\r\nm-cycles-155\r\nm-ready\r\n")
+    assert client.layers(5) == LayerCycles((120, 30), 155)
+    assert board.sent == [b"layers 5%"]
+
+
+def test_tensor() -> None:
+    client, board = _client(b"m-get-4-cbf43926\r\nabcd\r\nm-ready\r\n", b"m-get-9-cbf43926\r\n123456789\r\nm-ready\r\n")
+    with pytest.raises(ToolError, match="the tensor behind layer 3 was damaged on the line"):
+        client.tensor(3, 0, 64, 4)
+    assert client.tensor(3, 0, 64, 9) == b"123456789"
+    assert board.sent == [b"tensor 3 0 64 4%", b"tensor 3 0 64 9%"]
+
+
+def test_paint_and_reset() -> None:
+    client, board = _client(b"m-paint-done\r\nm-ready\r\n", BANNER)
+    client.paint(0x3A)
+    client.reset()
+    assert board.sent == [b"paint 3a%", b"reset%"]
 
 
 def test_infer_puts_runs_and_gets() -> None:
@@ -128,7 +152,7 @@ def test_infer_puts_runs_and_gets() -> None:
         (lambda c: c.put(0, b"ab"), [READY], r"answered 'put 0 2 9e83486d' with \['m-ready'\]; expected a line 'm-go'"),
         (lambda c: c.put(0, b"ab"), [b"m-go\n", b"e-[CRC of 2 bytes is 1]\n" + READY], r"CRC of 2 bytes"),
         (lambda c: c.get(0), [b"m-get-3-00000000\nabc\n" + READY], r"output 0 was damaged on the line: CRC 352441c2"),
-        (lambda c: c.get(0), [b"m-get-999999999-00000000\n"], r"announces an output of 999999999 bytes"),
+        (lambda c: c.get(0), [b"m-get-999999999-00000000\n"], r"announces 999999999 bytes as output 0"),
         (lambda c: c.get(0), [b"m-get-9-00000000\nabc"], r"does not finish its answer to 'get 0'"),
         (lambda c: c.infer([b"abc"]), [MODEL], r"person takes inputs of \(4,\) bytes, not \(3,\)"),
     ],

@@ -8,7 +8,7 @@ from elftools.elf.elffile import ELFFile
 
 from tinyml.build.image import Sizes
 
-_WEIGHTS, _CRC = ".tinyml_weights", ".tinyml_crc"
+_WEIGHTS = ".tinyml_weights"
 
 
 def read_sizes(elf: bytes) -> Sizes:
@@ -29,15 +29,18 @@ def read_sizes(elf: bytes) -> Sizes:
     )
 
 
-def with_weights_crc(elf: bytes) -> bytes:
-    """The ELF file with the CRC-32 of its weights in the word that the firmware compares at boot."""
+def with_crcs(elf: bytes) -> bytes:
+    """The ELF file with the CRC-32 of its code and of its weights in the words that the firmware compares at boot."""
     file = ELFFile(io.BytesIO(elf))
-    section = file.get_section_by_name(_WEIGHTS)
-    crc = zlib.crc32(b"" if section is None else section.data())
-    symbol = file.get_section_by_name(".symtab").get_symbol_by_name("weights_crc")[0]
-    home = file.get_section(symbol["st_shndx"])
-    offset = home["sh_offset"] + symbol["st_value"] - home["sh_addr"]
-    return elf[:offset] + crc.to_bytes(4, "little") + elf[offset + 4 :]
+    table = file.get_section_by_name(".symtab")
+    for part in ("code", "weights"):
+        start, end = (int(table.get_symbol_by_name(f"{part}_{side}")[0]["st_value"]) for side in ("start", "end"))
+        symbol = table.get_symbol_by_name(f"{part}_crc")[0]
+        home = file.get_section(symbol["st_shndx"])
+        offset = home["sh_offset"] + symbol["st_value"] - home["sh_addr"]
+        crc = zlib.crc32(_loaded(file, start, end))
+        elf = elf[:offset] + crc.to_bytes(4, "little") + elf[offset + 4 :]
+    return elf
 
 
 def to_binary(elf: bytes) -> bytes:
@@ -80,6 +83,17 @@ def _segments(elf: bytes) -> Iterator[tuple[int, bytes]]:
     for segment in ELFFile(io.BytesIO(elf)).iter_segments("PT_LOAD"):
         if segment["p_filesz"]:
             yield int(segment["p_paddr"]), segment.data()
+
+
+def _loaded(file: ELFFile, start: int, end: int) -> bytes:
+    """What memory holds from start to end, which lie in one segment."""
+    for segment in file.iter_segments("PT_LOAD"):
+        base = int(segment["p_vaddr"])
+        if base <= start and end <= base + segment["p_filesz"]:
+            return bytes(segment.data()[start - base : end - base])
+    if start == end:
+        return b""
+    raise ValueError(f"no segment holds {start:#x} to {end:#x}")
 
 
 def _section_bytes(file: ELFFile, name: str) -> int:

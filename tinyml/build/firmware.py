@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from tinyml.build.benchmark import benchmark_commands
-from tinyml.build.elf import read_sizes, to_binary, to_intel_hex, with_weights_crc
+from tinyml.build.elf import read_sizes, to_binary, to_intel_hex, with_crcs
 from tinyml.build.files import write_file, write_tree
 from tinyml.build.image import FirmwareImage, ToolchainInfo
 from tinyml.build.objects import Unit, compile_units, runtime_library
@@ -21,11 +21,18 @@ from tinyml.targets.board import Board
 _WEIGHTS_SECTION = 'TINYML_WEIGHTS_SECTION=__attribute__((section(".tinyml_weights")))'
 # What GNU ld and LLD say of a region that is full.
 _OVERFLOW = re.compile(r"region ['`](\w+)'[^\n]*? overflowed by (\d+) bytes")
+_TRACE = "TINYML_TRACE"
 _ARENA_SECTION = 'TINYML_ARENA_SECTION=__attribute__((section(".bss.tinyml_arena")))'
 
 
 def build_firmware(
-    bundle: SourceBundle, board: Board, toolchain: Toolchain, out_dir: Path, *, benchmark: str | None = None
+    bundle: SourceBundle,
+    board: Board,
+    toolchain: Toolchain,
+    out_dir: Path,
+    *,
+    benchmark: str | None = None,
+    traced: bool = False,
 ) -> FirmwareImage:
     """Writes src/ (the emitted C), firmware/ (what else was generated for this build), firmware.elf, .bin and .hex.
 
@@ -34,6 +41,7 @@ def build_firmware(
     Args:
         benchmark: the MLPerf Tiny benchmark that the firmware runs, a key of BENCHMARKS: then it takes inputs as the
             benchmark's runner sends them, and keeps a copy where a run overwrites its input.
+        traced: the firmware can also tell the cycles of each layer and send any tensor (`layers`, `tensor`).
 
     Raises:
         ToolError: the board takes no firmware; the model is not the benchmark's; or compiler or linker fail.
@@ -50,12 +58,13 @@ def build_firmware(
             "link.ld": render_firmware(
                 "link.ld.j2", board=board, link=board.link, regions=_linked_regions(board), copy=commands.copy_region
             ),
-            "model_adapter.c": render_adapter(bundle),
+            "model_adapter.c": render_adapter(bundle, traced=traced),
             "benchmark.c": render_firmware("benchmark.c.j2", **commands.context),
         },
     )
-    model = model_units(bundle, out_dir, (_WEIGHTS_SECTION,), (resource_dir("firmware") / "libc",))
-    firmware = firmware_units(bundle, board, out_dir)
+    definitions = (_WEIGHTS_SECTION, _TRACE) if traced else (_WEIGHTS_SECTION,)
+    model = model_units(bundle, out_dir, definitions, (resource_dir("firmware") / "libc",))
+    firmware = firmware_units(bundle, board, out_dir, traced=traced)
     objects = compile_units(toolchain, board.core, [*model, *firmware])
     library = runtime_library(toolchain, board.core)
 
@@ -72,7 +81,7 @@ def build_firmware(
         if library is not None:
             shutil.copyfile(library, folder / "rt.a")
         _link(toolchain, board, names, folder)
-        elf = with_weights_crc((folder / "firmware.elf").read_bytes())
+        elf = with_crcs((folder / "firmware.elf").read_bytes())
 
     outputs = {"elf": elf, "bin": to_binary(elf), "hex": to_intel_hex(elf)}
     paths = {suffix: out_dir / f"firmware.{suffix}" for suffix in outputs}
@@ -96,13 +105,15 @@ def header_folders(bundle: SourceBundle, out_dir: Path) -> list[Path]:
     return list(dict.fromkeys((out_dir / "src" / path).parent for path in bundle.files if path.endswith(".h")))
 
 
-def render_adapter(bundle: SourceBundle) -> str:
+def render_adapter(bundle: SourceBundle, *, traced: bool = False) -> str:
     """The C file that shows the model to firmware and host under the names of tinyml_model.h."""
     graph = bundle.plan.schedule.graph
     return render_firmware(
         "model_adapter.c.j2",
         name=bundle.name,
         prefix=bundle.name.upper(),
+        plan=bundle.sha256,
+        traced_layers=len(bundle.layers) if traced else 0,
         arenas=len(bundle.plan.arenas),
         inputs=len(graph.inputs),
         outputs=len(graph.outputs),
@@ -110,14 +121,13 @@ def render_adapter(bundle: SourceBundle) -> str:
     )
 
 
-def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[Unit]:
+def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path, *, traced: bool = False) -> list[Unit]:
     """What runs around the model: firmware/ of tinyml, and what `build_firmware` generates into out_dir/firmware."""
     root = resource_dir("firmware")
     assert board.uart is not None
     paths = (
         "startup/cortex_m.c",
         "main.c",
-        "protocol/protocol.c",
         "protocol/benchmark.c",
         "lib/crc32.c",
         "lib/mem.c",
@@ -131,8 +141,12 @@ def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path) -> list[Un
     includes = (root / "include", root / "libc", generated)
     adapter = Unit(generated, "model_adapter.c", (*header_folders(bundle, out_dir), *includes), (_ARENA_SECTION,))
     commands = Unit(generated, "benchmark.c", includes, small=True)
+    protocol = [Unit(root, "protocol/protocol.c", includes, (_TRACE,) if traced else (), small=True)]
+    if traced:
+        layers = f"TINYML_LAYERS={max(1, len(bundle.layers))}"  # C has no arrays of no elements
+        protocol.append(Unit(root, "protocol/trace.c", includes, (layers,), small=True))
     # Kernels copy and fill memory; nothing else of the firmware runs during an inference.
-    return [*(Unit(root, path, includes, small=path != "lib/mem.c") for path in paths), adapter, commands]
+    return [*(Unit(root, path, includes, small=path != "lib/mem.c") for path in paths), *protocol, adapter, commands]
 
 
 def _linked_regions(board: Board) -> list[object]:

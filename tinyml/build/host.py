@@ -52,6 +52,8 @@ class _Model(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p),
         ("sha256", ctypes.c_char_p),
+        ("plan", ctypes.c_char_p),
+        ("traced_layers", ctypes.c_uint32),
         ("input_preserved", ctypes.c_uint32),
         ("arena_count", ctypes.c_uint32),
         ("input_count", ctypes.c_uint32),

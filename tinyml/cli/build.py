@@ -54,6 +54,9 @@ def add_parser(verbs: Verbs) -> None:
         "--emit", choices=("firmware", "c"), default="firmware", help="what to write (default: firmware)"
     )
     group.add_argument("--benchmark", choices=tuple(BENCHMARKS), help="firmware that the MLPerf Tiny runner drives")
+    group.add_argument(
+        "--trace", action="store_true", help="firmware that can also tell the cycles of each layer and send any tensor"
+    )
     group.add_argument("-o", "--out", type=Path, metavar="DIR", help="output folder (default: build/<name>-<board>)")
     group.add_argument("--stop-after", choices=tuple(STAGES), metavar="STAGE", help=f"one of {', '.join(STAGES)}")
     group.add_argument("--dump-dir", type=Path, metavar="DIR", help="write what every stage made to this folder")
@@ -64,12 +67,13 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
-        options = replace(options_of(arguments, Path(work)), benchmark=arguments.benchmark)
+        options = replace(options_of(arguments, Path(work)), benchmark=arguments.benchmark, traced=arguments.trace)
         if arguments.stop_after or arguments.dump_dir:
             return _partial(arguments, options)
         if arguments.emit == "firmware" and not options.board.has_firmware:
             raise UsageError(f"{options.board.id} takes no firmware", "add --emit c, or choose a board: tinyml boards")
-        out_dir = arguments.out or Path("build") / f"{identifier(options.model_name)}-{short_name(options.board)}"
+        name = f"{identifier(options.model_name)}-{short_name(options.board)}{'-trace' if options.traced else ''}"
+        out_dir = arguments.out or Path("build") / name
         refuse_foreign(out_dir)
         report = build_report(arguments, options, out_dir)
     if arguments.json:

@@ -16,12 +16,19 @@ _LARGEST_TENSOR = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class DeviceModel:
-    """What `model%` says. clock_hz is the clock that the device reached; the rest is of the model that it runs."""
+    """What `model%` says. clock_hz is the clock that the device reached; the rest is of the model that it runs.
+
+    Attributes:
+        plan: `SourceBundle.sha256` of the emitted C, which names network, schedule and memory plan.
+        traced_layers: that `layers` and `tensor` can tell of; 0 in firmware that was built without trace.
+    """
 
     name: str
     sha256: str
+    plan: str
     board: str
     clock_hz: int
+    traced_layers: int
     input_preserved: bool
     input_bytes: tuple[int, ...]
     output_bytes: tuple[int, ...]
@@ -37,11 +44,25 @@ class RunTime:
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
-    """Bytes. stack_bytes: in use at the deepest point since reset."""
+    """Bytes.
+
+    Attributes:
+        stack_bytes: in use at the deepest point since reset or `paint`.
+        arena_used: of each arena, up to the last byte that differs from the paint.
+    """
 
     stack_bytes: int
     stack_size: int
     arena_bytes: int
+    arena_used: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCycles:
+    """Core cycles of all inferences of one `layers`: of each layer, and of the whole runs."""
+
+    layers: tuple[int, ...]
+    cycles: int
 
 
 class Client:
@@ -85,8 +106,10 @@ class Client:
         return DeviceModel(
             name=_match(lines, "model", r"m-model-\[(.*)\]")[1],
             sha256=_match(lines, "model", r"m-sha256-\[([0-9a-f]{64})\]")[1],
+            plan=_match(lines, "model", r"m-plan-\[([0-9a-f]{64})\]")[1],
             board=_match(lines, "model", r"m-board-\[(.*)\]")[1],
             clock_hz=number("clock-hz"),
+            traced_layers=number("traced-layers"),
             input_preserved=bool(number("input-preserved")),
             input_bytes=sizes("input"),
             output_bytes=sizes("output"),
@@ -112,24 +135,38 @@ class Client:
             raise ToolError(f"the board answered {command!r} with {len(laps)} times: {lines}")
         return RunTime(microseconds=laps[1] - laps[0], cycles=cycles)
 
+    def layers(self, times: int = 1, *, timeout: float = 600.0) -> LayerCycles:
+        """Run the network `times` times on the input last put, and tell the layers apart. Traced firmware only."""
+        command = f"layers {times}"
+        lines = self._lines(command, timeout)
+        found = (re.fullmatch(r"m-layer-\d{1,10}-(\d{1,20})", line) for line in lines)
+        cycles = int(_match(lines, command, r"m-cycles-(\d{1,20})")[1])
+        return LayerCycles(tuple(int(layer[1]) for layer in found if layer is not None), cycles)
+
     def get(self, index: int) -> bytes:
         """Read output `index`, with its CRC checked."""
-        command = f"get {index}"
+        return self._bytes(f"get {index}", f"output {index}", self._timeout)
+
+    def tensor(self, layer: int, arena: int, offset: int, size: int, *, timeout: float = 600.0) -> bytes:
+        """Run the network once on the input last put; what lies in an arena behind a layer. Traced firmware only."""
+        return self._bytes(f"tensor {layer} {arena} {offset} {size}", f"the tensor behind layer {layer}", timeout)
+
+    def _bytes(self, command: str, what: str, timeout: float) -> bytes:
         self._send(f"{command}%".encode())
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + timeout
         found = self._until(r"m-get-(\d{1,9})-([0-9a-fA-F]{8})", command, deadline)
         size, crc = int(found[1]), int(found[2], 16)
         if size > _LARGEST_TENSOR:
-            raise ToolError(f"the board announces an output of {size} bytes")
+            raise ToolError(f"the board announces {size} bytes as {what}")
         deadline += size / 5000
         while len(self._buffer) < size:
             self._receive(command, deadline)
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
-        self._reply(command, self._timeout)
+        self._reply(command, timeout)
         arrived = zlib.crc32(data)
         if arrived != crc:
-            raise ToolError(f"output {index} was damaged on the line: CRC {arrived:08x}, sent {crc:08x}")
+            raise ToolError(f"{what} was damaged on the line: CRC {arrived:08x}, sent {crc:08x}")
         return data
 
     def memory(self) -> DeviceMemory:
@@ -137,7 +174,18 @@ class Client:
         stack, size, arena = (
             int(_match(lines, "mem", rf"m-{key}-(\d{{1,10}})")[1]) for key in ("stack", "stack-size", "arena")
         )
-        return DeviceMemory(stack, size, arena)
+        used = (re.fullmatch(r"m-arena-used-\d{1,10}-(\d{1,10})", line) for line in lines)
+        return DeviceMemory(stack, size, arena, tuple(int(found[1]) for found in used if found is not None))
+
+    def paint(self, byte: int) -> None:
+        """Fill arenas with a byte and paint the free stack, so that `memory` tells what is used from then on. The
+        network's state goes back to its beginning; inputs must be put again."""
+        self._command(f"paint {byte:02x}", "m-paint-done")
+
+    def reset(self) -> None:
+        """As power-up; returns when the board takes commands."""
+        self._send(b"reset%")
+        self._reply("reset", self._timeout)
 
     def infer(self, inputs: Sequence[bytes], *, timeout: float = 600.0) -> tuple[bytes, ...]:
         """One inference: put all inputs, run, get all outputs."""

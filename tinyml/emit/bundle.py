@@ -1,5 +1,6 @@
 """The emitted sources."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -45,3 +46,11 @@ class SourceBundle:
     @property
     def sources(self) -> tuple[str, ...]:
         return tuple(path for path in self.files if path.endswith(".c"))
+
+    @property
+    def sha256(self) -> str:
+        """Of all files with their paths: names this network, schedule and memory plan. Hexadecimal."""
+        digest = hashlib.sha256()
+        for part in (part.encode() for item in sorted(self.files.items()) for part in item):
+            digest.update(len(part).to_bytes(8, "little") + part)
+        return digest.hexdigest()

@@ -89,13 +89,14 @@ class EmulatedBoard:
         self._settled = Cost()  # of the meter's total, what `_costs` has
         self._failure: Exception | None = None
         self._invalid: str | None = None
+        self._reset_due = False
         self._interrupted: tuple[Any, int] | None = None  # registers and pc of what SysTick's handler interrupts
         self._entries = {self.program.symbol(name).address: name for name in watch}
 
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         self._uc.ctl_set_tcg_buffer_size(_TRANSLATION_BYTES)
         self._uc.ctl_set_cpu_model(getattr(arm_const, board.core.unicorn_model))
-        self._registers = Registers(board, lambda: self._meter.total.cycles, self._stop)
+        self._registers = Registers(board, lambda: self._meter.total.cycles, self._stop, self._on_reset)
         self._map_memory(fill)
         self._load()
         if board.core.has_fpu:
@@ -201,6 +202,18 @@ class EmulatedBoard:
         self._uc.reg_write(arm_const.UC_ARM_REG_LR, 0xFFFF_FFFF)
         self._pc = start & ~1
 
+    def _restart(self) -> None:
+        """The firmware asked for a reset. RAM keeps what is in it."""
+        self._reset_due = False
+        self._interrupted = None
+        self._settle()
+        self._frames.clear()
+        self._meter.return_to = NOWHERE
+        self._registers.reset()
+        self._meter.alarm = self._registers.next_tick
+        self._meter.resume()
+        self._reset()
+
     def _vector(self, index: int) -> int:
         vectors = self.board.region(self.board.link.code).address
         return int.from_bytes(self.read_memory(vectors + 4 * index, 4), "little")
@@ -212,7 +225,9 @@ class EmulatedBoard:
         self._meter.fuel = self.budget
         self._step()
         while not self._stopped and self._meter.fuel > 0:
-            if self._pc == _INTERRUPT_END:
+            if self._reset_due:
+                self._restart()
+            elif self._pc == _INTERRUPT_END:
                 self._leave_interrupt()
             elif self._meter.total.cycles >= self._meter.alarm:
                 self._enter_interrupt()
@@ -260,6 +275,10 @@ class EmulatedBoard:
 
     def _here(self) -> str:
         return f"pc {self._pc:#010x} ({self.program.where(self._pc)})"
+
+    def _on_reset(self) -> None:
+        self._reset_due = True
+        self._meter.stop()
 
     def _stop(self) -> None:
         self._stopped = True

@@ -20,6 +20,7 @@ _SYST_CSR, _SYST_RVR, _SYST_CVR = 0xE000_E010, 0xE000_E014, 0xE000_E018
 _SYST_MASK = 0xFF_FFFF
 _SYST_ENABLE, _SYST_TICKINT = 1 << 0, 1 << 1
 _ICSR, _ICSR_PENDSTSET = 0xE000_ED04, 1 << 26
+_AIRCR, _AIRCR_RESET = 0xE000_ED0C, 0x05FA_0004  # the key, SYSRESETREQ
 _DWT_CTRL, _DWT_CYCCNT = 0xE000_1000, 0xE000_1004
 _DEMCR, _DEMCR_TRCENA = 0xE000_EDFC, 1 << 24
 _NRF_CLEAR, _NRF_CAPTURE0, _NRF_CC0 = 0x4000_800C, 0x4000_8040, 0x4000_8540  # of TIMER0
@@ -170,6 +171,12 @@ class SerialPort:
             self._idle_polls = 0
             self.outbox.append(value & 0xFF)
 
+    def reset(self) -> None:
+        """The peripheral as after reset. What it sent before stays sent."""
+        self._written.clear()
+        self.inbox.clear()
+        self._idle_polls = 0
+
     def stay_awake(self) -> None:
         """Count polls of an empty receiver from zero."""
         self._idle_polls = 0
@@ -199,10 +206,14 @@ class Registers:
         next_tick: when SysTick's interrupt is due, in cycles.
     """
 
-    def __init__(self, board: Board, cycles: Callable[[], int], on_idle: Callable[[], None]) -> None:
-        """`cycles()` is the time of the emulated core; `on_idle()` is called when the firmware waits for input."""
+    def __init__(
+        self, board: Board, cycles: Callable[[], int], on_idle: Callable[[], None], on_reset: Callable[[], None]
+    ) -> None:
+        """`cycles()` is the time of the emulated core; `on_idle()` is called when the firmware waits for input,
+        `on_reset()` when it asks for a reset."""
         self.serial = None if board.uart is None else SerialPort(board.uart, cycles, on_idle)
         self._cycles = cycles
+        self._on_reset = on_reset
         self._written: dict[int, int] = {}
         self._ready = {ready.address: ready.bits for ready in board.ready_bits}
         self._cyccnt_start = 0
@@ -225,6 +236,8 @@ class Registers:
         self._written[word] = merged
         if self.serial is not None and word in self.serial.extent:
             self.serial.write(word, merged)
+        elif word == _AIRCR and merged == _AIRCR_RESET:
+            self._on_reset()
         elif word == _DWT_CYCCNT:
             self._cyccnt_start = self._cycles() - merged
         elif word == _NRF_CLEAR and self._nrf_timer:
@@ -236,6 +249,13 @@ class Registers:
             ticks = _SYST_ENABLE | _SYST_TICKINT
             enabled = self._written.get(_SYST_CSR, 0) & ticks == ticks
             self.next_tick = self._systick_start + self._period if enabled else NEVER
+
+    def reset(self) -> None:
+        """All registers as after reset."""
+        self._written.clear()
+        self.next_tick = NEVER
+        if self.serial is not None:
+            self.serial.reset()
 
     def take_tick(self) -> None:
         """The core takes SysTick's interrupt."""
