@@ -59,11 +59,29 @@ def test_connect_waits_for_the_banner() -> None:
     assert board.sent == []
 
 
+class WakefulBoard(ScriptedBoard):
+    """One that has been on for long. It answers the second call: the first ends a `run` that another host left."""
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if data.startswith(b"%") and len(self.sent) == 2:
+            unknown = data.strip(b"%").decode()
+            self._pending += f"m-ready\r\ne-[Unknown command: {unknown}]\r\nm-ready\r\n".encode()
+
+
 def test_connect_calls_a_board_that_is_on_already() -> None:
-    reply = b"half a line\r\ne-[Unknown command: ]\r\nm-ready\r\n"
-    client, board = _client(reply, b"m-name-dut-[tinyml]\r\nm-ready\r\n", greeting=b"")
+    board = WakefulBoard(b"half a li", b"ne\r\ne-[Stopped", b"m-name-dut-[tinyml]\r\nm-ready\r\n", greeting=b"")
+    client = Client(board)
+    client.connect()
     assert client.name() == "tinyml"
-    assert board.sent == [b"%", b"name%"]
+    first, second, name = board.sent
+    assert first != second and first.startswith(b"%hello-") and name == b"name%"
+
+
+def test_connect_gives_up_on_a_board_that_says_something_else() -> None:
+    board = ScriptedBoard(*[b"login: " * 9] * 9999, greeting=b"")
+    with pytest.raises(ToolError, match="does not finish its answer"):
+        Client(board, timeout=0.05).connect()
 
 
 def test_model() -> None:

@@ -1,6 +1,7 @@
 """The host's side of firmware/protocol/PROTOCOL.md."""
 
 import re
+import secrets
 import time
 import zlib
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from tinyml.errors import ToolError
 _READY = "m-ready"
 _LONGEST_LINE = 1024
 _LARGEST_TENSOR = 1 << 28
+_CALL_SECONDS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,17 @@ class Client:
         self._timeout = timeout
         self._buffer = bytearray()
 
-    def connect(self) -> None:
-        """Wait until the board takes commands: after its reset, or, where it has been on for long, after a call."""
+    def connect(self, *, greeting: float | None = None) -> None:
+        """Wait until the board takes commands.
+
+        Args:
+            greeting: seconds to wait for what a board says after its reset (None: the timeout). Where nothing comes, it
+                has been on for long, perhaps in the middle of a command of another host's: then it is called.
+        """
         try:
-            self._reply("the reset", self._timeout)
+            self._reply("the reset", self._timeout if greeting is None else greeting)
         except _SilenceError:
-            self._buffer.clear()
-            self._send(b"%")  # nobody has seen the reset: an empty command, which does nothing
-            self._find_ready()
+            self._call()
 
     def name(self) -> str:
         return self._command("name", r"m-name-dut-\[(.*)\]")[1]
@@ -231,10 +236,27 @@ class Client:
                 return _match(lines, command, pattern)  # which fails
         return found
 
-    def _find_ready(self) -> None:
+    def _call(self) -> None:
+        """Send commands that do not exist until the board says so. What it says before is of no interest: it may be the end
+        of an earlier answer. A `put` that was left takes what is sent for a tensor, until nothing comes for two seconds."""
         deadline = time.monotonic() + self._timeout
-        while self._line("%", deadline) != _READY:
-            pass
+        while True:
+            nobody = f"hello-{secrets.token_hex(4)}"
+            self._send(f"%{nobody}%".encode())
+            try:
+                self._await_line(f"e-[Unknown command: {nobody}]", min(deadline, time.monotonic() + _CALL_SECONDS))
+                self._await_line(_READY, deadline)
+                return
+            except _SilenceError:
+                if time.monotonic() >= deadline:
+                    raise
+
+    def _await_line(self, line: str, deadline: float) -> None:
+        wanted = f"{line}\r\n".encode()
+        while (end := self._buffer.find(wanted)) < 0:
+            del self._buffer[: -len(wanted)]
+            self._receive("a call", deadline)
+        del self._buffer[: end + len(wanted)]
 
     def _line(self, command: str, deadline: float) -> str:
         while (end := self._buffer.find(b"\n")) < 0:

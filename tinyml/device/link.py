@@ -5,6 +5,8 @@ from typing import Protocol
 
 from tinyml.errors import ToolError
 
+_CONNECT_SECONDS = 10.0
+
 
 class Transport(Protocol):
     """A serial line. Bytes arrive in order; nothing says that all of them arrive at once."""
@@ -30,7 +32,8 @@ class TcpTransport:
         self._connection = connection
 
     def read(self, timeout: float) -> bytes:
-        self._connection.settimeout(timeout)
+        # A timeout of 0 would make the socket one that never waits, and raises another error.
+        self._connection.settimeout(max(timeout, 1e-4))
         try:
             data = self._connection.recv(65536)
         except TimeoutError:
@@ -50,3 +53,13 @@ class TcpTransport:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def connect_tcp(host: str, port: int) -> TcpTransport:
+    """A line to whoever listens there. Raises ToolError where nobody does."""
+    try:
+        connection = socket.create_connection((host, port), timeout=_CONNECT_SECONDS)
+    except (OSError, UnicodeError, OverflowError) as error:
+        raise ToolError(f"nothing answers at {host}:{port}: {error}", "is `tinyml emulate … --tcp` running?") from None
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return TcpTransport(connection)

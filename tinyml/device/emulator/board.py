@@ -11,7 +11,7 @@ from unicorn import arm_const
 
 from tinyml.device.emulator.elf import Program, load_program
 from tinyml.device.emulator.meter import NOWHERE, Meter, attach
-from tinyml.device.emulator.registers import PERIPHERALS, SYSTEM, Registers
+from tinyml.device.emulator.registers import PERIPHERALS, SYSTEM, Registers, SerialPort
 from tinyml.device.emulator.timing import Cost, block_cost
 from tinyml.errors import BoardError, ToolError
 from tinyml.targets.board import Board, MemoryRegion
@@ -87,7 +87,7 @@ class EmulatedBoard:
         self._frames: list[tuple[str, int]] = []  # watched functions that have not returned, and where they return to
         self._costs: defaultdict[str, Cost] = defaultdict(Cost)
         self._settled = Cost()  # of the meter's total, what `_costs` has
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._invalid: str | None = None
         self._reset_due = False
         self._interrupted: tuple[Any, int] | None = None  # registers and pc of what SysTick's handler interrupts
@@ -116,19 +116,40 @@ class EmulatedBoard:
         Raises:
             ToolError: the firmware accesses memory that the board has not, stops, or runs longer than `budget`.
         """
-        serial = self._registers.serial
-        if serial is None:
-            raise ToolError(f"{self.board.title} has no serial port")
+        serial = self._serial
         if not serial.outbox:
             serial.stay_awake()
-            self._run()
+            self._run(self.budget)
+            if not self._stopped:
+                ran = f"ran {self.budget} instructions and still does not answer"
+                raise ToolError(f"the firmware {ran}; it is at {self._here()}")
         sent = bytes(serial.outbox)
         serial.outbox.clear()
         return sent
 
+    def advance(self, instructions: int) -> tuple[bytes, bool]:
+        """Run so many instructions, or until the firmware waits for input if that is earlier.
+
+        Returns:
+            What it sent, and whether it waits.
+
+        Raises:
+            ToolError: as `read`, but there is no budget.
+        """
+        serial = self._serial
+        serial.stay_awake()
+        self._run(instructions)
+        sent = bytes(serial.outbox)
+        serial.outbox.clear()
+        return sent, self._stopped
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by while the firmware waits for input: its clocks go on, nothing is executed."""
+        self._registers.skip(round(seconds * (self.board.clock_hz or 0)))
+        self._meter.alarm = self._registers.next_tick
+
     def write(self, data: bytes) -> None:
-        if self._registers.serial is not None:
-            self._registers.serial.inbox.extend(data)
+        self._serial.inbox.extend(data)
 
     def close(self) -> None:
         """Nothing is held that garbage collection would not free."""
@@ -218,11 +239,17 @@ class EmulatedBoard:
         vectors = self.board.region(self.board.link.code).address
         return int.from_bytes(self.read_memory(vectors + 4 * index, 4), "little")
 
-    def _run(self) -> None:
-        """Until the firmware waits for input."""
+    @property
+    def _serial(self) -> SerialPort:
+        if self._registers.serial is None:
+            raise ToolError(f"{self.board.title} has no serial port")
+        return self._registers.serial
+
+    def _run(self, fuel: int) -> None:
+        """Until the firmware waits for input (then `_stopped` is true) or so many instructions were executed."""
         self._meter.resume()
         self._stopped = False
-        self._meter.fuel = self.budget
+        self._meter.fuel = fuel
         self._step()
         while not self._stopped and self._meter.fuel > 0:
             if self._reset_due:
@@ -235,9 +262,6 @@ class EmulatedBoard:
                 raise ToolError(f"the firmware halted at {self._here()}")
             self._step()
         self._settle()
-        if not self._stopped:
-            ran = f"ran {self.budget} instructions and still does not answer"
-            raise ToolError(f"the firmware {ran}; it is at {self._here()}")
 
     def _step(self) -> None:
         """Until the meter stops the core, a handler returns, or the core halts."""
@@ -294,7 +318,7 @@ class EmulatedBoard:
     def _price(self, address: int, size: int) -> Cost:
         try:
             return block_cost(self.board.core.name, self.read_memory(address, size))
-        except Exception as error:  # must not cross the native hook; `_run` raises it
+        except BaseException as error:  # must not cross the native hook; `_run` raises it
             self._fail(error)
             return Cost()
 
@@ -312,13 +336,13 @@ class EmulatedBoard:
                 if self._on_enter is not None:
                     self._on_enter(entered)
             self._meter.return_to = self._frames[-1][1] if self._frames else NOWHERE
-        except Exception as error:  # as above
+        except BaseException as error:  # as above
             self._fail(error)
 
     def _on_register_read(self, uc: Any, offset: int, size: int, base: int) -> int:
         try:
             return self._registers.read(base + offset, size)
-        except Exception as error:  # as above
+        except BaseException as error:  # as above
             self._fail(error)
             return 0
 
@@ -326,10 +350,10 @@ class EmulatedBoard:
         try:
             self._registers.write(base + offset, size, value)
             self._meter.alarm = self._registers.next_tick
-        except Exception as error:  # as above
+        except BaseException as error:  # as above
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._failure = error
         self._meter.stop()
 

@@ -202,8 +202,7 @@ class Registers:
     Addresses are the core's; accesses are of 1, 2 or 4 bytes. A register that has no model reads as what was last
     written, with the board file's ready bits set.
 
-    Attributes:
-        next_tick: when SysTick's interrupt is due, in cycles.
+    Time is the core's cycles and what `skip` added to them.
     """
 
     def __init__(
@@ -212,7 +211,8 @@ class Registers:
         """`cycles()` is the time of the emulated core; `on_idle()` is called when the firmware waits for input,
         `on_reset()` when it asks for a reset."""
         self.serial = None if board.uart is None else SerialPort(board.uart, cycles, on_idle)
-        self._cycles = cycles
+        self._executed = cycles
+        self._skipped = 0
         self._on_reset = on_reset
         self._written: dict[int, int] = {}
         self._ready = {ready.address: ready.bits for ready in board.ready_bits}
@@ -220,7 +220,7 @@ class Registers:
         self._nrf_timer = board.timer == "nrf_timer"
         self._nrf_start = 0
         self._systick_start = 0
-        self.next_tick = NEVER
+        self._tick = NEVER  # when SysTick's interrupt is due
         self._polled = 0
         self._polls = 0
 
@@ -248,18 +248,30 @@ class Registers:
             self._systick_start = self._cycles()
             ticks = _SYST_ENABLE | _SYST_TICKINT
             enabled = self._written.get(_SYST_CSR, 0) & ticks == ticks
-            self.next_tick = self._systick_start + self._period if enabled else NEVER
+            self._tick = self._systick_start + self._period if enabled else NEVER
+
+    @property
+    def next_tick(self) -> int:
+        """When SysTick's interrupt is due, in cycles of the core."""
+        return NEVER if self._tick == NEVER else max(self._tick - self._skipped, 0)
 
     def reset(self) -> None:
         """All registers as after reset."""
         self._written.clear()
-        self.next_tick = NEVER
+        self._tick = NEVER
         if self.serial is not None:
             self.serial.reset()
 
     def take_tick(self) -> None:
         """The core takes SysTick's interrupt."""
-        self.next_tick += self._period
+        self._tick += self._period
+
+    def skip(self, cycles: int) -> None:
+        """Let time go by without the core. Counters of the firmware see it all if it is less than one wrap of theirs."""
+        self._skipped += cycles
+
+    def _cycles(self) -> int:
+        return self._executed() + self._skipped
 
     def _read_word(self, address: int) -> int:
         self._polls = self._polls + 1 if address == self._polled else 0
@@ -273,7 +285,7 @@ class Registers:
         elif address in (_SYST_CVR, _SYST_CSR):
             return self._systick(address)
         elif address == _ICSR:
-            return _ICSR_PENDSTSET if self._cycles() >= self.next_tick else 0
+            return _ICSR_PENDSTSET if self._cycles() >= self._tick else 0
         if self._polls > _ENDLESS_POLL:
             raise ToolError(
                 f"the firmware polls the register at {address:#010x}, which the emulator has no model of",

@@ -1,0 +1,77 @@
+"""Where firmware runs: the emulated board, QEMU, or a board behind a serial port. What `--on` selects."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tinyml.device.client import Client, DeviceModel
+from tinyml.device.emulator import EmulatedBoard
+from tinyml.device.link import Transport
+from tinyml.device.qemu import qemu_board
+from tinyml.device.serial_port import open_port
+from tinyml.errors import ToolError
+from tinyml.targets.board import Board
+
+EMULATOR, QEMU = "emulator", "qemu"
+_GREETING_SECONDS = 0.3
+_TIMEOUT = 30.0
+
+
+def is_port(place: str) -> bool:
+    """Whether `place` names a serial port, as opposed to something that runs on this machine."""
+    return place not in (EMULATOR, QEMU)
+
+
+@contextlib.contextmanager
+def open_line(place: str, elf: Path, board: Board) -> Iterator[Transport]:
+    """The serial line of the firmware at `place`: "emulator", "qemu" (both start `elf` from reset) or a port, behind which a
+    board runs whatever it was flashed with. Given up with the context.
+
+    Raises:
+        ToolError: there is no such port, or nothing here can emulate the board.
+    """
+    if place == QEMU:
+        with qemu_board(elf, board) as transport:
+            yield transport
+        return
+    if place == EMULATOR:
+        transport = EmulatedBoard(elf, board)
+    else:
+        if board.uart is None:
+            raise ToolError(f"{board.id} has no serial port")
+        transport = open_port(place, board.uart.baud)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+@contextlib.contextmanager
+def open_board(place: str, elf: Path, board: Board) -> Iterator[Client]:
+    """As `open_line`, with the firmware ready for commands.
+
+    Raises:
+        ToolError: as `open_line`; or nothing answers as our firmware does.
+    """
+    with open_line(place, elf, board) as line:
+        client = Client(line, timeout=_TIMEOUT)
+        client.connect(greeting=_GREETING_SECONDS if is_port(place) else _TIMEOUT)
+        yield client
+
+
+def check_identity(found: DeviceModel, place: str, *, name: str, sha256: str, board: str) -> None:
+    """Refuses to take another firmware's answers for those of the build.
+
+    Raises:
+        ToolError: the board runs another model, or was built for another board.
+    """
+    if found.board != board:
+        raise ToolError(
+            f"the firmware at {place} was built for {found.board}, not for {board}",
+            f"build with --board {found.board}, or flash this build: tinyml flash BUILD",
+        )
+    if (found.name, found.sha256) != (name, sha256):
+        raise ToolError(
+            f"the board at {place} runs {found.name} (model file {found.sha256[:12]}…), not {name} ({sha256[:12]}…)",
+            "flash the build first: tinyml flash BUILD",
+        )
