@@ -59,8 +59,11 @@ def open_board(place: str, elf: Path, board: Board) -> Iterator[Client]:
         yield client
 
 
-def check_identity(found: DeviceModel, place: str, *, name: str, sha256: str, board: str) -> None:
-    """Refuses to take another firmware's answers for those of the build.
+def check_identity(found: DeviceModel, place: str, *, name: str, plan: str, board: str) -> None:
+    """Refuses to take another firmware's answers for those of a build.
+
+    Args:
+        plan: `SourceBundle.sha256` of the build.
 
     Raises:
         ToolError: the board runs another model, or was built for another board.
@@ -70,8 +73,9 @@ def check_identity(found: DeviceModel, place: str, *, name: str, sha256: str, bo
             f"the firmware at {place} was built for {found.board}, not for {board}",
             f"build with --board {found.board}, or flash this build: tinyml flash BUILD",
         )
-    if (found.name, found.sha256) != (name, sha256):
+    if found.plan != plan:
+        other = "another build of it" if found.name == name else f"{found.name}, not {name}"
         raise ToolError(
-            f"the board at {place} runs {found.name} (model file {found.sha256[:12]}…), not {name} ({sha256[:12]}…)",
-            "flash the build first: tinyml flash BUILD",
+            f"the board at {place} runs {other} (plan {found.plan[:12]}…; expected {plan[:12]}…)",
+            "flash the build first: tinyml flash BUILD; model, flags and version of tinyml all count",
         )

@@ -28,11 +28,13 @@ class TensorSection:
 
 @dataclass(frozen=True, slots=True)
 class ModelSection:
-    """benchmark: the MLPerf Tiny benchmark that the firmware runs, or None."""
+    """sha256: of the model file; plan_sha256: of the emitted C, by which a board says what it runs; benchmark: the MLPerf
+    Tiny benchmark that the firmware runs, or None; traced: the firmware tells of single layers."""
 
     name: str
     file: str
     sha256: str
+    plan_sha256: str
     macs: int
     parameters: int
     notes: tuple[str, ...]
@@ -40,6 +42,7 @@ class ModelSection:
     outputs: tuple[TensorSection, ...]
     labels: tuple[str, ...]
     benchmark: str | None
+    traced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,7 @@ def make_report(done: Compilation) -> Report:
             name=bundle.name,
             file=done.options.model.name,
             sha256=done.options.model_sha256,
+            plan_sha256=bundle.sha256,
             macs=sum(layer.macs for layer in bundle.layers),
             parameters=parameters(graph),
             notes=(*need(done.source).notes, *quantized.notes),
@@ -198,6 +202,7 @@ def make_report(done: Compilation) -> Report:
             outputs=tuple(_tensor(graph.value(name)) for name in graph.outputs),
             labels=done.options.labels,
             benchmark=done.options.benchmark,
+            traced=done.options.traced,
         ),
         quantization=QuantizationSection(
             scheme=quantized.scheme,
