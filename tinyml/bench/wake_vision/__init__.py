@@ -1,0 +1,1 @@
+"""Wake Vision: is a person in the picture?"""
