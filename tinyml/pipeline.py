@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,12 +20,19 @@ from tinyml.memory import check, fits, plan_memory
 from tinyml.memory.plan import MemoryPlan
 from tinyml.passes import canonicalize, lower
 from tinyml.profile import Profile, profile_emulated
-from tinyml.quantize import Preprocess, QuantizedModel, prepare
+from tinyml.quantize import Budget, Preprocess, QuantizedModel, prepare
+from tinyml.quantize.assign import WEIGHTED
 from tinyml.schedule import schedule
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.targets import Board, list_boards
 
+CODE_ALLOWANCE = 32 * 1024  # code of kernels and firmware, until a build has counted it
+CHANNEL_BYTES = 12  # bias, multiplier and shift of an output channel
 UNCALIBRATED = "UNCALIBRATED: sizes and timing valid, outputs meaningless"
+
+
+Say = Callable[[str], None]
+"""Called with what a stage is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,8 @@ class Options:
     Attributes:
         board: where it will run; sizes of memory that the user limits are already in its regions.
         work_dir: where files of the build stage are made.
+        effort: "high" takes longer to quantize more accurately.
+        cycles, min_sqnr: for mixed precision: cycles of an inference at most, dB at the output at least.
         reserve_sram: bytes of RAM that the application keeps for itself.
         keep_input: the network must not overwrite its input.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
@@ -46,6 +56,9 @@ class Options:
     work_dir: Path
     name: str | None = None
     precision: str = "int8"
+    effort: str = "default"
+    cycles: int | None = None
+    min_sqnr: float | None = None
     objective: Objective = Objective.BALANCED
     calibration: Path | None = None
     preprocess: Preprocess | None = None
@@ -112,7 +125,7 @@ def compile_model(
 
     Args:
         stop_after: the last stage, a key of STAGES.
-        on_stage: called with the name of a stage before it runs.
+        on_stage: called with the name of a stage before it runs, and with how far a long one is.
         on_artifact: called with the name of a stage and what it made.
 
     Raises:
@@ -123,7 +136,7 @@ def compile_model(
     done = Compilation(options)
     for stage, run in _RUNNERS.items():
         on_stage(stage)
-        artifact = run(done)
+        artifact = run(done, partial(_say, on_stage, stage))
         if artifact is not None:
             on_artifact(stage, artifact)
         done = replace(done, **cast("dict[str, Any]", {STAGES[stage]: artifact}))
@@ -132,33 +145,72 @@ def compile_model(
     return done
 
 
-def _load(done: Compilation) -> Graph:
+def _say(on_stage: Say, stage: str, text: str) -> None:
+    on_stage(f"{stage}: {text}")
+
+
+def _load(done: Compilation, _: Say) -> Graph:
     graph = load_model(done.options.model, input_shapes=done.options.input_shapes)
     verify(graph)
     return graph
 
 
-def _canonicalize(done: Compilation) -> Graph:
+def _canonicalize(done: Compilation, _: Say) -> Graph:
     return canonicalize(need(done.source))
 
 
-def _quantize(done: Compilation) -> QuantizedModel:
+def _quantize(done: Compilation, say: Say) -> QuantizedModel:
     options = done.options
     return prepare(
         need(done.graph),
         precision=options.precision,
+        effort=options.effort,
+        budget=_budget(done) if options.precision == "mixed" else Budget(),
+        progress=say,
         calibration=options.calibration,
         preprocess=options.preprocess,
         io=options.io,
     )
 
 
-def _schedule(done: Compilation) -> Schedule:
+def _budget(done: Compilation) -> Budget:
+    """What the board's flash leaves for weights, and the cycles of layers in either precision, as built and counted."""
+    options, graph = done.options, need(done.graph)
+    others = CODE_ALLOWANCE + CHANNEL_BYTES * sum(
+        graph.value(node.output).shape[-1] for node in graph.nodes if node.op in WEIGHTED
+    )
+    weight_bytes = max(0, options.board.flash_bytes - others)
+    if options.cycles is None:
+        return Budget(weight_bytes, sqnr_db=options.min_sqnr)
+    w8, w4 = (_cycles(options, precision) for precision in ("int8", "w4a8"))
+    layers = {name: (cycles, w4[name]) for name, cycles in w8.items() if name in w4}
+    fixed = sum(cycles for name, cycles in w8.items() if name not in layers)
+    return Budget(weight_bytes, options.cycles - fixed, layers, options.min_sqnr)
+
+
+def _cycles(options: Options, precision: str) -> dict[str, int]:
+    """Node name -> cycles of a build without calibration: they do not depend on what the weights are."""
+    timed = replace(
+        options,
+        work_dir=options.work_dir / precision,
+        precision=precision,
+        effort="default",
+        calibration=None,
+        check_fit=False,
+    )
+    done = compile_model(timed)
+    if done.profile is None or done.profile.cycles is None:
+        raise UsageError(f"--cycles: cycles are not known for {options.board.core.name}", "leave it out")
+    nodes = {layer.function: layer.node for layer in need(done.bundle).layers}
+    return {nodes[layer.function]: layer.cycles or 0 for layer in done.profile.layers if layer.function in nodes}
+
+
+def _schedule(done: Compilation, _: Say) -> Schedule:
     options = done.options
     return schedule(lower(need(done.quantized).graph), options.board.core.isa, objective=options.objective)
 
 
-def _plan(done: Compilation) -> MemoryPlan:
+def _plan(done: Compilation, _: Say) -> MemoryPlan:
     options = done.options
     plan = plan_memory(need(done.schedule), keep_input=options.keep_input, region=options.board.link.arena)
     check(plan)
@@ -167,7 +219,7 @@ def _plan(done: Compilation) -> MemoryPlan:
     return plan
 
 
-def _emit(done: Compilation) -> SourceBundle:
+def _emit(done: Compilation, _: Say) -> SourceBundle:
     options, quantized = done.options, need(done.quantized)
     graph = need(done.schedule).graph
     classes = graph.value(graph.outputs[0]).shape[-1] if graph.value(graph.outputs[0]).shape else 1
@@ -185,7 +237,7 @@ def _emit(done: Compilation) -> SourceBundle:
     return emit_c(need(done.plan), identity)
 
 
-def _build(done: Compilation) -> FirmwareImage | None:
+def _build(done: Compilation, _: Say) -> FirmwareImage | None:
     """None for the host, which takes no firmware."""
     options, bundle = done.options, need(done.bundle)
     if not options.board.has_firmware:
@@ -224,7 +276,7 @@ def _check_weights(bundle: SourceBundle, board: Board) -> None:
         )
 
 
-def _profile(done: Compilation) -> Profile | None:
+def _profile(done: Compilation, _: Say) -> Profile | None:
     """None where the emulator cannot run the core (Helium) or there is no firmware."""
     if done.image is None or done.options.board.core.unicorn_model is None:
         return None
@@ -239,7 +291,7 @@ def _profile(done: Compilation) -> Profile | None:
     return profile
 
 
-_RUNNERS: dict[str, Callable[[Compilation], object]] = {
+_RUNNERS: dict[str, Callable[[Compilation, Say], object]] = {
     "frontends": _load,
     "passes": _canonicalize,
     "quantize": _quantize,

@@ -42,6 +42,9 @@ OTHERS: dict[str, Any] = {
     "board": load_board("stm32l4r5"),
     "name": "other",
     "precision": "float32",
+    "effort": "high",
+    "cycles": 1,
+    "min_sqnr": 20.0,
     "objective": Objective.SRAM,
     "calibration": None,
     "preprocess": Preprocess.to_range(-1, 1),
@@ -51,7 +54,9 @@ OTHERS: dict[str, Any] = {
     "reserve_sram": 1,
     "labels": ("a",),
     "toolchain": "ziglang",
+    "benchmark": "vww",
     "check_fit": False,
+    "traced": True,
 }
 
 

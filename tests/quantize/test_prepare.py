@@ -46,13 +46,13 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_a_float_model_with_pictures(pictures: Path) -> None:
     graph = small_cnn()
-    done: list[int] = []
+    done: list[str] = []
     model = prepare(graph, calibration=pictures, preprocess=Preprocess.to_range(-1, 1), progress=done.append)
     verify(model.graph, quantized=True)
     assert (model.scheme, model.calibrated) == ("int8", True)
     assert model.preprocess == Preprocess.to_range(-1, 1)
     assert model.notes == (f"calibrated with 6 samples of {pictures}",)
-    assert done == [1, 2, 3, 4, 5, 6]
+    assert done == [f"calibrating, {i} of 6 samples" for i in range(1, 7)]
     assert model.graph.value("x").quant == QuantParams.per_tensor(2 / 255, -1)
     samples = open_calibration(pictures, graph, Preprocess.to_range(-1, 1))
     assert output_sqnr(graph, model.graph, samples)["y"] > 25
@@ -92,7 +92,7 @@ def test_fewer_samples_than_there_are(pictures: Path) -> None:
 
 
 def test_unknown_options() -> None:
-    with pytest.raises(UsageError, match="precision 'int7'; expected one of int8, float32"):
+    with pytest.raises(UsageError, match="precision 'int7'; expected one of int8, w4a8, mixed, float32"):
         prepare(small_cnn(), precision="int7")
     with pytest.raises(UsageError, match="io 'bool'; expected one of int8, uint8, float32"):
         prepare(small_cnn(), io="bool")

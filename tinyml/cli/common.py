@@ -15,6 +15,7 @@ from tinyml.emit.c.text import identifier
 from tinyml.errors import ModelError, UsageError
 from tinyml.pipeline import Options
 from tinyml.quantize import Preprocess, QuantizedModel
+from tinyml.quantize.model import EFFORTS, PRECISIONS
 from tinyml.schedule.model import Objective
 from tinyml.targets import CORES, Board, generic_target, load_board, parse_size, with_limits
 
@@ -69,7 +70,15 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         help="shape of an input whose dimensions are free; may be repeated",
     )
     group.add_argument(
-        "--precision", choices=("int8", "float32"), default="int8", help="numbers of a float model's build"
+        "--precision",
+        choices=PRECISIONS,
+        default="int8",
+        help="numbers of a float model's build; w4a8: weights of 4 bits but where they hurt, mixed: as flash allows",
+    )
+    group.add_argument("--effort", choices=EFFORTS, default="default", help="high: quantize better, in minutes")
+    group.add_argument("--cycles", metavar="N", type=int, help="limit of cycles, for --precision mixed")
+    group.add_argument(
+        "--min-sqnr", metavar="DB", type=float, help="least signal to noise at the output, for --precision mixed"
     )
     group.add_argument(
         "--calibration",
@@ -133,6 +142,9 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         work_dir=work_dir,
         name=arguments.name,
         precision=arguments.precision,
+        effort=arguments.effort,
+        cycles=arguments.cycles,
+        min_sqnr=arguments.min_sqnr,
         objective=Objective(arguments.objective),
         calibration=arguments.calibration,
         preprocess=_preprocess(arguments),

@@ -4,7 +4,7 @@ Weights are symmetric int8 with a scale an output channel, activations asymmetri
 input scale times weight scale.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -13,9 +13,11 @@ from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import NO_CLAMP, Op, Pool2dAttrs, ReduceAttrs
 from tinyml.ir.quant import QuantParams
 from tinyml.quantize.assign import decide
+from tinyml.quantize.calibration import Sample
 from tinyml.quantize.lower import lower
 from tinyml.quantize.params import Range, as_uint8
 from tinyml.quantize.precision import WEIGHT_DTYPE, Precision, check_precision
+from tinyml.quantize.rounding import round_network
 
 
 def quantize_int8(
@@ -23,8 +25,10 @@ def quantize_int8(
     ranges: Mapping[str, Range],
     *,
     precision: Precision = MappingProxyType({}),
+    samples: Sequence[Sample] = (),
     input_dtype: DType = DType.INT8,
     output_dtype: DType = DType.INT8,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Graph:
     """A quantized graph with the same names.
 
@@ -32,15 +36,19 @@ def quantize_int8(
         graph: a float graph after the canonicalizing passes.
         ranges: (lo, hi) of every float activation, network inputs included.
         precision: of single nodes, by name; all others are w8a8.
+        samples: what weights are rounded by their effect on, and biases corrected; without any, to nearest.
         input_dtype, output_dtype: INT8; UINT8 or FLOAT32 put a conversion at the border.
+        progress: called with the number of nodes whose weights are rounded, and of all.
 
     Nodes without an int8 form stay in float32 between conversions; the graph's notes name them with the reason.
     """
     check_precision(graph, precision)
-    graph = _global_pools_to_means(graph)
+    graph = quantizable(graph)
     assignment = replace(
         decide(graph, ranges), weight_types={name: WEIGHT_DTYPE[bits] for name, bits in precision.items()}
     )
+    if samples:
+        graph, assignment = round_network(graph, assignment, samples, progress)
     interface = {name: _stored_as(assignment.params.get(name), input_dtype) for name in graph.inputs}
     interface |= {name: _stored_as(assignment.params.get(name), output_dtype) for name in graph.outputs}
     return lower(graph, assignment, interface)
@@ -52,9 +60,12 @@ def _stored_as(params: QuantParams | None, dtype: DType) -> QuantParams | None:
     return as_uint8(params) if dtype is DType.UINT8 else params
 
 
-def _global_pools_to_means(graph: Graph) -> Graph:
-    """Average pools over the whole map become means: an int8 pool keeps its input's scale, though the average of many
-    numbers spans a fraction of their range; a mean has a scale of its own."""
+def quantizable(graph: Graph) -> Graph:
+    """The form in which ranges are assigned: average pools over the whole map become means.
+
+    An int8 pool keeps its input's scale, though the average of many numbers spans a fraction of their range;
+    a mean has a scale of its own.
+    """
     return graph.with_(nodes=tuple(_as_mean(node, graph) for node in graph.nodes))
 
 

@@ -1,25 +1,33 @@
 """The stage: a canonical graph in, a quantized one out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinyml.errors import UsageError
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
-from tinyml.quantize.calibration import Preprocess, open_calibration
-from tinyml.quantize.int8 import quantize_int8
+from tinyml.quantize.assign import WEIGHTED, decide, float_reason
+from tinyml.quantize.calibration import CalibrationData, Preprocess, Sample, open_calibration
+from tinyml.quantize.equalize import equalize
+from tinyml.quantize.int8 import quantizable, quantize_int8
+from tinyml.quantize.mixed import W4A8_SHARE, Budget, Search, best_within, search
 from tinyml.quantize.observers import MeanSquaredError, ObserverFactory
+from tinyml.quantize.params import Range
 from tinyml.quantize.precision import Precision, scheme
 from tinyml.quantize.qdq import fold_constants, fold_qdq, is_qdq
-from tinyml.quantize.ranges import Progress, calibrate, plausible_ranges
+from tinyml.quantize.ranges import calibrate, plausible_ranges
 
-PRECISIONS = ("int8", "float32")
+PRECISIONS = ("int8", "w4a8", "mixed", "float32")
+EFFORTS = ("default", "high")
 IO_TYPES: Mapping[str, DType] = {"int8": DType.INT8, "uint8": DType.UINT8, "float32": DType.FLOAT32}
 
 
 MAX_SAMPLES = 512
 """More samples than this barely move a range."""
+
+_NO_BUDGET = Budget()
+_MADE_UP = "ranges are made up: there is no calibration data"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,16 +49,22 @@ class QuantizedModel:
     notes: tuple[str, ...] = ()
 
 
+Progress = Callable[[str], None]
+"""Called with what is under way: `calibrating, 12 of 131`."""
+
+
 def prepare(
     graph: Graph,
     *,
     precision: str | Precision = "int8",
-    calibration: Path | None = None,
+    effort: str = "default",
+    calibration: Path | CalibrationData | None = None,
     preprocess: Preprocess | None = None,
     io: str = "int8",
+    budget: Budget = _NO_BUDGET,
     observer: ObserverFactory = MeanSquaredError,
     max_samples: int = MAX_SAMPLES,
-    progress: Progress = lambda done: None,
+    progress: Progress = lambda text: None,
 ) -> QuantizedModel:
     """Quantizes a canonical graph as far as it needs it.
 
@@ -58,19 +72,24 @@ def prepare(
     a float model is calibrated and quantized, or left in float32.
 
     Args:
-        precision: of a float model: "int8", "float32", or that of single nodes, by name, where all others are w8a8.
-        calibration: a folder of pictures, an .npz or an .npy file; None makes ranges up.
+        precision: of a float model: "int8", "float32", "w4a8" (4-bit weights but for layers that mind), "mixed" (the
+            best choice under `budget`), or that of single nodes, by name, where all others are w8a8.
+        effort: "default"; or "high", which equalizes channels and rounds weights by their effect. Weights of 4 bits
+            always get it.
+        calibration: a folder of pictures, an .npz or an .npy file, or samples that are open already; None makes ranges up.
         preprocess: of pictures; the default maps bytes to 0..1.
         io: how a model quantized here stores inputs and outputs: "int8", "uint8" or "float32".
+        budget: for "mixed".
         max_samples: calibration uses that many, evenly spread over all.
 
     Raises:
         UsageError: an option has an unknown value, or asks for float32 of an integer model.
         TinymlError: the calibration data does not fit.
+        DoesNotFitError: nothing keeps the budget.
     """
-    of_nodes: Precision = {} if isinstance(precision, str) else precision
     if isinstance(precision, str):
         _check_option("precision", precision, PRECISIONS)
+    _check_option("effort", effort, EFFORTS)
     _check_option("io", io, IO_TYPES)
     if graph.is_quantized:
         if precision == "float32":
@@ -78,26 +97,105 @@ def prepare(
                 f"model {graph.name} is quantized: it cannot run in float32",
                 "build it as it is, or give the float model",
             )
-        return _as_it_came(graph, calibration, preprocess)
+        return _as_it_came(graph, calibration is not None, preprocess)
     graph = fold_constants(graph)
     preprocess = preprocess or Preprocess()
     if precision == "float32":
         return QuantizedModel(graph, "float32", True, preprocess)
     if calibration is None:
-        notes: tuple[str, ...] = ("ranges are made up: there is no calibration data",)
+        if effort != "default" or precision == "mixed":
+            raise UsageError(
+                "without calibration data there is nothing to measure accuracy with",
+                "give --calibration: a folder of pictures, an .npz or an .npy file",
+            )
+        chosen = _all_w4a8(graph) if precision == "w4a8" else {} if isinstance(precision, str) else precision
         ranges = plausible_ranges(graph)
+        quantized = quantize_int8(graph, ranges, precision=chosen, input_dtype=IO_TYPES[io], output_dtype=IO_TYPES[io])
+        return QuantizedModel(quantized, scheme(chosen), False, preprocess, (_MADE_UP,))
+    if isinstance(calibration, Path):
+        calibration = open_calibration(calibration, graph, preprocess)
+    data = calibration.at_most(max_samples)
+    quantizer = Quantizer(graph, data, observer, progress)
+    chosen = {}
+    notes = [f"calibrated with {len(data)} samples of {data.source}", *data.notes]
+    if isinstance(precision, str):
+        if precision in ("w4a8", "mixed"):
+            found = quantizer.search(budget.layer_cycles)
+            limit = Budget(weight_bytes=int(W4A8_SHARE * found.int8_bytes)) if precision == "w4a8" else budget
+            chosen = best_within(found, limit).precision
     else:
-        data = open_calibration(calibration, graph, preprocess).at_most(max_samples)
-        ranges = calibrate(graph, data, bounds=data.bounds, observer=observer, progress=progress)
-        notes = (f"calibrated with {len(data)} samples of {data.source}", *data.notes)
-    quantized = quantize_int8(graph, ranges, precision=of_nodes, input_dtype=IO_TYPES[io], output_dtype=IO_TYPES[io])
-    return QuantizedModel(quantized, scheme(of_nodes), calibration is not None, preprocess, notes)
+        chosen = precision
+    careful = effort == "high" or any(bits == "w4a8" for bits in chosen.values())
+    return QuantizedModel(
+        quantizer.quantize(chosen, careful, IO_TYPES[io]), scheme(chosen), True, preprocess, tuple(notes)
+    )
 
 
-def _as_it_came(graph: Graph, calibration: Path | None, preprocess: Preprocess | None) -> QuantizedModel:
+@dataclass(slots=True)
+class Quantizer:
+    """A float graph with its calibration data, to be quantized in one way or another."""
+
+    graph: Graph
+    data: CalibrationData
+    observer: ObserverFactory = MeanSquaredError
+    progress: Progress = lambda text: None
+    _samples: list[Sample] | None = None
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """All of them, read once and kept."""
+        if self._samples is None:
+            self._samples = list(self.data)
+        return self._samples
+
+    def search(self, cycles: Mapping[str, tuple[int, int]]) -> Search:
+        """What 4-bit weights cost each layer, and the best choices."""
+        graph = equalize(quantizable(self.graph), self.samples, {})
+        assignment = decide(graph, self._ranges(graph, self.samples))
+        return search(
+            graph,
+            assignment,
+            self.samples,
+            cycles=cycles,
+            progress=lambda done, total: self.progress(f"weighing layers, {done} of {total} samples"),
+        )
+
+    def quantize(self, precision: Precision, careful: bool, io: DType) -> Graph:
+        """Args: careful: equalize channels, and round weights by their effect."""
+        if not careful:
+            ranges = self._ranges(self.graph, self.data)
+            return quantize_int8(self.graph, ranges, precision=precision, input_dtype=io, output_dtype=io)
+        graph = equalize(self.graph, self.samples, precision)
+        return quantize_int8(
+            graph,
+            self._ranges(graph, self.samples),
+            precision=precision,
+            samples=self.samples,
+            input_dtype=io,
+            output_dtype=io,
+            progress=lambda done, total: self.progress(f"rounding weights, {done} of {total} nodes"),
+        )
+
+    def _ranges(self, graph: Graph, samples: Iterable[Sample]) -> dict[str, Range]:
+        total = len(self.data)
+        return calibrate(
+            graph,
+            samples,
+            bounds=self.data.bounds,
+            observer=self.observer,
+            progress=lambda done: self.progress(f"calibrating, {done} of {total} samples"),
+        )
+
+
+def _all_w4a8(graph: Graph) -> Precision:
+    """Four bits wherever a layer has weights: for sizes and timing, where there is no data to choose by."""
+    return {node.name: "w4a8" for node in graph.nodes if node.op in WEIGHTED and float_reason(node, graph) is None}
+
+
+def _as_it_came(graph: Graph, calibrated: bool, preprocess: Preprocess | None) -> QuantizedModel:
     folded = fold_qdq(graph) if is_qdq(graph) else graph
     integer_inputs = any(graph.value(i).quant is not None for i in graph.inputs)
-    notes = () if calibration is None else ("calibration data is not used: the model came quantized",)
+    notes = () if not calibrated else ("calibration data is not used: the model came quantized",)
     return QuantizedModel(
         folded, "int8, as in the model file", True, None if integer_inputs else preprocess or Preprocess(), notes
     )

@@ -50,17 +50,22 @@ def quantize_weights(weights: np.ndarray, params: QuantParams) -> np.ndarray:
 
 
 def workable_weight_scales(scales: np.ndarray, bias: np.ndarray | None, x_scale: float, y_scale: float) -> np.ndarray:
-    """The scales, enlarged where 32-bit arithmetic needs it.
+    """The scales, enlarged where 32-bit arithmetic needs it."""
+    enlarged: np.ndarray = np.maximum(scales, least_weight_scales(len(scales), bias, x_scale, y_scale))
+    return enlarged
+
+
+def least_weight_scales(channels: int, bias: np.ndarray | None, x_scale: float, y_scale: float) -> np.ndarray:
+    """The smallest scale of each channel that 32-bit arithmetic can take.
 
     A channel with (almost) no weights would have a bias that overflows int32 in steps of x_scale * scale, or a
     multiplier x_scale * scale / y_scale that is rounded to 0 and takes the bias with it. What such a channel's weights
     lose is far below one step of the output.
     """
-    least = np.full(len(scales), _LEAST_MULTIPLIER * y_scale / x_scale)
+    least = np.full(channels, _LEAST_MULTIPLIER * y_scale / x_scale)
     if bias is not None:
         least = np.maximum(least, np.abs(bias.astype(np.float64)) / (x_scale * _BIAS_LIMIT))
-    enlarged: np.ndarray = np.maximum(scales, least)
-    return enlarged
+    return least
 
 
 def quantize_bias(bias: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, QuantParams]:

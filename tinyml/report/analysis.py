@@ -6,11 +6,9 @@ from dataclasses import asdict, dataclass
 from tinyml.ir.describe import window_text
 from tinyml.ir.macs import macs
 from tinyml.memory import live_bytes, peak_report
-from tinyml.pipeline import Compilation, need
+from tinyml.pipeline import CODE_ALLOWANCE, Compilation, need
 from tinyml.report.document import parameters
 from tinyml.targets import Board
-
-FLASH_CODE_ALLOWANCE = 32 * 1024  # code of kernels and firmware, until the build has counted it
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,7 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
 
 
 def _fit(board: Board, arena: int, weights: int) -> Fit:
-    flash = weights + FLASH_CODE_ALLOWANCE
+    flash = weights + CODE_ALLOWANCE
     return Fit(
         board=board.id,
         fits=arena <= board.arena_bytes and flash <= board.flash_bytes,
