@@ -16,7 +16,7 @@ RETURN = 0x0000_1000
 GAP = 64  # bytes of poison between buffers
 
 # What compilers call without being asked.
-_RUNTIME = """
+RUNTIME = """
 #include <stddef.h>
 #define LOOP(statement) while (n--) { statement; __asm__ volatile(""); }
 void *memcpy(void *to, const void *from, size_t n)
@@ -33,7 +33,7 @@ def build(folder: Path, core: Core, toolchain: str | None, symbols: Sequence[str
     tools = find_toolchain(toolchain)
     sources = [next(KERNELS.glob(f"*/{symbol}.c")) for symbol in symbols]
     runtime = folder / "runtime.c"
-    runtime.write_text(_RUNTIME)
+    runtime.write_text(RUNTIME)
     objects = []
     for source in (*sources, runtime):
         objects.append(str(folder / f"{source.stem}.o"))

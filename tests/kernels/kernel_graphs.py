@@ -87,7 +87,8 @@ def convolutions(draw: st.DrawFn, dtype: DType = DType.INT8, kind: str = "any", 
         kernel = (draw(st.integers(1, 5)), draw(st.integers(1, 5)))
         dilation = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
         padding = tuple(
-            _padding(draw, size, 1 + (k - 1) * d) for size, k, d in zip((height, width), kernel, dilation, strict=True)
+            any_padding(draw, size, 1 + (k - 1) * d)
+            for size, k, d in zip((height, width), kernel, dilation, strict=True)
         )  # type: ignore[assignment]
     stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     attrs = Conv2dAttrs(stride, dilation, padding, groups, draw(clamps))
@@ -113,7 +114,7 @@ def planar_depthwise(draw: st.DrawFn, size: int) -> Case:
     rng = np.random.default_rng(draw(seeds))
     height, width = draw(small), draw(st.one_of(small, st.integers(10, 60)))
     channels = draw(st.integers(4, 11))
-    padding = tuple(_padding(draw, n, size) for n in (height, width))
+    padding = tuple(any_padding(draw, n, size) for n in (height, width))
     attrs = Conv2dAttrs((draw(st.integers(1, 3)), draw(st.integers(1, 2))), (1, 1), padding, channels, draw(clamps))
     b = GraphBuilder("g")
     xq = draw(quants(low=-8, high=0))
@@ -124,7 +125,7 @@ def planar_depthwise(draw: st.DrawFn, size: int) -> Case:
     return single(b, b.node(Op.CONV2D, [x, w, bias], attrs, quant=draw(quants(low=-16, high=8))), rng)
 
 
-def _padding(draw: st.DrawFn, size: int, window: int) -> tuple[int, int]:
+def any_padding(draw: st.DrawFn, size: int, window: int) -> tuple[int, int]:
     """Any padding that leaves at least one output, also of windows that lie wholly outside the image."""
     before, after = draw(st.integers(0, window)), draw(st.integers(0, window))
     return before, max(after, window - size - before)

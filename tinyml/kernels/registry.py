@@ -5,6 +5,7 @@ from tinyml.kernels import (
     binary_s8,
     conv_paired_s8,
     conv_s8,
+    conv_s8_mve,
     depthwise_s8,
     float32,
     fully_connected_paired_s8,
@@ -23,6 +24,7 @@ from tinyml.targets.core import Isa
 KERNELS: tuple[KernelDescriptor, ...] = (
     *conv_s8.KERNELS,
     *conv_paired_s8.KERNELS,
+    *conv_s8_mve.KERNELS,
     *depthwise_s8.KERNELS,
     *fully_connected_s8.KERNELS,
     *fully_connected_paired_s8.KERNELS,
