@@ -1,4 +1,4 @@
-"""Does the emitted C compute what the network means? Layer by layer, on the host or an emulated core, against numpy.
+"""Does the emitted C compute what the network means? Layer by layer, wherever it runs, against numpy.
 
 The numpy interpreter is the reference; that it equals TFLite's reference kernels is shown by the tests.
 """
@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinyml.device.client import Client
+from tinyml.emit.bundle import SourceBundle
 from tinyml.ir.graph import Graph, Value
 from tinyml.ir.interpreter import run as interpret
 from tinyml.pipeline import Compilation, need
 
+_PAINT = 0xA5  # what was not written shows
 FLOAT_TOLERANCE = 1e-4  # relative to the largest magnitude of the tensor
 # Runs one inference and gives, for every step, the bytes of each value that it wrote.
 Tracer = Callable[[Sequence[bytes]], Sequence[Mapping[str, bytes]]]
@@ -42,7 +45,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Attributes: where: "host" or "emulator"; difference: None where all layers of all runs agree."""
+    """Attributes: where: a place, as `--on` names it; difference: None where all layers of all runs agree."""
 
     where: str
     runs: int
@@ -91,6 +94,30 @@ def verify_layers(
                     )  # fmt: skip
                     return Verification(where, run + 1, len(bundle.layers), compared, difference)
     return Verification(where, len(samples), len(bundle.layers), compared, None)
+
+
+def trace_served(client: Client, bundle: SourceBundle, inputs: Sequence[bytes]) -> list[dict[str, bytes]]:
+    """A `Tracer` for a board that runs the traced firmware of `bundle`: one run for each value, from reset state."""
+    arenas = {arena.name: index for index, arena in enumerate(bundle.plan.arenas)}
+    # Sending the inputs is what takes the time.
+    lasting = bundle.plan.input_preserved and not bundle.plan.schedule.graph.states
+
+    def prepare() -> None:
+        client.paint(_PAINT)
+        for index, data in enumerate(inputs):
+            client.put(index, data)
+
+    def fetch(layer: int, arena: str, offset: int, size: int) -> bytes:
+        if not lasting:
+            prepare()
+        return client.tensor(layer, arenas[arena], offset, size)
+
+    if lasting:
+        prepare()
+    return [
+        {value: fetch(layer.index, arena, offset, size) for value, arena, offset, size in layer.outputs}
+        for layer in bundle.layers
+    ]
 
 
 def _compare(value: Value, expected: np.ndarray, raw: bytes) -> tuple[int, float, tuple[int, ...], float, float] | None:

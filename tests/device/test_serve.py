@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from emitted_c import noise, zoo_network
+from served_board import served
 
 from tinyml.build.firmware import build_firmware
 from tinyml.build.host import HostModel, build_host_library
@@ -21,7 +21,7 @@ from tinyml.build.toolchain import find_toolchain
 from tinyml.device.client import Client
 from tinyml.device.emulator import EmulatedBoard
 from tinyml.device.serial_port import open_port
-from tinyml.device.serve import EmulatedMachine, pty_line, serve, tcp_line
+from tinyml.device.serve import pty_line, tcp_line
 from tinyml.errors import ToolError, UsageError
 from tinyml.pipeline import need
 from tinyml.targets import load_board
@@ -39,30 +39,6 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> FirmwareImage:
     folder = tmp_path_factory.mktemp("serve")
     bundle = need(zoo_network("autoencoder", folder).bundle)
     return build_firmware(bundle, load_board("stm32h7"), find_toolchain("ziglang"), folder / "build")
-
-
-@contextmanager
-def served(image: FirmwareImage, kind: str) -> Iterator[str]:
-    """The address of the board, which a thread runs."""
-    machine = EmulatedMachine(EmulatedBoard(image.elf, image.board))
-    over = threading.Event()
-    failure: list[BaseException] = []
-    with pty_line() if kind == "pty" else tcp_line(0) as line:
-
-        def run() -> None:
-            try:
-                serve(machine, line, over.is_set)
-            except BaseException as error:
-                failure.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield line.address
-        finally:
-            over.set()
-            thread.join()
-    assert not failure
 
 
 @contextmanager

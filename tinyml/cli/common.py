@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,8 +22,11 @@ from tinyml.targets import CORES, Board, generic_target, load_board, parse_size,
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    Group = argparse._ArgumentGroup
 else:
-    Verbs = object
+    Verbs = Group = object
+
+_PORT = re.compile(r"[/\\]|://|^COM\d+$", re.IGNORECASE)
 
 MANY_NOTES = 4
 PIPED_WIDTH = 200  # columns of output that goes to a file or another program
@@ -103,6 +107,43 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         choices=[o.value for o in Objective],
         default=Objective.BALANCED.value,
         help="what to save where there is a choice",
+    )
+
+
+def refuse_build_flags(arguments: argparse.Namespace) -> None:
+    """A folder was built with its own flags: those of `add_model_flags` and `add_target_flags` would go unheard.
+
+    Raises:
+        UsageError: one is given; names it.
+    """
+    flags = argparse.ArgumentParser(add_help=False)
+    add_model_flags(flags)
+    add_target_flags(flags)
+    for name, default in vars(flags.parse_args(["build"])).items():
+        if name != "model" and getattr(arguments, name) != default:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{flag}: {arguments.model} is a folder, which was built with its own flags",
+                f"name the model file, or build again with {flag}",
+            )
+
+
+def add_on_flag(group: Group, *places: str, default: str, what: str = "where to run") -> None:
+    """`--on`, which takes one of these places or a serial port."""
+
+    def place(text: str) -> str:
+        if text in places or _PORT.search(text):
+            return text
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected {', '.join(places)} or a serial port (/dev/ttyACM0, COM3, socket://HOST:PORT)"
+        )
+
+    group.add_argument(
+        "--on",
+        type=place,
+        default=default,
+        metavar="PLACE",
+        help=f"{what}: {', '.join(places)} or a serial port (default: {default})",
     )
 
 

@@ -1,8 +1,9 @@
-"""`tinyml run`: one inference on the host or on an emulated board."""
+"""`tinyml run`: one inference on the host, on an emulated board or on a real one."""
 
 import argparse
 import tempfile
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,29 +13,48 @@ from tinyml.build.host import HostModel, build_host_library
 from tinyml.cli.common import (
     Verbs,
     add_model_flags,
+    add_on_flag,
     add_output_flags,
     add_target_flags,
     console,
     options_of,
     print_json,
     progress,
+    refuse_build_flags,
     require_calibrated,
     seed,
 )
+from tinyml.device.places import EMULATOR, QEMU, check_identity, is_port, open_board
 from tinyml.errors import UsageError
 from tinyml.ir.graph import Graph
 from tinyml.pipeline import compile_model, need
-from tinyml.profile import profile_emulated
+from tinyml.quantize import Preprocess
 from tinyml.quantize.calibration import load_input
+from tinyml.report.built import open_build
+from tinyml.targets import Board
 from tinyml.verification import random_inputs
+
+HOST = "host"
+
+Execute = Callable[[Sequence[bytes]], Sequence[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Runnable:
+    """Attributes: graph: at least the inputs and outputs; execute: bytes of every input -> bytes of every output."""
+
+    graph: Graph
+    preprocess: Preprocess | None
+    labels: tuple[str, ...]
+    execute: Execute
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("run", help="run one input on the host or an emulated board", allow_abbrev=False)
+    parser = verbs.add_parser("run", help="run one input on the host or on a board", allow_abbrev=False)
     add_model_flags(parser)
     add_target_flags(parser)
     group = parser.add_argument_group("run")
-    group.add_argument("--on", choices=("host", "emulator"), default="host", help="where to run (default: host)")
+    add_on_flag(group, HOST, EMULATOR, QEMU, default=HOST)
     group.add_argument(
         "--input", type=Path, metavar="FILE", help="a picture, an .npy or an .npz (default: seeded noise)"
     )
@@ -49,27 +69,77 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None and arguments.output.suffix != ".npz":
         raise UsageError(f"--output {arguments.output}: expected a name that ends in .npz")
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
-        # What runs on the host need not fit any board.
-        options = replace(options_of(arguments, Path(work)), check_fit=arguments.on != "host")
+        runnable = _built(arguments) if arguments.model.is_dir() else _compiled(arguments, Path(work))
+        graph = runnable.graph
+        if arguments.input is None:
+            sample = random_inputs(graph, arguments.seed)
+        else:
+            sample = load_input(arguments.input, graph, runnable.preprocess)
         with progress(arguments) as on_stage:
-            done = compile_model(
-                options, stop_after="build" if arguments.on == "emulator" else "emit", on_stage=on_stage
-            )
-            require_calibrated(arguments, need(done.quantized))
-            graph, bundle = need(done.schedule).graph, need(done.bundle)
-            if arguments.input is None:
-                sample = random_inputs(graph, arguments.seed)
-            else:
-                sample = load_input(arguments.input, graph, need(done.quantized).preprocess)
-            raw = [np.ascontiguousarray(sample[name]).tobytes() for name in graph.inputs]
-            if arguments.on == "host":
-                outputs = tuple(HostModel(build_host_library(bundle, options.work_dir / "host", trace=False)).run(raw))
-            else:
-                outputs = profile_emulated(need(done.image), raw).outputs
+            on_stage(f"run on {arguments.on}")
+            outputs = runnable.execute([np.ascontiguousarray(sample[name]).tobytes() for name in graph.inputs])
     arrays = {name: _array(graph, name, data) for name, data in zip(graph.outputs, outputs, strict=True)}
     if arguments.output is not None:
         np.savez(arguments.output, **cast("dict[str, Any]", arrays))
-    reals = {name: _real(graph, name, array) for name, array in arrays.items()}
+    _print(arguments, runnable, arrays)
+    return 0
+
+
+def _built(arguments: argparse.Namespace) -> _Runnable:
+    """The firmware in a folder."""
+    refuse_build_flags(arguments)
+    built = open_build(arguments.model)
+    if arguments.on == HOST:
+        raise UsageError(
+            f"{arguments.model} holds firmware, which does not run on the host",
+            "--on emulator, --on qemu or --on PORT; or name the model file",
+        )
+    report = built.report
+    if not report.quantization.calibrated and not arguments.allow_uncalibrated:
+        raise UsageError(
+            f"{arguments.model} was built without calibration data: its outputs mean nothing",
+            "build again with --calibration, or add --allow-uncalibrated",
+        )
+    kept = report.quantization.preprocess
+    return _Runnable(
+        built.interface,
+        None if kept is None else Preprocess(**{key: tuple(cast("list[float]", kept[key])) for key in kept}),
+        report.model.labels,
+        _on_board(arguments.on, built.elf, built.board, report.model.name, report.model.plan_sha256),
+    )
+
+
+def _compiled(arguments: argparse.Namespace, work: Path) -> _Runnable:
+    """A model file. A board behind a port must run the firmware that would be built from it."""
+    local = arguments.on in (EMULATOR, QEMU)
+    # What runs on the host need not fit any board.
+    options = replace(options_of(arguments, work), check_fit=arguments.on != HOST)
+    if arguments.on != HOST and not options.board.has_firmware:
+        raise UsageError(f"{options.board.id} takes no firmware", "choose a board: tinyml boards")
+    with progress(arguments) as on_stage:
+        done = compile_model(options, stop_after="build" if local else "emit", on_stage=on_stage)
+    quantized, bundle = need(done.quantized), need(done.bundle)
+    require_calibrated(arguments, quantized)
+    if arguments.on == HOST:
+        execute: Execute = HostModel(build_host_library(bundle, work / "host", trace=False)).run
+    else:
+        elf = need(done.image).elf if local else None
+        execute = _on_board(arguments.on, elf, options.board, bundle.name, bundle.sha256)
+    return _Runnable(need(done.schedule).graph, quantized.preprocess, options.labels, execute)
+
+
+def _on_board(place: str, elf: Path | None, board: Board, name: str, plan: str) -> Execute:
+    def execute(inputs: Sequence[bytes]) -> Sequence[bytes]:
+        with open_board(place, elf, board) as client:
+            if is_port(place):
+                check_identity(client.model(), place, name=name, plan=plan, board=board.id)
+            return client.infer(inputs)
+
+    return execute
+
+
+def _print(arguments: argparse.Namespace, runnable: _Runnable, arrays: dict[str, np.ndarray]) -> None:
+    reals = {name: _real(runnable.graph, name, array) for name, array in arrays.items()}
     if arguments.json:
         print_json(
             {
@@ -82,18 +152,17 @@ def run(arguments: argparse.Namespace) -> int:
                 for name, array in arrays.items()
             }
         )
-        return 0
+        return
     out = console(arguments)
     if arguments.input is None:
         out.print(f"input: noise of seed {arguments.seed} (--input FILE for a real one)")
     for name, array in arrays.items():
         out.print(f"{name}: {array.dtype.name} {list(array.shape)}", markup=False)
         for index in _shown(reals[name]):
-            label = options.labels[index] if index < len(options.labels) else f"[{index}]"
+            label = runnable.labels[index] if index < len(runnable.labels) else f"[{index}]"
             out.print(
                 f"  {label:<20} {reals[name].ravel()[index]:>12.6g}   stored {array.ravel()[index]}", markup=False
             )
-    return 0
 
 
 def _array(graph: Graph, name: str, raw: bytes) -> np.ndarray:

@@ -23,23 +23,25 @@ def is_port(place: str) -> bool:
 
 
 @contextlib.contextmanager
-def open_line(place: str, elf: Path, board: Board) -> Iterator[Transport]:
+def open_line(place: str, elf: Path | None, board: Board) -> Iterator[Transport]:
     """The serial line of the firmware at `place`: "emulator", "qemu" (both start `elf` from reset) or a port, behind which a
-    board runs whatever it was flashed with. Given up with the context.
+    board runs whatever it was flashed with (`elf` may be None). Given up with the context.
 
     Raises:
         ToolError: there is no such port, or nothing here can emulate the board.
     """
-    if place == QEMU:
-        with qemu_board(elf, board) as transport:
-            yield transport
-        return
-    if place == EMULATOR:
-        transport = EmulatedBoard(elf, board)
-    else:
+    if is_port(place):
         if board.uart is None:
             raise ToolError(f"{board.id} has no serial port")
         transport = open_port(place, board.uart.baud)
+    elif elf is None:
+        raise ValueError(f"no firmware for {place}")
+    elif place == QEMU:
+        with qemu_board(elf, board) as transport:
+            yield transport
+        return
+    else:
+        transport = EmulatedBoard(elf, board)
     try:
         yield transport
     finally:
@@ -47,7 +49,7 @@ def open_line(place: str, elf: Path, board: Board) -> Iterator[Transport]:
 
 
 @contextlib.contextmanager
-def open_board(place: str, elf: Path, board: Board) -> Iterator[Client]:
+def open_board(place: str, elf: Path | None, board: Board) -> Iterator[Client]:
     """As `open_line`, with the firmware ready for commands.
 
     Raises:
