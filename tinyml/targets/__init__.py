@@ -1,12 +1,12 @@
 """What a model is built for: cores, boards and profiles."""
 
-from tinyml.targets.board import Board, Link, MemoryRegion, ReadyBits, Uart
+from tinyml.targets.board import Board, FlashTools, Link, MemoryRegion, ReadyBits, Uart
 from tinyml.targets.core import CORES, Core, Isa
 from tinyml.targets.limits import with_limits
 from tinyml.targets.load import generic_target, list_boards, list_profiles, load_board, load_profile, parse_size
 from tinyml.targets.profile import Profile
 
 __all__ = [
-    "CORES", "Board", "Core", "Isa", "Link", "MemoryRegion", "Profile", "ReadyBits", "Uart",
+    "CORES", "Board", "Core", "FlashTools", "Isa", "Link", "MemoryRegion", "Profile", "ReadyBits", "Uart",
     "generic_target", "list_boards", "list_profiles", "load_board", "load_profile", "parse_size", "with_limits",
 ]  # fmt: skip

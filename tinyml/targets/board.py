@@ -64,6 +64,32 @@ class ReadyBits:
 
 
 @dataclass(frozen=True, slots=True)
+class FlashTools:
+    """What the tools that write firmware need to know of a board. None, empty or False: the tool is not for it.
+
+    Attributes:
+        openocd: configuration files, of those that OpenOCD brings.
+        pyocd: name of the target.
+        stm32_programmer: STM32_Programmer_CLI reaches it by SWD.
+        uf2_family: family id of its UF2 bootloader.
+        uf2_volume: label of the volume that the bootloader shows.
+        picotool: it has a bootloader that picotool speaks to.
+        bossac_offset: where bossac's bootloader keeps the program, in bytes from the start of flash.
+        usb: "vid:pid" of probes and bootloaders by which the board, and its serial port, are found.
+    """
+
+    openocd: tuple[str, ...] = ()
+    pyocd: str | None = None
+    stm32_programmer: bool = False
+    uf2_family: int | None = None
+    uf2_volume: str | None = None
+    picotool: bool = False
+    bossac_offset: int | None = None
+    usb: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """Names of the regions that hold the parts of a program."""
 
@@ -103,6 +129,7 @@ class Board:
     qemu_machine: str | None = None
     emulators: tuple[str, ...] = ()
     ready_bits: tuple[ReadyBits, ...] = ()
+    flash_tools: FlashTools = FlashTools()
     silicon: str = "boots on silicon: untested"
     notes: tuple[str, ...] = ()
 

@@ -2,13 +2,14 @@
 
 import difflib
 import re
+from dataclasses import asdict
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 from tinyml.errors import BoardError, UsageError
 from tinyml.resources import resource_dir
-from tinyml.targets.board import Board, Link, MemoryRegion, ReadyBits, Uart
+from tinyml.targets.board import Board, FlashTools, Link, MemoryRegion, ReadyBits, Uart
 from tinyml.targets.core import CORES, Core
 from tinyml.targets.profile import Profile
 from tinyml.targets.schema import BoardFile, read_board_file, read_profile_file
@@ -133,6 +134,7 @@ def _board_of(path: Path) -> Board:
         qemu_machine=file.qemu_machine,
         emulators=file.emulators,
         ready_bits=tuple(ReadyBits(b.address, b.bits, b.source) for b in file.ready_bits),
+        flash_tools=FlashTools() if file.flash_tools is None else FlashTools(**asdict(file.flash_tools)),
         silicon=file.silicon,
         notes=file.notes,
     )

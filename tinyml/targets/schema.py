@@ -17,6 +17,7 @@ Word = Annotated[int, Field(ge=0, le=0xFFFF_FFFF, strict=True)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[int, Field(gt=0, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
+UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
 Sentence = Annotated[str, Field(min_length=1)]
 
 
@@ -63,6 +64,20 @@ class ReadyBitsTable:
 
 @with_config(_NO_EXTRA_KEYS)
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlashToolsTable:
+    source: Sentence
+    openocd: tuple[Sentence, ...] = ()
+    pyocd: Sentence | None = None
+    stm32_programmer: Flag = False
+    uf2_family: Word | None = None
+    uf2_volume: Sentence | None = None
+    picotool: Flag = False
+    bossac_offset: Word | None = None
+    usb: tuple[UsbId, ...] = ()
+
+
+@with_config(_NO_EXTRA_KEYS)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardFile:
     schema_version: Literal[1]
     id: Name
@@ -79,6 +94,7 @@ class BoardFile:
     ready_bits: tuple[ReadyBitsTable, ...] = ()
     qemu_machine: str | None = None
     emulators: tuple[Literal["qemu", "unicorn"], ...] = ()
+    flash_tools: FlashToolsTable | None = None
     notes: tuple[Sentence, ...] = ()
 
 
