@@ -124,18 +124,26 @@ def cycles_per_element(cycles: float) -> Callable[[Node, Graph], float]:
     return cost
 
 
-def needs_int8_weights(node: Node, graph: Graph) -> str | None:
-    """Input 1 is constant, int8 and symmetric, one scale an output channel (axis 0) or one in all; so is the bias."""
-    w = graph.value(node.inputs[1])
-    if not w.is_constant:
-        return f"weights {w.name} must be constant"
-    if w.dtype is not DType.INT8 or w.quant is None:
-        return f"takes quantized int8 weights, {w.name} is {w.dtype.value}"
-    if w.quant.axis not in (None, 0):
-        return f"takes one scale an output channel, {w.name} has one an index of axis {w.quant.axis}"
-    if any(w.quant.zero_point):
-        return f"takes symmetric weights, {w.name} has a zero point"
-    bias = graph.value(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else None
-    if bias is not None and not (bias.is_constant and bias.dtype is DType.INT32):
-        return f"takes a constant int32 bias, {bias.name} is {bias.dtype.value}"
-    return None
+def needs_weights(dtype: DType) -> Reject:
+    """Input 1 is constant, of this type and symmetric, one scale an output channel (axis 0) or one in all; the bias is
+    constant too."""
+
+    def rejects(node: Node, graph: Graph) -> str | None:
+        w = graph.value(node.inputs[1])
+        if not w.is_constant:
+            return f"weights {w.name} must be constant"
+        if w.dtype is not dtype or w.quant is None:
+            return f"takes quantized {dtype.value} weights, {w.name} is {w.dtype.value}"
+        if w.quant.axis not in (None, 0):
+            return f"takes one scale an output channel, {w.name} has one an index of axis {w.quant.axis}"
+        if any(w.quant.zero_point):
+            return f"takes symmetric weights, {w.name} has a zero point"
+        bias = graph.value(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else None
+        if bias is not None and not (bias.is_constant and bias.dtype is DType.INT32):
+            return f"takes a constant int32 bias, {bias.name} is {bias.dtype.value}"
+        return None
+
+    return rejects
+
+
+needs_int8_weights = needs_weights(DType.INT8)

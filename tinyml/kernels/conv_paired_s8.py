@@ -25,8 +25,8 @@ from tinyml.kernels.conv_s8 import bias_of
 from tinyml.kernels.descriptor import Array, CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
-_LANE = 1 << 23  # the sum of the upper channel of a word is exact below this
 _INT32 = 1 << 31
+_LANES = (_INT32, 1 << 23)  # the sums of both channels of a word are exact below these
 _OUTPUTS = 4  # in a block of the kernel
 
 
@@ -52,16 +52,19 @@ def _lanes(w: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rescaling:
-    """Columns 2 * bias, multiplier, rounding and shift of the kernel, and the channels that they cannot express."""
+class Rescaling:
+    """Columns 2 * bias, multiplier, rounding and shift of a kernel in lanes, and the channels that they cannot express."""
 
     table: np.ndarray
     refused: np.ndarray
 
 
-def _rescaling(node: Node, graph: Graph) -> _Rescaling:
-    """Channels whose output is one number whatever the input get the multiplier 0: networks have dead channels, with
-    biases and shifts of any size."""
+def rescaling(node: Node, graph: Graph, limits: tuple[int, ...]) -> Rescaling:
+    """Sums of channel i have to stay below limits[i % len(limits)], bias apart.
+
+    Channels whose output is one number whatever the input get the multiplier 0: networks have dead channels, with
+    biases and shifts of any size.
+    """
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     multiplier, exponent = channel_multipliers(x, w, out)
     bias = bias_of(node, graph, fold_zero_point=False).astype(np.int64)
@@ -79,9 +82,9 @@ def _rescaling(node: Node, graph: Graph) -> _Rescaling:
     shift = np.clip(-exponent, 1, 31)
     rounding = (1 << (shift - 1)) + (zero << shift)
     largest = np.abs(sums + bias).max(axis=0)
-    upper = np.arange(len(bias)) % 2 == 1
+    limit = np.resize(limits, len(bias))
     refused = (exponent > -1) | (2 * largest + np.abs(rounding) >= _INT32)
-    refused |= upper & (np.abs(sums).max(axis=0) >= _LANE)
+    refused |= np.abs(sums).max(axis=0) >= limit
     table = np.stack(
         [
             np.where(dead, 0, 2 * bias),
@@ -91,10 +94,10 @@ def _rescaling(node: Node, graph: Graph) -> _Rescaling:
         ],
         axis=1,
     )
-    return _Rescaling(table, refused & ~dead)
+    return Rescaling(table, refused & ~dead)
 
 
-def _needs_one_group(node: Node, graph: Graph) -> str | None:
+def needs_one_group(node: Node, graph: Graph) -> str | None:
     groups = _attrs(node).groups
     return f"computes one group of channels, there are {groups}" if groups != 1 else None
 
@@ -103,7 +106,7 @@ def _needs_exact_lanes(node: Node, graph: Graph) -> str | None:
     lanes = _lanes(graph.value(node.inputs[1]).constant)
     if lanes.min() < -(1 << 15):
         return f"takes weights from -127 on in every second channel, channel {2 * int(lanes.min(axis=1).argmin()) + 1} has -128"
-    refused = _rescaling(node, graph).refused
+    refused = rescaling(node, graph, _LANES).refused
     if refused.any():
         return f"takes sums below 2^23 that rescaling makes smaller, channel {int(refused.argmax())} has others"
     return None
@@ -113,7 +116,7 @@ def _params(node: Node, graph: Graph) -> CParams:
     attrs = _attrs(node)
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     low, high = activation_range(attrs.clamp, quant_of(out))
-    table = _rescaling(node, graph).table
+    table = rescaling(node, graph, _LANES).table
     even = np.pad(table, ((0, len(table) % 2), (0, 0)), mode="edge")
     return CParams(
         "tinyml_conv_paired_s8_t",
@@ -154,7 +157,7 @@ KERNELS = (
             needs_batch_of_one,
             needs_per_tensor_quant,
             needs_int8_weights,
-            _needs_one_group,
+            needs_one_group,
             _needs_exact_lanes,
         ),
         _params,

@@ -33,7 +33,7 @@ def _lanes(w: np.ndarray) -> np.ndarray:
     return lanes
 
 
-def _bounds(node: Node, graph: Graph) -> tuple[int, int]:
+def bounds(node: Node, graph: Graph) -> tuple[int, int]:
     assert isinstance(node.attrs, FullyConnectedAttrs)
     return activation_range(node.attrs.clamp, quant_of(graph.value(node.output)))
 
@@ -46,7 +46,7 @@ def _sums(node: Node, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
     return -128 * positive + 127 * negative + bias, 127 * positive - 128 * negative + bias
 
 
-def _rescaling(node: Node, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
+def rescaling(node: Node, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
     """(multiplier, rounding, shift) of each output, and which outputs have none that gives TFLite's result for every sum.
 
     TFLite rounds the product with a double; the kernel's product has 31 bits. Both are monotonic in the sum. So they are
@@ -55,7 +55,7 @@ def _rescaling(node: Node, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
     """
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     scale = channel_scales(x, w, out)[:, None]
-    zero, (low, high) = zero_point_of(out), _bounds(node, graph)
+    zero, (low, high) = zero_point_of(out), bounds(node, graph)
     least, most = (bound[:, None] for bound in _sums(node, graph))
 
     steps = (np.arange(low + 1, high + 1) - zero - 0.5) / scale
@@ -91,7 +91,7 @@ def _needs_exact_lanes(node: Node, graph: Graph) -> str | None:
     taps = np.pad(np.abs(w.astype(np.int64)).sum(axis=1), (0, w.shape[0] % 2))
     if (128 * (256 * taps[1::2] + taps[0::2])).max() >= _INT32:
         return "takes sums below 2^23 in every second output"
-    refused = _rescaling(node, graph)[1]
+    refused = rescaling(node, graph)[1]
     if refused.any():
         return f"takes factors below 1/2 whose 31 bits give each step of the output, output {int(refused.argmax())} has another"
     return None
@@ -99,9 +99,9 @@ def _needs_exact_lanes(node: Node, graph: Graph) -> str | None:
 
 def _params(node: Node, graph: Graph) -> CParams:
     w = graph.value(node.inputs[1])
-    low, high = _bounds(node, graph)
+    low, high = bounds(node, graph)
     bias = 2 * bias_of(node, graph, fold_zero_point=True).astype(np.int64)
-    table = np.concatenate([bias[:, None], _rescaling(node, graph)[0]], axis=1).astype(np.int32)
+    table = np.concatenate([bias[:, None], rescaling(node, graph)[0]], axis=1).astype(np.int32)
     return CParams(
         "tinyml_fully_connected_paired_s8_t",
         {

@@ -1,5 +1,7 @@
 """int8 fully connected layers: include/tinyml_fully_connected_s8.h."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tinyml.ir.dtypes import DType
@@ -23,7 +25,8 @@ from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
 
-def _params(node: Node, graph: Graph) -> CParams:
+def matrix_params(node: Node, graph: Graph, pack: Callable[[np.ndarray], np.ndarray] = lambda w: w) -> CParams:
+    """tinyml_fully_connected_s8_t, its weights [out][depth] packed."""
     assert isinstance(node.attrs, FullyConnectedAttrs)
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     scales = channel_scales(x, w, out) if quant_of(w).axis is not None else channel_scales(x, w, out)[:1]
@@ -32,7 +35,7 @@ def _params(node: Node, graph: Graph) -> CParams:
     return CParams(
         "tinyml_fully_connected_s8_t",
         {
-            "weights": Array("weights", w.constant),
+            "weights": Array("weights", pack(w.constant)),
             "bias": Array("bias", bias_of(node, graph, fold_zero_point=True)),
             "factor_high": parameter_array("factor_high", high),
             "factor_low": parameter_array("factor_low", low),
@@ -71,7 +74,7 @@ def _kernel(symbol: str, folder: str, isa: Isa, cycles_per_mac: float) -> Kernel
         Op.FULLY_CONNECTED,
         isa,
         first_reason(needs_dtypes(DType.INT8, DType.INT8), needs_per_tensor_quant, needs_int8_weights),
-        _params,
+        matrix_params,
         no_scratch,
         lambda node, graph: cycles_per_mac * macs(node, graph),
         Access(whole=True),

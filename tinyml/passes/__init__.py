@@ -22,6 +22,7 @@ from tinyml.passes import (
     lower_lookup,
     lower_selection,
     remove_identity,
+    widen_weights,
 )
 from tinyml.passes.base import Pass, PassError, Property, run_pass, run_passes, without
 
@@ -63,6 +64,7 @@ LOWERING: tuple[Pass, ...] = (
     lower_lookup.PASS,
     lower_selection.PASS,
     lower_fully_connected.PASS,
+    widen_weights.PASS,
     remove_identity.PASS,
     drop_dead.PASS,
 )

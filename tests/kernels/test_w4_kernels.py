@@ -1,0 +1,149 @@
+"""Kernels with weights of 4 bits against numpy: on the host under sanitizers, and on emulated cores."""
+
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_checks import accepted, check, find, property_test, tilings
+from kernel_core import M0, M4, M7, EmulatedCore, build
+from kernel_graphs import Case, seeds, single
+from kernel_harness import Tiling, run
+from kernel_host import Host
+from w4_graphs import convolutions_w4, fully_connected_w4
+
+from tinyml.ir.builder import GraphBuilder
+from tinyml.ir.dtypes import DType
+from tinyml.ir.macs import macs
+from tinyml.ir.ops import RELU, Conv2dAttrs, FullyConnectedAttrs, Op
+from tinyml.ir.quant import QuantParams
+
+CONV, MATRIX = "tinyml_conv_w4_dsp", "tinyml_fully_connected_w4_dsp"
+
+_CASES: dict[str, Callable[[], st.SearchStrategy[Case]]] = {
+    "tinyml_conv_w4": convolutions_w4,
+    CONV: lambda: st.sampled_from(["any", "pointwise"]).flatmap(
+        lambda kind: convolutions_w4(kind).filter(accepted(CONV, Op.CONV2D))
+    ),
+    "tinyml_fully_connected_w4": fully_connected_w4,
+    MATRIX: lambda: fully_connected_w4().filter(accepted(MATRIX, Op.FULLY_CONNECTED)),
+}
+
+
+@pytest.mark.parametrize("symbol", list(_CASES))
+@property_test
+@given(st.data(), tilings)
+def test_host_agrees(host: Host, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
+    check(host, symbol, data.draw(_CASES[symbol]()), tiling)
+
+
+_MACHINES = {
+    "m4-gcc": (M4, "arm-none-eabi-gcc"),
+    "m7-zig": (M7, "ziglang"),
+    "m0-gcc": (M0, "arm-none-eabi-gcc"),
+}
+
+
+@pytest.fixture(scope="module", params=list(_MACHINES))
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> EmulatedCore:
+    core, toolchain = _MACHINES[request.param]
+    if toolchain == "arm-none-eabi-gcc" and shutil.which(toolchain) is None:
+        pytest.skip(f"{toolchain} is not on the PATH")
+    return EmulatedCore(build(tmp_path_factory.mktemp(request.param), core, toolchain, list(_CASES)), core)
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("symbol", list(_CASES))
+@settings(property_test, max_examples=25)
+@given(st.data(), tilings)
+def test_core_agrees(machine: EmulatedCore, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
+    check(machine, symbol, data.draw(_CASES[symbol]()), tiling)
+
+
+def _convolution(weights: np.ndarray, size: int, zero: int, out_zero: int, scale: float, pad: int = 0) -> Case:
+    b = GraphBuilder("g")
+    x = b.input("x", (1, size, size, weights.shape[3]), DType.INT8, QuantParams.per_tensor(0.05, zero))
+    w = b.constant("w", weights.astype(np.int8), QuantParams.per_tensor(0.1, 0, DType.INT4), DType.INT4)
+    attrs = Conv2dAttrs(padding=((pad, pad),) * 2, clamp=RELU)
+    return single(
+        b, b.node(Op.CONV2D, [x, w], attrs, quant=QuantParams.per_tensor(scale, out_zero)), np.random.default_rng(1)
+    )
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("zero", [-128, 0, 127])
+@pytest.mark.parametrize("taps", [1, 2, 3, 7, 8, 15, 16, 17, 34, 256])
+def test_extremes(machine: EmulatedCore, host: Host, zero: int, taps: int) -> None:
+    """Inputs and weights at both ends of their ranges, so that sums reach what the lanes hold; every number of taps that
+    the unrolled loop begins with."""
+    rng = np.random.default_rng(taps)
+    weights = rng.choice([-8, 7], (8, 1, 1, taps))
+    weights[0], weights[1], weights[3] = 7, -8, -8
+    weights[7, 0, 0, taps // 2 :] = 7
+    node, graph, _ = _convolution(weights, 5, zero, -128, 0.012 * (1 + taps))
+    pixels = rng.choice(np.array([-128, 127], np.int8), (1, 5, 5, taps))
+    pixels[0, 0], pixels[0, 1] = -128, 127
+    assert find(CONV, Op.CONV2D).rejects(node, graph) is None
+    for where in (machine, host):
+        check(where, CONV, (node, graph, {"x": pixels}), Tiling())
+
+
+def test_refuses_sums_that_leave_a_lane() -> None:
+    """300 taps of 7 with inputs up to 255 may sum to more than 2^19: too much for the fourth channel only."""
+    for channel, refused in ((2, False), (3, True)):
+        weights = np.zeros((4, 1, 1, 300))
+        weights[channel] = 7
+        node, graph, _ = _convolution(weights, 2, -128, 0, 3.0)
+        reason = find(CONV, Op.CONV2D).rejects(node, graph)
+        assert (reason is not None and f"channel {channel} has others" in reason) == refused
+    b = GraphBuilder("g")
+    x = b.input("x", (1, 600), DType.INT8, QuantParams.per_tensor(0.05, 0))
+    w = b.constant("w", np.full((4, 600), 7, np.int8), QuantParams.per_tensor(0.1, 0, DType.INT4), DType.INT4)
+    name = b.node(Op.FULLY_CONNECTED, [x, w], FullyConnectedAttrs(), quant=QuantParams.per_tensor(9.0, 0))
+    node, graph, _ = single(b, name, np.random.default_rng(0))
+    assert "every fourth output" in (find(MATRIX, Op.FULLY_CONNECTED).rejects(node, graph) or "")
+
+
+@property_test
+@given(seeds, st.sampled_from([(8, 4), (16, 5), (640, 128), (9, 3), (33, 12)]))
+def test_matrix_of_every_depth(host: Host, seed: int, shape: tuple[int, int]) -> None:
+    check(host, MATRIX, _matrix(*shape, seed), Tiling())
+
+
+def _matrix(depth: int, outputs: int, seed: int = 1) -> Case:
+    b = GraphBuilder("g")
+    rng = np.random.default_rng(seed)
+    x = b.input("x", (1, depth), DType.INT8, QuantParams.per_tensor(0.05, -3))
+    stored = rng.integers(-8, 8, (outputs, depth)).astype(np.int8)
+    w = b.constant("w", stored, QuantParams.per_tensor(0.16, 0, DType.INT4), DType.INT4)
+    name = b.node(Op.FULLY_CONNECTED, [x, w], FullyConnectedAttrs(), quant=QuantParams.per_tensor(0.3, 5))
+    return single(b, name, rng)
+
+
+def _layer(size: int, kernel: int, channels: int, filters: int) -> Case:
+    weights = np.random.default_rng(1).integers(-8, 8, (filters, kernel, kernel, channels))
+    return _convolution(weights, size, -3, -128, 0.3, kernel // 2)
+
+
+_BUDGETS = {
+    "1x1, 12x12, 16 to 16 channels": (CONV, _layer(12, 1, 16, 16), 1.96),
+    "1x1, 10x10, 96 to 48 channels": (CONV, _layer(10, 1, 96, 48), 1.01),
+    "1x1, 6x6, 128 to 128 channels": (CONV, _layer(6, 1, 128, 128), 0.94),
+    "1x1, 3x3, 256 to 256 channels": (CONV, _layer(3, 1, 256, 256), 0.93),
+    "3x3, 12x12, 16 to 16 channels": (CONV, _layer(12, 3, 16, 16), 1.27),
+    "fully connected, 640 to 128": (MATRIX, _matrix(640, 128), 1.1),
+    "fully connected, 128 to 128": (MATRIX, _matrix(128, 128), 1.3),
+}
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("name", list(_BUDGETS))
+def test_instructions(machine: EmulatedCore, name: str) -> None:
+    """Instructions a multiply-accumulate, everything included."""
+    symbol, (node, graph, arrays), budget = _BUDGETS[name]
+    if not machine.has_dsp:
+        pytest.skip("the core has no SMLAD")
+    count = machine.instructions(lambda: run(machine, find(symbol, node.op), node, graph, arrays))
+    assert count <= budget * macs(node, graph)
