@@ -9,10 +9,13 @@ from kernel_layout import KERNELS, Memory
 from unicorn import arm_const
 
 from tinyml.build.toolchain import find_toolchain, run_tool
+from tinyml.device.emulator.meter import attach
+from tinyml.device.emulator.timing import Cost, block_cost
 from tinyml.targets.core import CORES, Core, Isa
 
-CODE, RAM, RAM_BYTES = 0x0001_0000, 0x2000_0000, 0x0010_0000
+CODE, RAM, RAM_BYTES = 0x0001_0000, 0x2000_0000, 0x0020_0000
 RETURN = 0x0000_1000
+STACK_BYTES = 0x1_0000
 GAP = 64  # bytes of poison between buffers
 
 # What compilers call without being asked.
@@ -70,27 +73,17 @@ class EmulatedCore:
                 self._uc.mem_write(segment["p_vaddr"], segment.data())
             table = image.get_section_by_name(".symtab")
             self._symbols = {s.name: s["st_value"] for s in table.iter_symbols()}
+            code_bytes = sum(segment["p_filesz"] for segment in image.iter_segments("PT_LOAD"))
+
+        def price(address: int, size: int) -> Cost:
+            return block_cost(core.name, bytes(self._uc.mem_read(address, size)))
+
+        self._meter = attach(self._uc, code_bytes, price, (), lambda _: None, True)
+        self._meter.fuel = 1 << 62
 
     def call(self, symbol: str, memory: Memory, args: Sequence[int]) -> list[bytes]:
-        self._uc.mem_write(RAM, b"\xa5" * RAM_BYTES)
-        places, at = [], RAM + GAP
-        for buffer in memory.buffers:
-            places.append(at)
-            at += len(buffer) + GAP
-            at += -at % 4
-        assert at < RAM + RAM_BYTES // 2, "no room for the stack"
-        for buffer, offset, target, inner in memory.pointers:
-            memory.buffers[buffer][offset : offset + 4] = (places[target] + inner).to_bytes(4, "little")
-        for place, buffer in zip(places, memory.buffers, strict=True):
-            self._uc.mem_write(place, bytes(buffer))
-        stack = RAM + RAM_BYTES - 16
-        self._uc.mem_write(stack, places[args[4]].to_bytes(4, "little"))
-        registers = (arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R1, arm_const.UC_ARM_REG_R2, arm_const.UC_ARM_REG_R3)
-        for register, arg in zip(registers, args[:4], strict=True):
-            self._uc.reg_write(register, places[arg])
-        self._uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
-        self._uc.reg_write(arm_const.UC_ARM_REG_LR, RETURN | 1)
-        self._uc.emu_start(self._symbols[symbol] | 1, RETURN)
+        places = self.load(memory)
+        self.start(symbol, [places[arg] for arg in args])
         after = [bytes(self._uc.mem_read(p, len(b))) for p, b in zip(places, memory.buffers, strict=True)]
         ends = [RAM, *(p + len(b) for p, b in zip(places, memory.buffers, strict=True))]
         for end, start in zip(ends, [*places, ends[-1] + GAP], strict=True):
@@ -98,21 +91,40 @@ class EmulatedCore:
             assert gap == b"\xa5" * len(gap), f"{symbol} wrote between its buffers"
         return after
 
+    def load(self, memory: Memory) -> list[int]:
+        """Writes the buffers to RAM; the address of each."""
+        self._uc.mem_write(RAM, b"\xa5" * RAM_BYTES)
+        places, at = [], RAM + GAP
+        for buffer in memory.buffers:
+            places.append(at)
+            at += len(buffer) + GAP
+            at += -at % 4
+        assert at < RAM + RAM_BYTES - STACK_BYTES, "no room for the stack"
+        for buffer, offset, target, inner in memory.pointers:
+            memory.buffers[buffer][offset : offset + 4] = (places[target] + inner).to_bytes(4, "little")
+        for place, buffer in zip(places, memory.buffers, strict=True):
+            self.write(place, buffer)
+        return places
+
+    def write(self, address: int, data: bytes | bytearray) -> None:
+        self._uc.mem_write(address, bytes(data))
+
+    def start(self, symbol: str, arguments: Sequence[int]) -> None:
+        """Calls a kernel with five addresses."""
+        stack = RAM + RAM_BYTES - 16
+        self._uc.mem_write(stack, arguments[4].to_bytes(4, "little"))
+        registers = (arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R1, arm_const.UC_ARM_REG_R2, arm_const.UC_ARM_REG_R3)
+        for register, address in zip(registers, arguments[:4], strict=True):
+            self._uc.reg_write(register, address)
+        self._uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
+        self._uc.reg_write(arm_const.UC_ARM_REG_LR, RETURN | 1)
+        self._uc.emu_start(self._symbols[symbol] | 1, RETURN)
+
     def instructions(self, action: Callable[[], object]) -> int:
         """Instructions that the core executes while the action calls kernels."""
-        count = 0
-
-        def step(*_: object) -> None:
-            nonlocal count
-            count += 1
-
-        self._uc.ctl_flush_tb()  # what is translated already would not be counted
-        hook = self._uc.hook_add(unicorn.UC_HOOK_CODE, step)
-        try:
-            action()
-        finally:
-            self._uc.hook_del(hook)
-        return count
+        before = self._meter.total.instructions
+        action()
+        return self._meter.total.instructions - before
 
 
 M0, M4, M7 = CORES["cortex-m0"], CORES["cortex-m4"], CORES["cortex-m7"]

@@ -9,6 +9,7 @@ from tinyml.ir.graph import Graph, Node, Value
 from tinyml.ir.ops import Clamp
 from tinyml.ir.quant import QuantParams
 from tinyml.kernels.descriptor import Array, Field
+from tinyml.kernels.rows import image_shape
 
 Reject = Callable[[Node, Graph], str | None]
 
@@ -115,6 +116,15 @@ def window_fields(
 
 def no_scratch(node: Node, graph: Graph, rows: int) -> int:
     return 0
+
+
+def whole(tile_cost: Callable[[Node, Graph, int], float]) -> Callable[[Node, Graph], float]:
+    """The cost of a node whose rows are computed all at once."""
+
+    def cost(node: Node, graph: Graph) -> float:
+        return tile_cost(node, graph, image_shape(graph.value(node.outputs[0]).shape)[0])
+
+    return cost
 
 
 def cycles_per_element(cycles: float) -> Callable[[Node, Graph], float]:

@@ -12,16 +12,17 @@ from tinyml.kernels.common import (
     first_reason,
     no_scratch,
     parameter_array,
+    whole,
 )
 from tinyml.kernels.conv_s8 import COMMON, attrs_of, bias_of, conv_params, needs_depthwise, weights_by_tap
 from tinyml.kernels.descriptor import CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
-# Bytes of scratch that a kernel is content with, if its window lets it. More would mean fewer calls a layer.
-_SCRATCH = 2000
-_CYCLES = 0.7  # an instruction, where two are issued at a time
+_SCRATCH = 2000  # bytes that 5x5 and 7x7 are content with, if the window lets them; more would mean fewer blocks
 _MOST_SHIFT = 22
 _MOST_LEFT_SHIFT = 6
+# Of tinyml_depthwise_3x3_s8_dsp.c: pairs of columns in a plane, and bytes of such a pair and of a channel's weights.
+_PAIRS, _PAIR_BYTES, _CHANNEL_BYTES = 25, 12, 36
 
 
 def _needs_planes(size: int) -> Callable[[Node, Graph], str | None]:
@@ -75,7 +76,7 @@ def _pitch(cols: int, size: int, stride: int) -> int:
 
 def _weights_bytes(node: Node, graph: Graph) -> int:
     size = graph.value(node.inputs[1]).shape[1]
-    return 4 * (5 + size * (size - 1 if attrs_of(node).stride[1] == 1 else (size + 1) // 2))
+    return 4 * (4 + size * (size - 1 if attrs_of(node).stride[1] == 1 else (size + 1) // 2))
 
 
 def _patch_bytes(node: Node, graph: Graph, rows: int) -> int:
@@ -86,32 +87,77 @@ def _patch_bytes(node: Node, graph: Graph, rows: int) -> int:
     return min(whole, max(room // 4 * 4, _pitch(2, size, stride_x) * size))
 
 
-def _blocks(node: Node, graph: Graph) -> tuple[int, int]:
-    """The width of blocks that takes the fewest instructions, and how many they are for four channels, about: wide blocks
-    share few columns with their neighbours, but their rows do not all fit, and low ones share many rows."""
+def _planar_block(node: Node, graph: Graph, rows: int) -> tuple[int, float]:
+    """For tiles of that many rows, the width of blocks that takes the fewest instructions, and how many they are for four
+    channels of a tile, about: wide blocks share few columns with their neighbours, but their rows do not all fit, and low
+    ones share many rows."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
-    _, height, width, _ = graph.value(node.output).shape
-    room = _patch_bytes(node, graph, height)
+    width = graph.value(node.output).shape[2]
+    room = _patch_bytes(node, graph, graph.value(node.output).shape[1])
+    four, two = 23 + size * (2 * size + 5), 21 + size * (size + 4)
 
-    def instructions(cols: int) -> int:
+    def instructions(cols: int) -> float:
         pitch = _pitch(cols, size, stride_x)
-        rows = min((room // pitch - size) // stride_y + 1, height)
-        spread = ((rows - 1) * stride_y + size) * (60 + 13 * pitch // 4)
-        four, two = 26 + size * (2 * size + 5), 24 + size * (size + 4)
+        fit = min((room // pitch - size) // stride_y + 1, rows)
+        blocks = math.ceil(width / cols)
+        spread = (rows + math.ceil(rows / fit) * (size / stride_y - 1)) * stride_y * (60 + 15 * pitch / 4)
         sums = 4 * rows * (30 + cols // 4 * four + (cols % 4 + 1) // 2 * two)
-        return math.ceil(width / cols) * math.ceil(height / rows) * (500 + spread + sums)
+        return blocks * (math.ceil(rows / fit) * 300 + spread + sums)
 
     widths = [cols for cols in (*range(2, width, 2), width) if _pitch(cols, size, stride_x) * size <= room]
     best = min(reversed(widths), key=instructions)
     return best, instructions(best)
 
 
-def _planar_cost(node: Node, graph: Graph) -> float:
-    weights = 200 + 7 * _weights_bytes(node, graph)  # 27 instructions a word of four channels
-    return _CYCLES * (weights + _blocks(node, graph)[1]) * graph.value(node.output).shape[-1] / 4
+def _planar_cost(node: Node, graph: Graph, rows: int) -> float:
+    _, height, _, channels = graph.value(node.output).shape
+    weights = 150 + 5 * _weights_bytes(node, graph)  # 20 instructions a word of four channels
+    full, rest = divmod(height, rows)
+    tiles = [_planar_block(node, graph, n)[1] + weights for n in (rows, rest) if n > 0]
+    return math.ceil(channels / 4) * (full * tiles[0] + (tiles[1] if rest else 0))
 
 
-def _portable_cost(node: Node, graph: Graph) -> float:
+def _planar_scratch(node: Node, graph: Graph, rows: int) -> int:
+    return 4 * (_weights_bytes(node, graph) + _patch_bytes(node, graph, rows))
+
+
+def _planar_params(node: Node, graph: Graph) -> CParams:
+    height = graph.value(node.output).shape[1]
+    return _params(node, graph, _patch_bytes(node, graph, height), _planar_block(node, graph, height)[0])
+
+
+def _row_block(node: Node, graph: Graph) -> int:
+    """The width of blocks of rows: as few of them as can be, about equal, of a multiple of four."""
+    width, stride = graph.value(node.output).shape[2], attrs_of(node).stride[1]
+    most = (2 * _PAIRS - 2) // stride // 4 * 4
+    return math.ceil(width / math.ceil(width / most) / 4) * 4
+
+
+def _row_cost(node: Node, graph: Graph, rows: int) -> float:
+    """Counted instructions: of a call, of four channels in it, and of a row of them."""
+    _, height, width, channels = graph.value(node.output).shape
+    stride = attrs_of(node).stride[1]
+    cols = min(_row_block(node, graph), width)
+    fours, twos = cols // 4, (cols % 4 + 1) // 2
+    sums = 20 + 4 * (25 + 47 * fours + 26 * twos + (0 if stride == 1 else fours + 2 * twos))
+    row = 64 + 50 + 18 * (cols * stride) + sums
+    blocks = width / cols
+    call = 200 + math.ceil(channels / 4) * (200 + 80 * math.ceil(blocks))
+    return math.ceil(height / rows) * call + height * blocks * math.ceil(channels / 4) * row
+
+
+def _row_scratch(node: Node, graph: Graph, rows: int) -> int:
+    """Weights of four channels, and their planes at a fixed distance, the last one as long as it needs to be."""
+    outputs = min(_row_block(node, graph), graph.value(node.output).shape[2]) + 1 & ~1
+    pairs = ((outputs - 1) * attrs_of(node).stride[1] + 4) // 2
+    return 4 * _CHANNEL_BYTES + _PAIR_BYTES * (3 * _PAIRS + pairs)
+
+
+def _row_params(node: Node, graph: Graph) -> CParams:
+    return _params(node, graph, 0, _row_block(node, graph))
+
+
+def _portable_cost(node: Node, graph: Graph, rows: int) -> float:
     """Nine instructions a tap that lies in the image, and 45 an output."""
     attrs, x, w, out = attrs_of(node), *(graph.value(n) for n in (*node.inputs[:2], node.output) if n is not None)
     inside = [
@@ -122,26 +168,23 @@ def _portable_cost(node: Node, graph: Graph) -> float:
         )
         for axis in (0, 1)
     ]
-    return _CYCLES * (9 * inside[0] * inside[1] * out.shape[-1] + 45 * out.elements)
+    return 9 * inside[0] * inside[1] * out.shape[-1] + 45 * out.elements
 
 
-def _scratch(node: Node, graph: Graph, rows: int) -> int:
-    return 4 * (_weights_bytes(node, graph) + _patch_bytes(node, graph, rows))
-
-
-def _params(node: Node, graph: Graph) -> CParams:
+def _params(node: Node, graph: Graph, patch_bytes: int, block_cols: int) -> CParams:
     multiplier, shift = _factors(node, graph)
     conv = dict(conv_params(weights_by_tap, fold_zero_point=True)(node, graph).fields)
     conv["multiplier"] = parameter_array("multiplier", multiplier.astype(np.int32))
     conv["shift"] = parameter_array("shift", shift.astype(np.int8))
-    patch_bytes = _patch_bytes(node, graph, graph.value(node.output).shape[1])
-    return CParams(
-        "tinyml_depthwise_s8_t",
-        {"conv": conv, "patch_bytes": patch_bytes, "block_cols": _blocks(node, graph)[0]},
-    )
+    return CParams("tinyml_depthwise_s8_t", {"conv": conv, "patch_bytes": patch_bytes, "block_cols": block_cols})
 
 
-def _planar(size: int) -> KernelDescriptor:
+def _spread(
+    size: int,
+    params: Callable[[Node, Graph], CParams],
+    scratch: Callable[[Node, Graph, int], int],
+    cost: Callable[[Node, Graph, int], float],
+) -> KernelDescriptor:
     symbol = f"tinyml_depthwise_{size}x{size}_s8_dsp"
     return KernelDescriptor(
         symbol,
@@ -150,9 +193,10 @@ def _planar(size: int) -> KernelDescriptor:
         Op.CONV2D,
         Isa.DSP,
         first_reason(*COMMON, needs_depthwise, _needs_planes(size)),
-        _params,
-        _scratch,
-        _planar_cost,
+        params,
+        scratch,
+        whole(cost),
+        tile_cost=cost,
     )
 
 
@@ -166,7 +210,8 @@ KERNELS = (
         first_reason(*COMMON, needs_depthwise),
         conv_params(weights_by_tap),
         no_scratch,
-        _portable_cost,
+        whole(_portable_cost),
     ),
-    *(_planar(size) for size in (3, 5, 7)),
+    _spread(3, _row_params, _row_scratch, _row_cost),
+    *(_spread(size, _planar_params, _planar_scratch, _planar_cost) for size in (5, 7)),
 )

@@ -1,5 +1,6 @@
 """What the compiler knows of a C kernel. A kernel is chosen, planned and emitted through its descriptor alone."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -7,7 +8,10 @@ import numpy as np
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op
+from tinyml.kernels.rows import image_shape
 from tinyml.targets.core import Isa
+
+_CALL = 60  # cycles of a call of a kernel that prepares nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +85,8 @@ class KernelDescriptor:
         scratch_bytes: working memory for a tile of that many output rows.
         cost: predicted cycles of a whole node (a rank among candidates until it is autotuned).
         access: what the planner may rely on.
+        tile_cost: predicted cycles of a whole node, computed in tiles of that many output rows; None where calls of the
+            kernel cost next to nothing by themselves.
     """
 
     symbol: str
@@ -93,3 +99,11 @@ class KernelDescriptor:
     scratch_bytes: Callable[[Node, Graph, int], int]
     cost: Callable[[Node, Graph], float]
     access: Access = Access()
+    tile_cost: Callable[[Node, Graph, int], float] | None = None
+
+    def cost_in_tiles(self, node: Node, graph: Graph, rows: int) -> float:
+        """Predicted cycles of a whole node, computed in tiles of that many output rows."""
+        if self.tile_cost is not None:
+            return self.tile_cost(node, graph, rows)
+        tiles = math.ceil(image_shape(graph.value(node.outputs[0]).shape)[0] / rows)
+        return self.cost(node, graph) + _CALL * (tiles - 1)

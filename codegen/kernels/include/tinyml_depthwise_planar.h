@@ -8,46 +8,24 @@
  *     weights   k0 k1 | k2 k3 | ...           for even columns
  *               ?  k0 | k1 k2 | ...           for odd ones
  *
- * A source defines TINYML_DEPTHWISE_SIZE, the width and height of its windows, and includes this file. The sums are
- * those of assembly where compilers take it (GCC and Clang for ARMv7E-M and later), since they run out of registers on
- * their own.
+ * A source defines TINYML_DEPTHWISE_SIZE, the width and height of its windows, and includes this file.
  */
 #ifndef TINYML_DEPTHWISE_PLANAR_H
 #define TINYML_DEPTHWISE_PLANAR_H
 
-#include <stddef.h>
-
-#include "tinyml_depthwise_s8.h"
-#include "tinyml_dsp.h"
-#include "tinyml_memory.h"
-#include "tinyml_requant.h"
-
-#if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
-#define TINYML_DEPTHWISE_ASSEMBLY 1
-#else
-#define TINYML_DEPTHWISE_ASSEMBLY 0
-#endif
+#include "tinyml_depthwise_dsp.h"
+#include "tinyml_window.h"
 
 enum { K = TINYML_DEPTHWISE_SIZE, DENSE_WORDS = K - 1, SPARSE_WORDS = (K + 1) / 2 };
 
 /* The first tap of each word of a row of weights, in the order in which the sums read them. */
 static const uint8_t dense_taps[DENSE_WORDS] = {
-#if TINYML_DEPTHWISE_SIZE == 3
-    0, 1
-#elif TINYML_DEPTHWISE_SIZE == 5
+#if TINYML_DEPTHWISE_SIZE == 5
     0, 2, 1, 3
 #else
     0, 2, 4, 5, 1, 3
 #endif
 };
-
-/* Behind the bias and the weights of a channel. */
-typedef struct {
-    int32_t away; /* whether ties of negative sums have to be rounded away from zero: no clamp hides it */
-    int32_t multiplier;
-    int32_t rounding; /* the zero point of the output included */
-    int32_t shift;
-} finish_t;
 
 /* A block of outputs: `main` bytes of each row in fours, then `tail` bytes in twos. The assembly knows this order. */
 typedef struct {
@@ -63,35 +41,6 @@ typedef struct {
     int32_t pitch;    /* bytes of a row of the plane */
 } block_t;
 
-/* pair[c] = bytes a[c] and b[c] as two int16. */
-static inline void interleave(const int8_t *a, const int8_t *b, uint32_t pair[4])
-{
-#if TINYML_DEPTHWISE_ASSEMBLY
-    const uint32_t u = tinyml_load_word(a), v = tinyml_load_word(b);
-    uint32_t low, high;
-    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(low) : "r"(u), "r"(v));
-    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(high) : "r"(v), "r"(u));
-    pair[0] = (uint32_t)tinyml_even(low);
-    pair[1] = (uint32_t)tinyml_odd(low);
-    pair[2] = (uint32_t)tinyml_even(high);
-    pair[3] = (uint32_t)tinyml_odd(high);
-#else
-    for (int32_t c = 0; c < 4; ++c) {
-        pair[c] = ((uint32_t)a[c] & UINT32_C(0xffff)) | (uint32_t)b[c] << 16;
-    }
-#endif
-}
-
-/* Both halves doubled. */
-static inline uint32_t twice(uint32_t pair)
-{
-#if TINYML_DEPTHWISE_ASSEMBLY
-    return (uint32_t)__sadd16((int16x2_t)pair, (int16x2_t)pair);
-#else
-    return (pair & UINT32_C(0x7fff7fff)) << 1;
-#endif
-}
-
 static inline void put(uint32_t *to, int32_t size, const uint32_t pair[4])
 {
     to[0] = pair[0];
@@ -100,44 +49,40 @@ static inline void put(uint32_t *to, int32_t size, const uint32_t pair[4])
     to[3 * size] = pair[3];
 }
 
-/* Bias, weights and finish_t of channels c to c + 3, `size` words each. Bias and weights are multiplied by two, as the
- * high half of a product with the multiplier wants it, and by the left shift, if any. */
-static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t size, uint32_t *to)
+/* Two taps of four channels, doubled; `size` words from a channel to the next. */
+static inline void spread_taps(const int8_t *a, const int8_t *b, uint32_t *to, int32_t size)
+{
+    uint32_t pair[4];
+
+    tinyml_interleave(a, b, pair);
+    to[0] = tinyml_twice(pair[0]);
+    to[size] = tinyml_twice(pair[1]);
+    to[2 * size] = tinyml_twice(pair[2]);
+    to[3 * size] = tinyml_twice(pair[3]);
+}
+
+/* Weights and tinyml_finish_t of channels c to c + 3. */
+static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t words, uint32_t *to)
 {
     static const int8_t none[4] = {0, 0, 0, 0};
-    const int32_t dense = op->window.stride_x == 1;
-    const int32_t words = dense ? DENSE_WORDS : SPARSE_WORDS;
+    const int32_t step = op->out_channels, size = K * words + TINYML_FINISH_WORDS;
     const int8_t *row = op->weights + c;
-    uint32_t *next = to + 1;
+    uint32_t *next = to;
 
-    for (int32_t ky = 0; ky < K; ++ky) {
-        for (int32_t j = 0; j < words; ++j) {
-            const int32_t tap = dense ? dense_taps[j] : 2 * j;
-            const int8_t *a = row + tap * op->out_channels;
-            uint32_t pair[4];
-            interleave(a, dense || tap + 1 < K ? a + op->out_channels : none, pair);
-            pair[0] = twice(pair[0]);
-            pair[1] = twice(pair[1]);
-            pair[2] = twice(pair[2]);
-            pair[3] = twice(pair[3]);
-            put(next++, size, pair);
-        }
-        row += K * op->out_channels;
-    }
-    for (const int32_t end = c + 4; c < end; ++c, to += size) {
-        const int32_t left = op->shift[c] > 0 ? op->shift[c] : 0, right = op->shift[c] > 0 ? 0 : -op->shift[c];
-        finish_t *f = (finish_t *)(void *)(to + 1 + K * words);
-        to[0] = (uint32_t)op->bias[c] << (left + 1);
-        for (int32_t n = left; n > 0; --n) {
-            for (int32_t k = 1; k <= K * words; ++k) {
-                to[k] = twice(to[k]);
+    for (int32_t ky = 0; ky < K; ++ky, row += K * step, next += words) {
+        if (words == DENSE_WORDS) {
+            for (int32_t j = 0; j < DENSE_WORDS; ++j) {
+                const int8_t *a = row + dense_taps[j] * step;
+                spread_taps(a, a + step, next + j, size);
+            }
+        } else {
+            for (int32_t j = 0; j < SPARSE_WORDS; ++j) {
+                const int8_t *a = row + 2 * j * step;
+                spread_taps(a, 2 * j + 1 < K ? a + step : none, next + j, size);
             }
         }
-        f->away = right > 0 && op->out_min < op->out_offset;
-        f->multiplier = op->multiplier[c];
-        f->rounding = (right > 0 ? 1 << (right - 1) : 0) + op->out_offset * (1 << right);
-        f->shift = right;
     }
+    tinyml_finish_four(op, c, to, K * words);
 }
 
 /* A row of four planes, `size` words apart, from `words` pairs of columns that lie wholly inside the image. */
@@ -162,7 +107,7 @@ static inline const int8_t *spread_pairs(const int8_t *x, int32_t channels, uint
 #else
     for (; to < until; ++to, x += 2 * channels) {
         uint32_t pair[4];
-        interleave(x, x + channels, pair);
+        tinyml_interleave(x, x + channels, pair);
         put(to, size, pair);
     }
 #endif
@@ -178,7 +123,7 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
     uint32_t pair[4];
 
     if (!padded) {
-        interleave(pad, pad, pair);
+        tinyml_interleave(pad, pad, pair);
         for (uint32_t *at = to; at < to + first / 2; ++at) {
             put(at, size, pair);
         }
@@ -191,13 +136,13 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
     }
     to += first / 2;
     if (first % 2 != 0) {
-        interleave(pad, x, pair);
+        tinyml_interleave(pad, x, pair);
         put(to++, size, pair);
         x += channels;
     }
     x = spread_pairs(x, channels, to, until, size);
     if (end % 2 != 0) {
-        interleave(x, pad, pair);
+        tinyml_interleave(x, pad, pair);
         put(until, size, pair);
     }
 }
@@ -206,39 +151,11 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
 
 /* Registers: r0 plane, r1 weights, r2 pitch, r3 to r6 sums, r7 to r12 scratch, lr output. One row of taps is
  *     w0 w1 ... = words of the plane from r0 on, k.. = words of weights from r1 on, r0 += r2
- * for four outputs (FOUR) or two (TWO). The first row takes the bias as well (FIRST). */
-#define FIRST "ldr r3, [r1], #4\n mov r4, r3\n"
-#define FIRST_FOUR FIRST "mov r5, r3\n mov r6, r3\n"
+ * for four outputs (FOUR) or two (TWO). The bias comes before them. */
+#define BIAS_TWO(bytes) "ldr r3, [r1, #" bytes "+12]\n mov r4, r3\n"
+#define BIAS_FOUR(bytes) BIAS_TWO(bytes) "mov r5, r3\n mov r6, r3\n"
 
-#if TINYML_DEPTHWISE_SIZE == 3
-/* k01 k12 */
-#define DENSE_FOUR_FROM(bias0, bias1, bias2, bias3) \
-    "ldm r0, {r7-r9}\n add r0, r2\n" \
-    "smlad r3, r7, r11, " bias0 "\n smlatb r4, r7, r11, " bias1 "\n" \
-    "smlad r5, r8, r11, " bias2 "\n smlatb r6, r8, r11, " bias3 "\n" \
-    "smlabt r3, r8, r12, r3\n smlad r4, r8, r12, r4\n smlabt r5, r9, r12, r5\n smlad r6, r9, r12, r6\n"
-#define DENSE_FOUR_FIRST "ldm r1!, {r10-r12}\n" DENSE_FOUR_FROM("r10", "r10", "r10", "r10")
-#define DENSE_FOUR "ldm r1!, {r11, r12}\n" DENSE_FOUR_FROM("r3", "r4", "r5", "r6")
-#define DENSE_TWO \
-    "ldm r1!, {r11, r12}\n ldm r0, {r7, r8}\n add r0, r2\n" \
-    "smlad r3, r7, r11, r3\n smlatb r4, r7, r11, r4\n smlabt r3, r8, r12, r3\n smlad r4, r8, r12, r4\n"
-/* k01 k2 */
-#define SPARSE_FOUR_FROM(bias0, bias1, bias2, bias3) \
-    "ldm r0, {r7-r9}\n" \
-    "smlad r3, r7, r11, " bias0 "\n smlad r4, r8, r11, " bias1 "\n smlabb r3, r8, r12, r3\n" \
-    "ldrd r7, r8, [r0, #12]\n add r0, r2\n" \
-    "smlad r5, r9, r11, " bias2 "\n smlabb r4, r9, r12, r4\n" \
-    "smlad r6, r7, r11, " bias3 "\n smlabb r5, r7, r12, r5\n smlabb r6, r8, r12, r6\n"
-#define SPARSE_FOUR_FIRST "ldm r1!, {r10-r12}\n" SPARSE_FOUR_FROM("r10", "r10", "r10", "r10")
-#define SPARSE_FOUR "ldm r1!, {r11, r12}\n" SPARSE_FOUR_FROM("r3", "r4", "r5", "r6")
-#define SPARSE_TWO \
-    "ldm r1!, {r11, r12}\n ldm r0, {r7-r9}\n add r0, r2\n" \
-    "smlad r3, r7, r11, r3\n smlad r4, r8, r11, r4\n smlabb r3, r8, r12, r3\n smlabb r4, r9, r12, r4\n"
-#define DENSE_BYTES "28"
-#define SPARSE_BYTES "28"
-#define MORE_ROWS "2"
-
-#elif TINYML_DEPTHWISE_SIZE == 5
+#if TINYML_DEPTHWISE_SIZE == 5
 /* k01 k23, k12 k34 */
 #define DENSE_FOUR \
     "ldm r1!, {r11, r12}\n ldm r0, {r7-r10}\n add r0, r2\n" \
@@ -247,7 +164,6 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
     "ldm r1!, {r11, r12}\n" \
     "smlad r4, r8, r11, r4\n smlad r6, r9, r11, r6\n" \
     "smlabt r3, r9, r12, r3\n smlad r4, r9, r12, r4\n smlabt r5, r10, r12, r5\n smlad r6, r10, r12, r6\n"
-#define DENSE_FOUR_FIRST FIRST_FOUR DENSE_FOUR
 #define DENSE_TWO \
     "ldm r1!, {r11, r12}\n ldm r0, {r7-r9}\n add r0, r2\n" \
     "smlad r3, r7, r11, r3\n smlatb r4, r7, r11, r4\n smlad r3, r8, r12, r3\n" \
@@ -261,14 +177,13 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
     "ldrd r7, r8, [r0, #12]\n ldr r9, [r0, #20]\n add r0, r2\n" \
     "smlad r6, r7, r10, r6\n smlad r5, r7, r11, r5\n smlabb r4, r7, r12, r4\n" \
     "smlad r6, r8, r11, r6\n smlabb r5, r8, r12, r5\n smlabb r6, r9, r12, r6\n"
-#define SPARSE_FOUR_FIRST FIRST_FOUR SPARSE_FOUR
 #define SPARSE_TWO \
     "ldm r1!, {r10-r12}\n ldm r0, {r7-r9}\n" \
     "smlad r3, r7, r10, r3\n ldr r7, [r0, #12]\n add r0, r2\n smlad r4, r8, r10, r4\n" \
     "smlad r3, r8, r11, r3\n smlad r4, r9, r11, r4\n smlabb r3, r9, r12, r3\n smlabb r4, r7, r12, r4\n"
-#define DENSE_BYTES "84"
-#define SPARSE_BYTES "64"
-#define MORE_ROWS "4"
+#define DENSE_BYTES "80"
+#define SPARSE_BYTES "60"
+#define ROWS "5"
 
 #else
 /* k01 k23, k45 k56, k12 k34 */
@@ -281,7 +196,6 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
     "smlabt r3, r10, r12, r3\n smlad r6, r7, r12, r6\n smlabt r5, r7, r12, r5\n" \
     "ldm r1!, {r11, r12}\n" \
     "smlad r4, r8, r11, r4\n smlad r6, r9, r11, r6\n smlad r4, r9, r12, r4\n smlad r6, r10, r12, r6\n"
-#define DENSE_FOUR_FIRST FIRST_FOUR DENSE_FOUR
 #define DENSE_TWO \
     "ldm r1!, {r11, r12}\n ldm r0, {r7-r10}\n add r0, r2\n" \
     "smlad r3, r7, r11, r3\n smlatb r4, r7, r11, r4\n smlad r3, r8, r12, r3\n" \
@@ -299,16 +213,15 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
     "smlad r3, r9, r11, r3\n ldrd r8, r9, [r0, #20]\n add r0, r2\n" \
     "smlad r4, r10, r11, r4\n smlad r5, r7, r11, r5\n smlad r6, r8, r11, r6\n" \
     "smlabb r3, r10, r12, r3\n smlabb r4, r7, r12, r4\n smlabb r5, r8, r12, r5\n smlabb r6, r9, r12, r6\n"
-#define SPARSE_FOUR_FIRST FIRST_FOUR SPARSE_FOUR
 #define SPARSE_TWO \
     "ldm r1!, {r11, r12}\n ldm r0, {r7-r10}\n" \
     "smlad r3, r7, r11, r3\n ldr r7, [r0, #16]\n add r0, r2\n" \
     "smlad r4, r8, r11, r4\n smlad r3, r8, r12, r3\n smlad r4, r9, r12, r4\n" \
     "ldm r1!, {r11, r12}\n" \
     "smlad r3, r9, r11, r3\n smlad r4, r10, r11, r4\n smlabb r3, r10, r12, r3\n smlabb r4, r7, r12, r4\n"
-#define DENSE_BYTES "172"
-#define SPARSE_BYTES "116"
-#define MORE_ROWS "6"
+#define DENSE_BYTES "168"
+#define SPARSE_BYTES "112"
+#define ROWS "7"
 #endif
 
 #define EACH_OF_FOUR(what, how) what " r3, r3, " how "\n" what " r4, r4, " how "\n" \
@@ -316,47 +229,44 @@ static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t
 
 #define UNUSED __attribute__((unused))
 
+/* Ties: -1 where the product is negative. */
+#define TIE(sum) "smmulr " sum ", " sum ", r7\n add " sum ", " sum ", " sum ", asr #31\n add " sum ", r8\n"
+
 /* void name(const uint32_t *plane, const uint32_t *weights, int8_t *out, const block_t *block)
- * Requantization: smmulr is the rounding product, r9 has the rounding of the shift, r10 the shift; r7 is `away`. */
-#define SUMS(name, first_four, four, first_two, two, bytes, stride) \
+ * At the end, r7 to r9 are multiplier, rounding and shift. */
+#define SUMS(name, four, two, bytes, stride) \
     __attribute__((naked)) TINYML_STEP static void name(UNUSED const uint32_t *plane, UNUSED const uint32_t *weights, \
                                                         UNUSED int8_t *out, UNUSED const block_t *block) \
     { \
         __asm__(".syntax unified\n" \
                 "push {r4-r11, lr}\n mov lr, r2\n ldr r2, [r3, #36]\n ldm r3, {r4-r12}\n push {r4-r12}\n" \
                 "1:\n ldr r12, [sp, #32]\n add r12, lr\n str r12, [sp, #8]\n cmp lr, r12\n beq 5f\n" \
-                "2:\n" first_four ".rept " MORE_ROWS "\n" four ".endr\n" \
-                "ldm r1, {r7-r10}\n" EACH_OF_FOUR("smmulr", "r8") "cbz r7, 3f\n" \
-                "add r3, r3, r3, asr #31\n add r4, r4, r4, asr #31\n" \
-                "add r5, r5, r5, asr #31\n add r6, r6, r6, asr #31\n" \
-                "3:\n" EACH_OF_FOUR("add", "r9") EACH_OF_FOUR("asr", "r10") \
+                "2:\n" BIAS_FOUR(bytes) ".rept " ROWS "\n" four ".endr\n" \
+                "ldm r1, {r7-r9}\n cmp r9, #0\n blt 3f\n" EACH_OF_FOUR("smmlar", "r7, r8") \
+                "4:\n" EACH_OF_FOUR("asr", "r9") \
                 "ssat r3, #8, r3\n ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n" \
                 "ldm sp, {r10-r12}\n" \
                 "strb r3, [lr]\n strb r4, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
                 "strb r5, [lr]\n strb r6, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
                 "add r0, r10\n sub r1, #" bytes "\n cmp lr, r12\n bne 2b\n" \
                 "5:\n ldr r12, [sp, #12]\n add r12, lr\n str r12, [sp, #8]\n cmp lr, r12\n beq 8f\n" \
-                "6:\n" first_two ".rept " MORE_ROWS "\n" two ".endr\n" \
-                "ldm r1, {r7-r10}\n smmulr r3, r3, r8\n smmulr r4, r4, r8\n" \
-                "cbz r7, 3f\n add r3, r3, r3, asr #31\n add r4, r4, r4, asr #31\n" \
-                "3:\n add r3, r9\n add r4, r9\n asr r3, r3, r10\n asr r4, r4, r10\n ssat r3, #8, r3\n ssat r4, #8, r4\n" \
+                "6:\n" BIAS_TWO(bytes) ".rept " ROWS "\n" two ".endr\n" \
+                "ldm r1, {r7-r9}\n cmp r9, #0\n blt 7f\n smmlar r3, r3, r7, r8\n smmlar r4, r4, r7, r8\n" \
+                "9:\n asr r3, r3, r9\n asr r4, r4, r9\n ssat r3, #8, r3\n ssat r4, #8, r4\n" \
                 "ldm sp, {r10-r12}\n add r0, r10\n sub r0, #4 * " stride "\n sub r1, #" bytes "\n" \
                 "add r10, lr, r11, lsl #1\n cmp r10, r12\n it eq\n ldreq r11, [sp, #16]\n" \
                 "strb r4, [lr, r11]\n strb r3, [lr]\n mov lr, r10\n bne 6b\n" \
                 "8:\n ldrd r10, r11, [sp, #20]\n add r0, r10\n add lr, r11\n" \
                 "ldr r12, [sp, #28]\n subs r12, #1\n str r12, [sp, #28]\n bne 1b\n" \
-                "add sp, #36\n pop {r4-r11, pc}\n"); \
+                "add sp, #36\n pop {r4-r11, pc}\n" \
+                "3:\n" TIE("r3") TIE("r4") TIE("r5") TIE("r6") "b 4b\n" \
+                "7:\n" TIE("r3") TIE("r4") "b 9b\n"); \
     }
 
-SUMS(dense_sums, DENSE_FOUR_FIRST, DENSE_FOUR, FIRST DENSE_TWO, DENSE_TWO, DENSE_BYTES, "1")
-SUMS(sparse_sums, SPARSE_FOUR_FIRST, SPARSE_FOUR, FIRST SPARSE_TWO, SPARSE_TWO, SPARSE_BYTES, "2")
+SUMS(dense_sums, DENSE_FOUR, DENSE_TWO, DENSE_BYTES, "1")
+SUMS(sparse_sums, SPARSE_FOUR, SPARSE_TWO, SPARSE_BYTES, "2")
 
 #else
-
-static int32_t half(uint32_t pair, int32_t high)
-{
-    return (int16_t)(high ? pair >> 16 : pair & UINT32_C(0xffff));
-}
 
 /* Tap kx of a row of weights, spread. */
 static int32_t tap_of(const uint32_t *row, int32_t kx, int32_t dense)
@@ -365,30 +275,27 @@ static int32_t tap_of(const uint32_t *row, int32_t kx, int32_t dense)
     if (dense) {
         for (j = 0; dense_taps[j] != kx - kx % 2 && dense_taps[j] + 1 != kx; ++j) {
         }
-        return half(row[j], dense_taps[j] != kx);
+        return tinyml_half(row[j], dense_taps[j] != kx);
     }
-    return half(row[j], kx % 2);
+    return tinyml_half(row[j], kx % 2);
 }
 
 static void sums(const uint32_t *plane, const uint32_t *weights, int8_t *out, const block_t *block, int32_t stride)
 {
     const int32_t dense = stride == 1, words = dense ? DENSE_WORDS : SPARSE_WORDS, pitch = block->pitch / 4;
-    const finish_t *f = (const finish_t *)(const void *)(weights + 1 + K * words);
+    const tinyml_finish_t *f = (const tinyml_finish_t *)(const void *)(weights + K * words);
     const int32_t bytes = block->main + block->tail;
 
     for (int32_t y = 0; y < block->rows; ++y) {
         for (int32_t x = 0; x * block->step < bytes; ++x) {
-            int32_t sum = (int32_t)weights[0];
+            int32_t sum = f->bias;
             for (int32_t k = 0; k < K * K; ++k) {
                 const int32_t column = x * stride + k % K;
-                sum += tap_of(weights + 1 + k / K * words, k % K, dense) *
-                       half(plane[k / K * pitch + column / 2], column % 2);
+                sum += tap_of(weights + k / K * words, k % K, dense) *
+                       tinyml_half(plane[k / K * pitch + column / 2], column % 2);
             }
-            sum = (int32_t)(((int64_t)sum * f->multiplier + (INT64_C(1) << 31)) >> 32);
-            sum += f->away && sum < 0 ? -1 : 0;
-            sum = tinyml_clamp((sum + f->rounding) >> f->shift, -128, 127);
             if (block->last != 0 || x * block->step < bytes - block->step) {
-                out[x * block->step] = (int8_t)sum;
+                out[x * block->step] = tinyml_finish(f, sum);
             }
         }
         out += bytes + block->out_next;
@@ -506,7 +413,7 @@ static inline void depthwise(const tinyml_depthwise_s8_t *op, const tinyml_rows_
 {
     const tinyml_conv_s8_t *conv = &op->conv;
     const int32_t channels = conv->out_channels, stride = conv->window.stride_x;
-    const int32_t size = 5 + K * (stride == 1 ? DENSE_WORDS : SPARSE_WORDS);
+    const int32_t words = stride == 1 ? DENSE_WORDS : SPARSE_WORDS, size = K * words + TINYML_FINISH_WORDS;
     const int32_t bottom = tile->row + tile->rows, right = tile->col + tile->cols;
     uint32_t *const weights = scratch;
     const int32_t most = tile->cols < op->block_cols ? tile->cols : op->block_cols;
@@ -515,7 +422,7 @@ static inline void depthwise(const tinyml_depthwise_s8_t *op, const tinyml_rows_
     region_t r = region_of(op, out, tile->row, bottom, tile->col, most);
     for (int32_t next = 0; next < channels; next += 4) {
         const int32_t c = next + 4 <= channels ? next : channels - 4; /* the last four once more */
-        spread_weights(conv, c, size, weights);
+        spread_weights(conv, c, words, weights);
         for (int32_t x = tile->col; x < right; x += most) {
             for (int32_t y = tile->row; y < bottom; y += r.block.rows) {
                 if (!padded) {

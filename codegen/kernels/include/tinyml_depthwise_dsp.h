@@ -1,0 +1,108 @@
+/* What the depthwise kernels for SMLAD share. SPDX-License-Identifier: Apache-2.0 */
+#ifndef TINYML_DEPTHWISE_DSP_H
+#define TINYML_DEPTHWISE_DSP_H
+
+#include <stddef.h>
+
+#include "tinyml_depthwise_s8.h"
+#include "tinyml_dsp.h"
+#include "tinyml_memory.h"
+#include "tinyml_requant.h"
+
+/* The sums are those of assembly where compilers take it (GCC and Clang for ARMv7E-M and later), since they run out of
+ * registers on their own. */
+#if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
+#define TINYML_DEPTHWISE_ASSEMBLY 1
+#else
+#define TINYML_DEPTHWISE_ASSEMBLY 0
+#endif
+
+/* pair[c] = bytes a[c] and b[c] as two int16. */
+static inline void tinyml_interleave(const int8_t *a, const int8_t *b, uint32_t pair[4])
+{
+#if TINYML_DEPTHWISE_ASSEMBLY
+    const uint32_t u = tinyml_load_word(a), v = tinyml_load_word(b);
+    uint32_t low, high;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(low) : "r"(u), "r"(v));
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(high) : "r"(v), "r"(u));
+    pair[0] = (uint32_t)tinyml_even(low);
+    pair[1] = (uint32_t)tinyml_odd(low);
+    pair[2] = (uint32_t)tinyml_even(high);
+    pair[3] = (uint32_t)tinyml_odd(high);
+#else
+    for (int32_t c = 0; c < 4; ++c) {
+        pair[c] = ((uint32_t)a[c] & UINT32_C(0xffff)) | (uint32_t)b[c] << 16;
+    }
+#endif
+}
+
+/* Both halves doubled. */
+static inline uint32_t tinyml_twice(uint32_t pair)
+{
+#if TINYML_DEPTHWISE_ASSEMBLY
+    return (uint32_t)__sadd16((int16x2_t)pair, (int16x2_t)pair);
+#else
+    return (pair & UINT32_C(0x7fff7fff)) << 1;
+#endif
+}
+
+/* The lower half of a pair, or the upper one. */
+static inline int32_t tinyml_half(uint32_t pair, int32_t upper)
+{
+    return (int16_t)(upper ? pair >> 16 : pair & UINT32_C(0xffff));
+}
+
+/* How the sums of a channel become outputs. Bias and weights are multiplied by two, as the high half of a product with the
+ * multiplier wants it, and by the left shift, if any. */
+typedef struct {
+    int32_t multiplier;
+    int32_t rounding; /* of the right shift; the zero point of the output included */
+    int32_t shift;    /* to the right, in the low byte; negative where ties of negative sums have to be rounded away from
+                         zero, since no clamp hides them */
+    int32_t bias;
+} tinyml_finish_t;
+
+enum { TINYML_FINISH_WORDS = sizeof(tinyml_finish_t) / 4 };
+
+/* Finishes a channel whose factor shifts to the left, and shifts `count` words of its weights. */
+static void tinyml_finish_left(tinyml_finish_t *f, int32_t offset, int32_t left, uint32_t *weights, int32_t count)
+{
+    f->rounding = offset;
+    f->shift = 0;
+    f->bias = tinyml_shift_left(f->bias, left);
+    for (; left > 0; --left) {
+        for (int32_t k = 0; k < count; ++k) {
+            weights[k] = tinyml_twice(weights[k]);
+        }
+    }
+}
+
+/* Finishes channels c to c + 3: `count` words of doubled weights each, and behind them a tinyml_finish_t. */
+static inline void tinyml_finish_four(const tinyml_conv_s8_t *op, int32_t c, uint32_t *weights, int32_t count)
+{
+    const int32_t *multiplier = op->multiplier + c, *bias = op->bias + c;
+    const int8_t *shift = op->shift + c;
+    const int32_t offset = 2 * op->out_offset + 1, ties = op->out_min < op->out_offset ? INT32_MIN : 0;
+
+    for (const int8_t *const end = shift + 4; shift < end; weights += count + TINYML_FINISH_WORDS) {
+        tinyml_finish_t *const f = (tinyml_finish_t *)(void *)(weights + count);
+        const int32_t right = -*shift++;
+        f->multiplier = *multiplier++;
+        f->bias = tinyml_shift_left(*bias++, 1);
+        if (right >= 0) {
+            f->rounding = tinyml_shift_left(offset, right) >> 1;
+            f->shift = right | (-right & ties);
+        } else {
+            tinyml_finish_left(f, offset >> 1, -right, weights, count);
+        }
+    }
+}
+
+static inline int8_t tinyml_finish(const tinyml_finish_t *f, int32_t sum)
+{
+    const int32_t high = (int32_t)(((int64_t)sum * f->multiplier + (INT64_C(1) << 31)) >> 32);
+    const int32_t tie = f->shift < 0 && high < 0 ? -1 : 0;
+    return (int8_t)tinyml_clamp((high + tie + f->rounding) >> (f->shift & 31), -128, 127);
+}
+
+#endif
