@@ -14,8 +14,9 @@ extern "C" {
 /* conv         weights [kernel_height][kernel_width][channels], channels >= 4, stride_x 1 or 2;
  *              bias includes in_offset * (sum of a channel's weights); shift from -22 to 6;
  *              2^(shift + 1) times any sum of a channel fits into int32, where shift is positive or taken as 0
- * patch_bytes  scratch for the inputs of one channel
- * block_cols   that many neighbouring outputs of a row, or less, are computed at once: their inputs have to fit
+ * patch_bytes  scratch for the inputs of one channel; 3x3 has no use for it
+ * block_cols   that many neighbouring outputs of a row, or less, are computed at once: their inputs have to fit; for 3x3
+ *              they are 50 columns at most
  */
 typedef struct {
     tinyml_conv_s8_t conv;
@@ -23,10 +24,11 @@ typedef struct {
     int32_t block_cols;
 } tinyml_depthwise_s8_t;
 
-/* scratch: 4 * (weights_bytes + patch): weights_bytes = 4 * (5 + kernel * words), words = 2, 4, 6 (stride_x 1) or 2, 3, 4
- * (stride_x 2) for 3x3, 5x5, 7x7; patch: patch_bytes, or less where the tile has so few rows that its inputs take less. */
+/* scratch: 144 + 900 + 12 * pairs, of columns of the input of so many outputs, an even number of them, rounded up. */
 void tinyml_depthwise_3x3_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);
+/* scratch: 4 * (weights_bytes + patch): weights_bytes = 4 * (4 + kernel * words), words = 4, 6 (stride_x 1) or 3, 4
+ * (stride_x 2) for 5x5, 7x7; patch: patch_bytes, or less where the tile has so few rows that its inputs take less. */
 void tinyml_depthwise_5x5_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);
 void tinyml_depthwise_7x7_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
