@@ -6,7 +6,7 @@ int main(void)
 {
     const uint32_t clock_hz = clock_init();
     timer_init();
-    uart_init();
+    uart_init(clock_hz);
     protocol_serve(clock_hz);
     return 0;
 }

@@ -3,6 +3,7 @@
  * RM0433, "PWR", "RCC" and "FLASH read access latency". Untested on silicon.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "board.h"
+#include "board_config.h"
 
 #define PWR_CSR1 0x58024804u
 #define PWR_CR3 0x5802480Cu
@@ -74,7 +75,7 @@ uint32_t clock_init(void)
     const int overdrive = (*reg(DBGMCU_IDCODE) >> 16) != REVISION_Y;
     const uint32_t multiplier = overdrive ? 240u : 200u;
 
-    if (!raise_voltage(overdrive)) {
+    if (!TINYML_FULL_SPEED || !raise_voltage(overdrive)) {
         return HSI_HZ;
     }
     *reg(RCC_CR) |= RCC_CR_HSEBYP;

@@ -3,6 +3,7 @@
  * "Read access latency". Untested on silicon.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "board.h"
+#include "board_config.h"
 
 #define PWR_CR2 0x40007004u
 #define PWR_CR5 0x40007080u
@@ -47,6 +48,9 @@ uint32_t clock_init(void)
     /* The serial port runs on this oscillator too: right whatever the PLL does. */
     *reg(RCC_CR) |= RCC_CR_HSION;
     if (!becomes(RCC_CR, RCC_CR_HSIRDY, RCC_CR_HSIRDY)) {
+        return MSI_HZ;
+    }
+    if (!TINYML_FULL_SPEED) {
         return MSI_HZ;
     }
     *reg(RCC_PLLCFGR) = (1u << 24) | (60u << 8) | (3u << 4) | 2u; /* PLLREN, R = 2, N = 60, M = 4, HSI16 */

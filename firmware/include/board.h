@@ -20,8 +20,9 @@ uint64_t timer_cycles(void);
 
 /* uart/<driver>.c -------------------------------------------------------------------------------------------------- */
 
-/* 8 data bits, no parity, 1 stop bit. Polled: no interrupts, so nothing disturbs a measured inference. */
-void uart_init(void);
+/* 8 data bits, no parity, 1 stop bit. Polled: no interrupts, so nothing disturbs a measured inference. `clock_hz` is what
+ * clock_init returned; ports with a clock of their own do not need it. */
+void uart_init(uint32_t clock_hz);
 void uart_put(uint8_t byte);
 
 /* The next byte received, or -1 where there is none yet. */

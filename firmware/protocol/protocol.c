@@ -14,8 +14,6 @@
 #define SILENCE_SECONDS 2u
 #define ASKS_A_SECOND 10u
 
-#define PAINT 0xC5u
-
 /* The linker gives the addresses; the CRCs are written into the linked file (see link.ld.j2). */
 extern const uint8_t code_start[], code_end[], weights_start[], weights_end[];
 #define CRC_WORD __attribute__((section(".tinyml_crc"), used)) const volatile uint32_t
@@ -34,7 +32,8 @@ static const struct {
 
 static uint32_t clock_hz;
 static uint32_t crc_found[PARTS];
-static uint8_t paint; /* what arenas were full of before the network used them */
+static uint32_t painted; /* the arenas were filled, with this: */
+static uint8_t paint;
 
 uint64_t microseconds(uint64_t cycles)
 {
@@ -63,6 +62,7 @@ int image_refused(void)
 /* Fills all arenas, so that what is used of them shows. The network's state goes back to its beginning. */
 static void paint_arenas(uint8_t byte)
 {
+    painted = 1u;
     paint = byte;
     for (uint32_t i = 0; i < tinyml_model.arena_count; ++i) {
         memset(tinyml_model.arenas[i], byte, tinyml_model.arena_bytes[i]);
@@ -281,7 +281,7 @@ static void command_mem(const arguments_t arguments)
     put_line_number("m-stack-", stack_high_water());
     put_line_number("m-stack-size-", stack_size());
     put_line_number("m-arena-", arenas);
-    for (uint32_t i = 0; i < tinyml_model.arena_count; ++i) {
+    for (uint32_t i = 0; painted && i < tinyml_model.arena_count; ++i) {
         put_text("m-arena-used-");
         put_decimal(i);
         put_line_number("-", arena_used(i));
@@ -398,7 +398,7 @@ void protocol_serve(uint32_t clock)
     char line[LINE_BYTES];
 
     clock_hz = clock;
-    paint_arenas(PAINT);
+    tinyml_model.init();
     for (uint32_t i = 0; i < PARTS; ++i) {
         crc_found[i] = crc32_update(0, parts[i].start, (uint32_t)((uintptr_t)parts[i].end - (uintptr_t)parts[i].start));
     }

@@ -11,8 +11,9 @@
 #define STATE_TXFULL 1u
 #define STATE_RXFULL 2u
 
-void uart_init(void)
+void uart_init(uint32_t clock_hz)
 {
+    (void)clock_hz;
     *reg(BAUDDIV) = TINYML_UART_KERNEL_CLOCK_HZ / TINYML_UART_BAUD;
     *reg(CTRL) = 3u; /* transmitter and receiver on */
 }

@@ -12,14 +12,13 @@
 #define FR_RXFE (1u << 4)
 #define FR_TXFF (1u << 5)
 
-/* Of 16 times the baud rate, in 1/64. */
-#define DIVISOR ((4u * TINYML_UART_KERNEL_CLOCK_HZ + TINYML_UART_BAUD / 2u) / TINYML_UART_BAUD)
-
-void uart_init(void)
+void uart_init(uint32_t clock_hz)
 {
+    /* Of 16 times the baud rate, in 1/64. */
+    const uint32_t divisor = (4u * (clock_hz / TINYML_UART_CORE_CLOCK_DIVIDER) + TINYML_UART_BAUD / 2u) / TINYML_UART_BAUD;
     *reg(CR) = 0;
-    *reg(IBRD) = DIVISOR / 64u;
-    *reg(FBRD) = DIVISOR % 64u;
+    *reg(IBRD) = divisor / 64u;
+    *reg(FBRD) = divisor % 64u;
     *reg(LCR_H) = 0x70u; /* 8 bits, FIFOs; writing it also takes the divisor over */
     *reg(CR) = 0x301u;   /* receiver, transmitter, UART on */
 }

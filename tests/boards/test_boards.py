@@ -13,7 +13,7 @@ from tinyml.targets import CORES, generic_target, list_boards, list_profiles, lo
 from tinyml.targets.docs import boards_page
 
 BOARDS = resource_dir("boards")
-H7 = (BOARDS / "nucleo_h743zi.toml").read_text()
+H7 = (BOARDS / "st_nucleo_h743zi.toml").read_text()
 
 
 def board_with(tmp_path: Path, old: str, new: str) -> str:
@@ -51,7 +51,7 @@ def test_the_arena_leaves_room_for_a_stack_in_the_same_region() -> None:
 
 @pytest.mark.parametrize("name", ["nucleo_h743zi", "NUCLEO-H743ZI", "stm32h7", "STM32H7"])
 def test_ids_and_aliases_in_any_case(name: str) -> None:
-    assert load_board(name).id == "nucleo_h743zi"
+    assert load_board(name).id == "st_nucleo_h743zi"
 
 
 def test_an_unknown_board_suggests_the_nearest() -> None:
@@ -62,7 +62,7 @@ def test_an_unknown_board_suggests_the_nearest() -> None:
 
 
 def test_a_path_names_a_board(tmp_path: Path) -> None:
-    assert load_board(board_with(tmp_path, 'id = "nucleo_h743zi"', 'id = "mine"')).id == "mine"
+    assert load_board(board_with(tmp_path, 'id = "st_nucleo_h743zi"', 'id = "mine"')).id == "mine"
 
 
 def test_the_host_takes_no_firmware() -> None:

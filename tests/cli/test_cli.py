@@ -93,7 +93,7 @@ def test_analyze_prints_json_and_nothing_else(model: Path, tmp_path: Path) -> No
     document = json.loads(done.stdout)
     # MLPerf Tiny's DS-CNN: first convolution 25*5*64*10*4, four blocks of 25*5*(64*9 + 64*64), the classifier 64*12.
     assert document["macs"] == 25 * 5 * 64 * 40 + 4 * 25 * 5 * (64 * 9 + 64 * 64) + 64 * 12
-    assert {fit["board"] for fit in document["boards"] if fit["fits"]} >= {"nucleo_h743zi", "nucleo_l4r5zi"}
+    assert {fit["board"] for fit in document["boards"] if fit["fits"]} >= {"st_nucleo_h743zi", "st_nucleo_l4r5zi"}
 
 
 def test_stop_after_and_dump(model: Path, tmp_path: Path) -> None:

@@ -8,18 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tinyml.build.firmware import render_firmware
 from tinyml.resources import resource_dir
 from tinyml.targets.board import Board
 from tinyml.targets.load import load_board
 
 _HERE = Path(__file__).resolve().parent
-
-
-def _config(board: Board) -> str:
-    assert board.uart is not None
-    values = {"CLOCK_HZ": board.clock_hz or 0, "UART_BASE": board.uart.base, "UART_BAUD": board.uart.baud}
-    values |= {f"UART_{name.upper()}": value for name, value in board.uart.options.items()}
-    return "".join(f"#define TINYML_{name} {value}u\n" for name, value in values.items())
 
 
 def _link_script(board: Board) -> str:
@@ -55,7 +49,7 @@ def build_workload(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
         board = load_board(board_id)
         assert board.uart is not None
         folder = tmp_path_factory.mktemp(board_id)
-        (folder / "board_config.h").write_text(_config(board))
+        (folder / "board_config.h").write_text(render_firmware("board_config.h.j2", board=board))
         (folder / "link.ld").write_text(_link_script(board))
         firmware = resource_dir("firmware")
         sources = [

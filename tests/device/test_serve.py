@@ -74,7 +74,7 @@ def test_a_host_that_vanishes_and_comes_back(image: FirmwareImage, kind: str, le
         transport.close()
         with client_at(address) as client:
             assert client.name() == "tinyml"
-            assert client.model().board == "nucleo_h743zi"
+            assert client.model().board == "st_nucleo_h743zi"
 
 
 @pytest.mark.parametrize("kind", LINES)

@@ -132,7 +132,7 @@ void start(void)
     __asm volatile("dsb\n\tisb");
     const uint32_t clock = clock_init();
     timer_init();
-    uart_init();
+    uart_init(clock);
     send_word(clock);
     for (;;) {
         switch (receive()) {

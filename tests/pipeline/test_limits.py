@@ -33,7 +33,7 @@ def test_reserved_sram(model: Path, tmp_path: Path) -> None:
     with pytest.raises(DoesNotFitError) as caught:
         compile_model(replace(given, reserve_sram=room - arena + 1), stop_after="memory")
     assert caught.value.exit_code == 3
-    assert "ds_cnn does not fit nucleo_h743zi by 1 bytes of SRAM" in caught.value.what
+    assert "ds_cnn does not fit st_nucleo_h743zi by 1 bytes of SRAM" in caught.value.what
     assert f"its arena takes {arena:,} bytes" in caught.value.what
     assert f"without {room - arena + 1:,} reserved" in caught.value.what
     assert f"reserve at most {room - arena:,} bytes (--reserve-sram)" in str(caught.value.hint)
@@ -68,7 +68,7 @@ def test_weights_larger_than_flash(model: Path, tmp_path: Path) -> None:
     # MLPerf Tiny's DS-CNN has 22,604 parameters; of each channel's three words at least one is not among them.
     assert 22_604 < constants < 22_604 * 1.5
     assert (
-        f"ds_cnn does not fit nucleo_h743zi: its weights take {constants:,} bytes of flash, flash has 20,480: "
+        f"ds_cnn does not fit st_nucleo_h743zi: its weights take {constants:,} bytes of flash, flash has 20,480: "
         f"{constants - 20_480:,} too many" in caught.value.what
     )
     assert "the largest share is in Conv 'block1.pw' + Relu 'block1.pw.relu' (conv2d)" in caught.value.what
@@ -90,7 +90,7 @@ def test_code_larger_than_flash(model: Path, tmp_path: Path, toolchain: str) -> 
 
 
 def test_limit_beyond_the_board() -> None:
-    with pytest.raises(UsageError, match="nucleo_h743zi has 524,288 bytes of axi_sram, asked for 1,048,576"):
+    with pytest.raises(UsageError, match="st_nucleo_h743zi has 524,288 bytes of axi_sram, asked for 1,048,576"):
         with_limits(load_board("stm32h7"), 1 << 20, None)
 
 

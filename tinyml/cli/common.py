@@ -18,7 +18,7 @@ from tinyml.pipeline import Options
 from tinyml.quantize import Preprocess, QuantizedModel
 from tinyml.quantize.model import EFFORTS, PRECISIONS
 from tinyml.schedule.model import Objective
-from tinyml.targets import CORES, Board, generic_target, load_board, parse_size, with_limits
+from tinyml.targets import CORES, Board, at_safe_clock, generic_target, load_board, parse_size, with_limits
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -51,6 +51,12 @@ def add_target_flags(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument(
         "--target", metavar="CORE", help=f"a bare core instead of a board: {', '.join(c for c in CORES if c != 'host')}"
+    )
+    group.add_argument(
+        "--clock",
+        choices=("full", "safe"),
+        default="full",
+        help="the board's full speed, or the clock that it starts with (default: full)",
     )
     group.add_argument("--sram", metavar="SIZE", help="limit of SRAM: 192K, 1M, bytes")
     group.add_argument("--flash", metavar="SIZE", help="limit of flash")
@@ -166,10 +172,14 @@ def board_of(arguments: argparse.Namespace, default: str = "stm32h7") -> Board:
     sram = None if arguments.sram is None else _size("--sram", arguments.sram)
     flash = None if arguments.flash is None else _size("--flash", arguments.flash)
     if arguments.target:
+        if arguments.clock == "safe":
+            raise UsageError("--clock safe: a bare core has no clock to choose")
         return generic_target(
             arguments.target, DEFAULT_SRAM if sram is None else sram, DEFAULT_FLASH if flash is None else flash
         )
     board = load_board(arguments.board or default)
+    if arguments.clock == "safe":
+        board = at_safe_clock(board)
     return with_limits(board, sram, flash)
 
 

@@ -50,7 +50,7 @@ class DeviceMemory:
 
     Attributes:
         stack_bytes: in use at the deepest point since reset or `paint`.
-        arena_used: of each arena, up to the last byte that differs from the paint.
+        arena_used: of each arena, up to the last byte that differs from the paint; empty where there was no `paint`.
     """
 
     stack_bytes: int

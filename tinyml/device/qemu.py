@@ -45,7 +45,8 @@ def qemu_board(elf: Path, board: Board) -> Iterator[Transport]:
         host, port = server.getsockname()[:2]
         command = [
             str(program), "-M", board.qemu_machine, "-kernel", str(elf), "-display", "none", "-monitor", "none",
-            "-chardev", f"socket,id=line,host={host},port={port},nodelay=on", "-serial", "chardev:line",
+            "-chardev", f"socket,id=line,host={host},port={port},nodelay=on",
+            *["-serial", "null"] * board.qemu_serial, "-serial", "chardev:line",
         ]  # fmt: skip
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:

@@ -2,11 +2,12 @@
 
 from tinyml.targets.board import Board, FlashTools, Link, MemoryRegion, ReadyBits, Uart
 from tinyml.targets.core import CORES, Core, Isa
-from tinyml.targets.limits import with_limits
+from tinyml.targets.limits import at_safe_clock, with_limits
 from tinyml.targets.load import generic_target, list_boards, list_profiles, load_board, load_profile, parse_size
 from tinyml.targets.profile import Profile
 
 __all__ = [
     "CORES", "Board", "Core", "FlashTools", "Isa", "Link", "MemoryRegion", "Profile", "ReadyBits", "Uart",
-    "generic_target", "list_boards", "list_profiles", "load_board", "load_profile", "parse_size", "with_limits",
+    "at_safe_clock", "generic_target", "list_boards", "list_profiles", "load_board", "load_profile", "parse_size",
+    "with_limits",
 ]  # fmt: skip

@@ -107,10 +107,17 @@ class Board:
     Attributes:
         clock_hz: the core clock that the firmware sets up and milliseconds are computed with. None where there is no
             such clock (the host, generic targets): then no milliseconds are stated.
+        safe_clock_hz: the clock of an internal oscillator, without PLL and wait states: what the firmware falls back to
+            where the full clock does not start. None where there is but one clock.
+        full_speed: the firmware sets up the full clock. False: it stays at the safe one, and clock_hz is that.
         uart: None for the host, which takes a library instead of firmware.
         timer: names a file below firmware/timer/: "dwt" or "systick".
         startup: names a clock set-up file below firmware/clock/; "none" keeps the clock of reset.
+        clock_options: what that file needs besides (crystals); each becomes a macro TINYML_CLOCK_<NAME>.
         qemu_machine: argument of `qemu-system-arm -M`, or None.
+        qemu_clock_hz: the clock that the firmware reaches there, where the machine has no clock control; its timers count
+            something else then.
+        qemu_serial: which of the machine's serial ports, in QEMU's order, is the one of `uart`.
         emulators: where the firmware is known to boot and to answer with the host's bytes: "qemu", "unicorn". The tests
             run what is named here.
         silicon: what is known of real hardware ("boots on silicon: untested").
@@ -126,7 +133,12 @@ class Board:
     timer: str
     startup: str
     aliases: tuple[str, ...] = ()
+    safe_clock_hz: int | None = None
+    full_speed: bool = True
+    clock_options: Mapping[str, int] = field(default_factory=dict)
     qemu_machine: str | None = None
+    qemu_clock_hz: int | None = None
+    qemu_serial: int = 0
     emulators: tuple[str, ...] = ()
     ready_bits: tuple[ReadyBits, ...] = ()
     flash_tools: FlashTools = FlashTools()

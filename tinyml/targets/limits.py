@@ -1,9 +1,22 @@
-"""A board with less memory than it has: `--sram` and `--flash`."""
+"""A board with less than it has: `--sram`, `--flash` and `--clock safe`."""
 
 from dataclasses import replace
 
 from tinyml.errors import UsageError
 from tinyml.targets.board import Board
+
+
+def at_safe_clock(board: Board) -> Board:
+    """The board on its safe clock; the same board where it has but one.
+
+    Raises:
+        UsageError: it has no clock at all.
+    """
+    if board.clock_hz is None:
+        raise UsageError(f"{board.id} has no clock to choose", "leave --clock out")
+    if board.safe_clock_hz is None:
+        return board
+    return replace(board, clock_hz=board.safe_clock_hz, full_speed=False)
 
 
 def with_limits(board: Board, sram_bytes: int | None, flash_bytes: int | None) -> Board:

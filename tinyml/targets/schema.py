@@ -88,11 +88,15 @@ class BoardFile:
     link: LinkTable
     aliases: tuple[Name, ...] = ()
     clock_hz: Positive | None = None
+    safe_clock_hz: Positive | None = None
     timer: Name = "dwt"
     startup: Name = "none"
+    clock_options: dict[Name, Word] = field(default_factory=dict)
     uart: UartTable | None = None
     ready_bits: tuple[ReadyBitsTable, ...] = ()
     qemu_machine: str | None = None
+    qemu_clock_hz: Positive | None = None
+    qemu_serial: Count = 0
     emulators: tuple[Literal["qemu", "unicorn"], ...] = ()
     flash_tools: FlashToolsTable | None = None
     notes: tuple[Sentence, ...] = ()

@@ -1,8 +1,8 @@
 """The peripherals of an emulated board: serial port, cycle counters, and a memory of what was written to all others.
 
-Register names and offsets: RM0433 (STM32H7) chapter 52, RM0432 (STM32L4+) chapter 49, Arm DDI 0479 (CMSDK, AN386 and
-AN500) section 4.3, Arm DDI 0183 (PL011) chapter 3, nRF51 Series Reference Manual (UART, timer), Arm DDI 0403 (ARMv7-M)
-sections B3.3 (SysTick) and C1.8 (DWT).
+Register names and offsets: RM0433 (STM32H7) chapter 52, RM0432 (STM32L4+) chapter 49, RM0090 (STM32F4) chapter 30,
+Arm DDI 0479 (CMSDK, AN386 and AN500) section 4.3, Arm DDI 0183 (PL011) chapter 3, nRF51 Series Reference Manual (UART,
+timer), Arm DDI 0403 (ARMv7-M) sections B3.3 (SysTick) and C1.8 (DWT).
 """
 
 from collections import deque
@@ -80,6 +80,17 @@ def _stm32(scale: int) -> _UartLayout:
 
 
 _UARTS = {
+    "stm32_usart_v1": _UartLayout(
+        status=0x00,  # SR
+        receive=0x04,  # DR
+        transmit=0x04,
+        control=0x0C,  # CR1
+        ready=1 << 7 | 1 << 6,  # TXE, TC
+        received=1 << 5,  # RXNE
+        transmit_enable=1 << 13 | 1 << 3,  # UE, TE
+        receive_enable=1 << 13 | 1 << 2,  # UE, RE
+        baud=lambda clock, written: _divided(clock, written.get(0x08, 0)),  # BRR
+    ),
     "stm32_usart_v2": _stm32(1),
     "stm32_lpuart": _stm32(256),
     "cmsdk_uart": _UartLayout(
@@ -121,6 +132,14 @@ _UARTS = {
 }
 
 
+def _kernel_clock(board: Board, uart: Uart) -> int | None:
+    """What the port's baud rate is divided from: a clock of its own, or a share of the core's."""
+    divider = uart.options.get("core_clock_divider")
+    if divider is not None and board.clock_hz is not None:
+        return board.clock_hz // divider
+    return uart.options.get("kernel_clock_hz")
+
+
 class SerialPort:
     """The far end of the board's serial line.
 
@@ -130,7 +149,7 @@ class SerialPort:
         extent: addresses of the registers.
     """
 
-    def __init__(self, uart: Uart, cycles: Callable[[], int], on_idle: Callable[[], None]) -> None:
+    def __init__(self, board: Board, uart: Uart, cycles: Callable[[], int], on_idle: Callable[[], None]) -> None:
         layout = _UARTS.get(uart.driver)
         if layout is None:
             raise ToolError(f"the emulator has no model of the serial port {uart.driver!r}; it has {sorted(_UARTS)}")
@@ -139,6 +158,7 @@ class SerialPort:
         self.extent = range(uart.base, uart.base + layout.bytes)
         self._layout = layout
         self._uart = uart
+        self._clock_hz = _kernel_clock(board, uart)
         self._on_idle = on_idle
         self._idle_polls = 0
         self._cycles = cycles
@@ -185,7 +205,7 @@ class SerialPort:
         return self._written.get(self._layout.control, 0) & bits == bits
 
     def _check_baud(self) -> None:
-        clock = self._uart.options.get("kernel_clock_hz")
+        clock = self._clock_hz
         if clock is None:
             return
         baud = self._layout.baud(clock, self._written)
@@ -210,7 +230,7 @@ class Registers:
     ) -> None:
         """`cycles()` is the time of the emulated core; `on_idle()` is called when the firmware waits for input,
         `on_reset()` when it asks for a reset."""
-        self.serial = None if board.uart is None else SerialPort(board.uart, cycles, on_idle)
+        self.serial = None if board.uart is None else SerialPort(board, board.uart, cycles, on_idle)
         self._executed = cycles
         self._skipped = 0
         self._on_reset = on_reset
