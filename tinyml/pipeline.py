@@ -22,6 +22,7 @@ from tinyml.passes import canonicalize, lower
 from tinyml.profile import Profile, profile_emulated
 from tinyml.quantize import Budget, Preprocess, QuantizedModel, prepare
 from tinyml.quantize.assign import WEIGHTED
+from tinyml.quantize.observers import OBSERVERS
 from tinyml.schedule import schedule
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.targets import Board, list_boards
@@ -57,6 +58,7 @@ class Options:
     name: str | None = None
     precision: str = "int8"
     effort: str = "default"
+    observer: str = "mse"
     cycles: int | None = None
     min_sqnr: float | None = None
     objective: Objective = Objective.BALANCED
@@ -165,6 +167,7 @@ def _quantize(done: Compilation, say: Say) -> QuantizedModel:
         need(done.graph),
         precision=options.precision,
         effort=options.effort,
+        observer=OBSERVERS[options.observer],
         budget=_budget(done) if options.precision == "mixed" else Budget(),
         progress=say,
         calibration=options.calibration,

@@ -43,6 +43,7 @@ OTHERS: dict[str, Any] = {
     "name": "other",
     "precision": "float32",
     "effort": "high",
+    "observer": "minmax",
     "cycles": 1,
     "min_sqnr": 20.0,
     "objective": Objective.SRAM,

@@ -235,5 +235,5 @@ def test_damaged_archives(tmp_path: Path) -> None:
 
 def test_paths_that_are_no_data(tmp_path: Path) -> None:
     _refused(tmp_path / "nothing", network((1, 4)), "does not exist")
-    (tmp_path / "x.csv").write_text("1,2")
-    _refused(tmp_path / "x.csv", network((1, 4)), "neither a folder of pictures nor")
+    (tmp_path / "x.dat").write_text("1,2")
+    _refused(tmp_path / "x.dat", network((1, 4)), "neither a folder of pictures nor")

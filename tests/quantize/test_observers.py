@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyml.quantize.observers import Histogram, MeanSquaredError, MinMax, Observer, Percentile, rounding_error
+from tinyml.quantize.observers import Entropy, Histogram, MeanSquaredError, MinMax, Observer, Percentile, rounding_error
 
 arrays = st.lists(
     st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20).map(lambda x: np.array(x, np.float32)),
@@ -26,12 +26,12 @@ def test_min_max_is_the_extremes(samples: list[np.ndarray]) -> None:
     assert after(MinMax(), *samples) == (everything.min(), everything.max())
 
 
-@pytest.mark.parametrize("observer", [MinMax, Percentile, MeanSquaredError])
+@pytest.mark.parametrize("observer", [MinMax, Percentile, MeanSquaredError, Entropy])
 def test_nothing_seen_is_a_range_without_width(observer: type[Observer]) -> None:
     assert observer().range() == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("observer", [MinMax, Percentile, MeanSquaredError])
+@pytest.mark.parametrize("observer", [MinMax, Percentile, MeanSquaredError, Entropy])
 @pytest.mark.parametrize("constant", [0.0, 1e-30, 3.0, -2.5, 1e30])
 def test_constant_values(observer: type[Observer], constant: float) -> None:
     lo, hi = after(observer(), np.full(10, constant, np.float32), np.full(3, constant, np.float32))
@@ -108,3 +108,35 @@ def test_mean_squared_error_clips_an_outlier_and_keeps_a_uniform_range() -> None
     )
     uniform = rng.uniform(-1, 1, size=10_000).astype(np.float32)
     assert after(MeanSquaredError(), uniform) == pytest.approx((uniform.min(), uniform.max()), abs=0.02)
+
+
+def test_entropy_against_a_plain_loop() -> None:
+    """The divergence of each candidate, bin by bin, as the paper has it."""
+    rng = np.random.default_rng(7)
+    x = np.append(np.abs(rng.normal(size=20_000)), [30.0, 28.0]).astype(np.float32)
+    observer = Entropy()
+    observer.observe(x)
+    width = 32.0 / 2048
+    counts = np.bincount((x / width).astype(int), minlength=2048).astype(float)
+    counts[0] = 0.0
+    losses = []
+    for fraction in np.linspace(0.05, 1.0, 96):
+        limit = fraction * 30.0
+        n = sum((i + 0.5) * width <= limit for i in range(2048))
+        if n < 255:
+            losses.append(np.inf)
+            continue
+        p = counts[:n].copy()
+        p[-1] += counts[n:].sum()
+        q = np.zeros(n)
+        for level in range(255):
+            bins = [i for i in range(n) if i * 255 // n == level]
+            occupied = [i for i in bins if p[i] > 0]
+            for i in occupied:
+                q[i] = counts[:n][bins].sum() / len(occupied)
+        total = p.sum()
+        q /= q.sum()
+        losses.append(sum(p[i] / total * np.log(p[i] / total / max(q[i], 1 / total)) for i in range(n) if p[i] > 0))
+    best = max(i for i, loss in enumerate(losses) if loss == min(losses))
+    assert observer.range()[1] == pytest.approx(np.linspace(0.05, 1.0, 96)[best] * 30.0, abs=1e-5)
+    assert observer.range()[1] < 30

@@ -17,6 +17,8 @@ from tinyml.errors import ModelError, UsageError
 from tinyml.pipeline import Options
 from tinyml.quantize import Preprocess, QuantizedModel
 from tinyml.quantize.model import EFFORTS, PRECISIONS
+from tinyml.quantize.observers import OBSERVERS
+from tinyml.quantize.pictures import FITS
 from tinyml.schedule.model import Objective
 from tinyml.targets import CORES, Board, at_safe_clock, generic_target, load_board, parse_size, with_limits
 
@@ -86,6 +88,9 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         help="numbers of a float model's build; w4a8: weights of 4 bits but where they hurt, mixed: as flash allows",
     )
     group.add_argument("--effort", choices=EFFORTS, default="default", help="high: quantize better, in minutes")
+    group.add_argument(
+        "--observer", choices=tuple(OBSERVERS), default="mse", help="how ranges are chosen from calibration data"
+    )
     group.add_argument("--cycles", metavar="N", type=int, help="limit of cycles, for --precision mixed")
     group.add_argument(
         "--min-sqnr", metavar="DB", type=float, help="least signal to noise at the output, for --precision mixed"
@@ -94,7 +99,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         "--calibration",
         metavar="PATH",
         type=Path,
-        help="a folder of pictures, an .npz or an .npy, to choose int8 ranges by",
+        help="a folder of pictures, a .csv that lists them, an .npz or an .npy, to choose int8 ranges by",
     )
     group.add_argument(
         "--io", choices=("int8", "uint8", "float32"), default="int8", help="type of a float model's inputs and outputs"
@@ -106,6 +111,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         "--mean", metavar="R,G,B", help="with --std: (pixel / 255 - mean) / std, as torchvision normalizes"
     )
     group.add_argument("--std", metavar="R,G,B", help="one number, or one for each channel")
+    group.add_argument(
+        "--fit",
+        choices=FITS,
+        default="squash",
+        help="pictures of another shape: squash them (default), or take the middle",
+    )
     group.add_argument("--keep-input", action="store_true", help="a run must not overwrite its input")
     group.add_argument("--labels", metavar="FILE", type=Path, help="names of the classes, one a line")
     group.add_argument(
@@ -194,6 +205,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         name=arguments.name,
         precision=arguments.precision,
         effort=arguments.effort,
+        observer=arguments.observer,
         cycles=arguments.cycles,
         min_sqnr=arguments.min_sqnr,
         objective=Objective(arguments.objective),
@@ -215,12 +227,12 @@ def _preprocess(arguments: argparse.Namespace) -> Preprocess:
     try:
         if arguments.input_range:
             lo, hi = _numbers(arguments.input_range)
-            return Preprocess.to_range(lo, hi)
+            return Preprocess.to_range(lo, hi, arguments.fit)
         if arguments.mean or arguments.std:
-            return Preprocess.mean_std(_numbers(arguments.mean or "0"), _numbers(arguments.std or "1"))
+            return Preprocess.mean_std(_numbers(arguments.mean or "0"), _numbers(arguments.std or "1"), arguments.fit)
     except ValueError as e:
         raise UsageError(f"--input-range, --mean, --std: {e}", "expected 0,1 or 0.485,0.456,0.406") from e
-    return Preprocess()
+    return Preprocess(fit=arguments.fit)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from tinyml import __version__
+from tinyml.cli.project import flags_beside
 from tinyml.errors import TinymlError
 
 
@@ -39,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     arguments = top.parse_args(given)
     try:
+        if hasattr(arguments, "observer"):  # a verb that takes a model to compile
+            beside = flags_beside(arguments.model, given)
+            arguments = top.parse_args([given[0], *beside, *given[1:]]) if beside else arguments
         code: int = arguments.handler(arguments)
         return code
     except TinymlError as e:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from tinyml.build.host import HostModel, build_host_library
 from tinyml.cli.common import (
@@ -103,7 +104,7 @@ def _built(arguments: argparse.Namespace) -> _Runnable:
     kept = report.quantization.preprocess
     return _Runnable(
         built.interface,
-        None if kept is None else Preprocess(**{key: tuple(cast("list[float]", kept[key])) for key in kept}),
+        None if kept is None else TypeAdapter(Preprocess).validate_python(kept),
         report.model.labels,
         _on_board(arguments.on, built.elf, built.board, report.model.name, report.model.plan_sha256),
     )

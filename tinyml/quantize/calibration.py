@@ -4,64 +4,21 @@ Every reader is deterministic (files in the order of their names) and refuses, n
 calibrate silently wrong: a wrong shape, NaN or infinity, a picture that does not decode, an empty folder.
 """
 
-import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tinyml.errors import TinymlError
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Value
+from tinyml.quantize.pictures import Preprocess, decode, find_pictures
 
 Sample = Mapping[str, np.ndarray]
 """Network input name -> float32 array in the graph's own layout and shape."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preprocess:
-    """How a picture's bytes become what the network was trained on: real = pixel * scale + offset.
-
-    Attributes:
-        scale, offset: one number for all channels, or one each. The default maps 0..255 to 0..1.
-    """
-
-    scale: tuple[float, ...] = (1.0 / 255.0,)
-    offset: tuple[float, ...] = (0.0,)
-
-    def __post_init__(self) -> None:
-        if len(self.scale) != len(self.offset) or len(self.scale) not in (1, 3):
-            raise ValueError(f"{len(self.scale)} scales and {len(self.offset)} offsets; expected 1 or 3 of each")
-        if not np.isfinite((*self.scale, *self.offset)).all() or 0.0 in self.scale:
-            raise ValueError(f"scale {self.scale} and offset {self.offset} must be finite, the scale not 0")
-
-    @staticmethod
-    def to_range(lo: float, hi: float) -> "Preprocess":
-        """Maps pixel 0 to lo and 255 to hi."""
-        return Preprocess(((hi - lo) / 255.0,), (lo,))
-
-    @staticmethod
-    def mean_std(mean: tuple[float, ...], std: tuple[float, ...]) -> "Preprocess":
-        """(pixel / 255 - mean) / std, as torchvision's Normalize after ToTensor."""
-        if 0.0 in std:
-            raise ValueError(f"a standard deviation of 0 in {std}")
-        return Preprocess(tuple(1.0 / (255.0 * s) for s in std), tuple(-m / s for m, s in zip(mean, std, strict=True)))
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The smallest and the largest number that a pixel can become, over all channels."""
-        ends = [p * s + o for s, o in zip(self.scale, self.offset, strict=True) for p in (0.0, 255.0)]
-        return min(ends), max(ends)
-
-    def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 [..., C] to float32."""
-        scale, offset = np.asarray(self.scale, np.float32), np.asarray(self.offset, np.float32)
-        real: np.ndarray = pixels.astype(np.float32) * scale + offset
-        return real
 
 
 _DEFAULT = Preprocess()
@@ -76,6 +33,8 @@ class CalibrationData:
         bounds: network input -> the range that it can take whatever the samples show (a picture's pixels).
         preprocess: what was done to pictures; None for arrays.
         notes: what the user should know about how the data was read.
+        names: of the samples' files; empty for arrays.
+        labels: the class of each sample, an index into `classes`; None where it is not known.
     """
 
     source: str
@@ -84,6 +43,9 @@ class CalibrationData:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     preprocess: Preprocess | None = None
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    labels: tuple[int, ...] | None = None
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.count
@@ -100,25 +62,39 @@ class CalibrationData:
         chosen = [i * self.count // count for i in range(count)]
         note = f"{count} of {self.count} samples are used"
         return CalibrationData(
-            self.source, count, lambda i: self.read(chosen[i]), self.bounds, self.preprocess, (*self.notes, note)
+            self.source,
+            count,
+            lambda i: self.read(chosen[i]),
+            self.bounds,
+            self.preprocess,
+            (*self.notes, note),
+            tuple(self.names[i] for i in chosen) if self.names else (),
+            None if self.labels is None else tuple(self.labels[i] for i in chosen),
+            self.classes,
         )
 
 
-def open_calibration(path: Path, graph: Graph, preprocess: Preprocess = _DEFAULT) -> CalibrationData:
-    """Calibration data for a graph from a folder of pictures, an .npz or an .npy file.
+def open_calibration(
+    path: Path, graph: Graph, preprocess: Preprocess = _DEFAULT, *, split: str = "calibration"
+) -> CalibrationData:
+    """Calibration data for a graph from a folder of pictures, a table (.csv) of them, an .npz or an .npy file.
 
-    Pictures are squashed (bilinear, the aspect ratio is not kept) to the input's height and width, converted to RGB
-    or gray by its channels, and mapped by `preprocess`. Arrays are taken as they are: the first axis counts samples,
+    Pictures are converted to RGB or gray by the input's channels, resized to its height and width, and mapped by
+    `preprocess`. Arrays are taken as they are: the first axis counts samples,
     the others are the input's axes as the model file has them.
+
+    Args:
+        split: of a table with a column of that name, the rows to take; all where none is called so.
 
     Raises:
         TinymlError: there is nothing at path, or it does not hold samples of the graph's inputs.
     """
-    if path.is_dir():
-        return _pictures(path, graph, preprocess)
+    if path.is_dir() or (path.is_file() and path.suffix.lower() == ".csv"):
+        return _pictures(path, graph, preprocess, split)
     if not path.is_file():
         raise TinymlError(
-            f"calibration data: {path} does not exist", "give a folder of pictures, an .npz or an .npy file"
+            f"calibration data: {path} does not exist",
+            "give a folder of pictures, a .csv that lists them, an .npz or an .npy file",
         )
     if path.suffix.lower() not in (".npz", ".npy"):
         raise TinymlError(
@@ -126,6 +102,29 @@ def open_calibration(path: Path, graph: Graph, preprocess: Preprocess = _DEFAULT
             "put pictures into a folder and give the folder",
         )
     return _arrays(path, graph)
+
+
+def from_samples(samples: Callable[[], Iterable[Sample]], graph: Graph) -> CalibrationData:
+    """Calibration data that a function gives: network input -> real numbers in the model file's layout.
+
+    Raises:
+        TinymlError: it gives none, or a sample lacks an input, has another shape, or holds NaN or infinity.
+    """
+    where = Path(getattr(samples, "__name__", "samples"))
+    kept: list[Sample] = []
+    for given in samples():
+        missing = [name for name in graph.inputs if name not in given]
+        if missing:
+            raise TinymlError(f"calibration data: sample {len(kept)} of {where} has no {', '.join(missing)}")
+        kept.append(
+            {
+                name: _moved(value, _checked(where, value, np.asarray(given[name])[np.newaxis])[0]).astype(np.float32)
+                for name, value in ((name, graph.value(name)) for name in graph.inputs)
+            }
+        )
+    if not kept:
+        raise TinymlError(f"calibration data: {where} gave no sample; expected at least one")
+    return CalibrationData(str(where), len(kept), kept.__getitem__)
 
 
 def load_input(path: Path, graph: Graph, preprocess: Preprocess | None = None) -> dict[str, np.ndarray]:
@@ -142,7 +141,7 @@ def load_input(path: Path, graph: Graph, preprocess: Preprocess | None = None) -
     name, height, width, channels = _picture_input(path, graph)
     if not path.is_file():
         raise TinymlError(f"input: {path} is not a file", "give a picture, an .npz or an .npy file")
-    pixels = _decode(path, height, width, channels)[np.newaxis]
+    pixels = decode(path, height, width, channels, (preprocess or _DEFAULT).fit)[np.newaxis]
     value = graph.value(name)
     if value.quant is None:
         return {name: (preprocess or _DEFAULT).apply(pixels)}
@@ -154,27 +153,31 @@ def load_input(path: Path, graph: Graph, preprocess: Preprocess | None = None) -
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
-def _pictures(folder: Path, graph: Graph, preprocess: Preprocess) -> CalibrationData:
-    name, height, width, channels = _picture_input(folder, graph)
+def _pictures(path: Path, graph: Graph, preprocess: Preprocess, split: str) -> CalibrationData:
+    name, height, width, channels = _picture_input(path, graph)
     if len(preprocess.scale) not in (1, channels):
         raise TinymlError(
             f"calibration data: preprocessing for {len(preprocess.scale)} channels, "
             f"but input {name} of the network has {channels}"
         )
-    files, others = _picture_files(folder)
-    if not files:
-        raise TinymlError(
-            f"calibration data: no picture in {folder} or below"
-            + (f" ({others} other files are there)" if others else ""),
-            "pictures are recognized by their names: .jpg, .png, .bmp, .webp and whatever else Pillow reads",
-        )
+    found = find_pictures(path, split)
 
     def read(i: int) -> Sample:
-        pixels = _decode(files[i], height, width, channels)
+        pixels = decode(found.files[i], height, width, channels, preprocess.fit)
         return {name: preprocess.apply(pixels)[np.newaxis]}
 
-    notes = (f"{others} files in {folder} are not pictures and were left out",) if others else ()
-    return CalibrationData(str(folder), len(files), read, {name: preprocess.bounds}, preprocess, notes)
+    notes = (f"{found.others} files in {path} are not pictures and were left out",) if found.others else ()
+    return CalibrationData(
+        str(path),
+        len(found.files),
+        read,
+        {name: preprocess.bounds},
+        preprocess,
+        notes,
+        tuple(str(file) for file in found.files),
+        found.labels,
+        found.classes,
+    )
 
 
 def _picture_input(path: Path, graph: Graph) -> tuple[str, int, int, int]:
@@ -188,36 +191,6 @@ def _picture_input(path: Path, graph: Graph) -> tuple[str, int, int, int]:
         f"{path}: pictures are given, but the network's input is not one picture of 1 or 3 channels: {shapes}",
         "give an .npz file with one array for each input",
     )
-
-
-def _picture_files(folder: Path) -> tuple[list[Path], int]:
-    """Pictures below the folder in the order of their relative names, and how many other files are there."""
-    suffixes = Image.registered_extensions()
-    files, others = [], 0
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        for name in names:
-            if name.startswith("."):
-                continue
-            if Path(name).suffix.lower() in suffixes:
-                files.append(Path(parent, name))
-            else:
-                others += 1
-    return sorted(files, key=lambda f: f.relative_to(folder).as_posix()), others
-
-
-def _decode(file: Path, height: int, width: int, channels: int) -> np.ndarray:
-    """uint8 [height, width, channels]."""
-    mode = "RGB" if channels == 3 else "L"
-    try:
-        with Image.open(file) as picture:
-            gray_16_bit = picture.mode.startswith("I;16")
-            # Pillow's own conversion of 16-bit gray to 8 bits saturates instead of scaling.
-            opened = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)) if gray_16_bit else picture
-            resized = opened.convert(mode).resize((width, height), Image.Resampling.BILINEAR)
-    except Exception as e:  # decoders of malformed files raise almost anything
-        raise TinymlError(f"{file} cannot be read as a picture: {e}", "mend or remove the file") from e
-    return np.asarray(resized).reshape(height, width, channels)
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------

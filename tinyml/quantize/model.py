@@ -8,12 +8,13 @@ from tinyml.errors import UsageError
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
 from tinyml.quantize.assign import WEIGHTED, decide, float_reason
-from tinyml.quantize.calibration import CalibrationData, Preprocess, Sample, open_calibration
+from tinyml.quantize.calibration import CalibrationData, Sample, from_samples, open_calibration
 from tinyml.quantize.equalize import equalize
 from tinyml.quantize.int8 import quantizable, quantize_int8
 from tinyml.quantize.mixed import W4A8_SHARE, Budget, Search, best_within, search
 from tinyml.quantize.observers import MeanSquaredError, ObserverFactory
 from tinyml.quantize.params import Range
+from tinyml.quantize.pictures import Preprocess
 from tinyml.quantize.precision import Precision, scheme
 from tinyml.quantize.qdq import fold_constants, fold_qdq, is_qdq
 from tinyml.quantize.ranges import calibrate, plausible_ranges
@@ -58,7 +59,7 @@ def prepare(
     *,
     precision: str | Precision = "int8",
     effort: str = "default",
-    calibration: Path | CalibrationData | None = None,
+    calibration: Path | CalibrationData | Callable[[], Iterable[Sample]] | None = None,
     preprocess: Preprocess | None = None,
     io: str = "int8",
     budget: Budget = _NO_BUDGET,
@@ -76,7 +77,8 @@ def prepare(
             best choice under `budget`), or that of single nodes, by name, where all others are w8a8.
         effort: "default"; or "high", which equalizes channels and rounds weights by their effect. Weights of 4 bits
             always get it.
-        calibration: a folder of pictures, an .npz or an .npy file, or samples that are open already; None makes ranges up.
+        calibration: a folder of pictures, a table of them, an .npz or an .npy file; or a function that gives samples, as
+            network input -> real numbers in the model file's layout. None makes ranges up.
         preprocess: of pictures; the default maps bytes to 0..1.
         io: how a model quantized here stores inputs and outputs: "int8", "uint8" or "float32".
         budget: for "mixed".
@@ -114,6 +116,8 @@ def prepare(
         return QuantizedModel(quantized, scheme(chosen), False, preprocess, (_MADE_UP,))
     if isinstance(calibration, Path):
         calibration = open_calibration(calibration, graph, preprocess)
+    elif not isinstance(calibration, CalibrationData):
+        calibration = from_samples(calibration, graph)
     data = calibration.at_most(max_samples)
     quantizer = Quantizer(graph, data, observer, progress)
     chosen = {}
