@@ -79,12 +79,21 @@ def _weights_bytes(node: Node, graph: Graph) -> int:
     return 4 * (4 + size * (size - 1 if attrs_of(node).stride[1] == 1 else (size + 1) // 2))
 
 
-def _patch_bytes(node: Node, graph: Graph, rows: int) -> int:
-    """Bytes of a plane with the input of that many rows, or of less where that is too much."""
+def _room(node: Node, graph: Graph) -> int:
+    """Bytes that a plane may have: all of the input, or less where that is too much."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
-    whole = _pitch(graph.value(node.output).shape[2], size, stride_x) * ((rows - 1) * stride_y + size)
+    _, height, width, _ = graph.value(node.output).shape
+    whole = _pitch(width, size, stride_x) * ((height - 1) * stride_y + size)
     room = _SCRATCH // 4 - _weights_bytes(node, graph)
     return min(whole, max(room // 4 * 4, _pitch(2, size, stride_x) * size))
+
+
+def _patch_bytes(node: Node, graph: Graph, rows: int) -> int:
+    """Bytes of a plane with a block of outputs, of that many rows at most."""
+    size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
+    pitch = _pitch(_planar_block(node, graph, graph.value(node.output).shape[1])[0], size, stride_x)
+    fit = (_room(node, graph) // pitch - size) // stride_y + 1
+    return pitch * ((min(fit, rows) - 1) * stride_y + size)
 
 
 def _planar_block(node: Node, graph: Graph, rows: int) -> tuple[int, float]:
@@ -93,7 +102,7 @@ def _planar_block(node: Node, graph: Graph, rows: int) -> tuple[int, float]:
     ones share many rows."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
     width = graph.value(node.output).shape[2]
-    room = _patch_bytes(node, graph, graph.value(node.output).shape[1])
+    room = _room(node, graph)
     four, two = 23 + size * (2 * size + 5), 21 + size * (size + 4)
 
     def instructions(cols: int) -> float:
