@@ -70,8 +70,8 @@ def add_target_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help=MODEL_HELP)
+def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> None:
+    parser.add_argument("model", type=Path, help=what)
     group = parser.add_argument_group("model")
     group.add_argument("--name", help="name of the model in C (default: the file's)")
     group.add_argument(

@@ -1,5 +1,19 @@
 """What a network costs where it runs."""
 
-from tinyml.profile.emulated import LayerProfile, Profile, Trace, profile_emulated, trace_emulated
+from tinyml.profile.emulated import Profile, Trace, measure_emulated, profile_emulated, trace_emulated
+from tinyml.profile.measurement import Firmware, Inference, LayerProfile, Measurement, samples
+from tinyml.profile.served import measure_served
 
-__all__ = ["LayerProfile", "Profile", "Trace", "profile_emulated", "trace_emulated"]
+__all__ = [
+    "Firmware",
+    "Inference",
+    "LayerProfile",
+    "Measurement",
+    "Profile",
+    "Trace",
+    "measure_emulated",
+    "measure_served",
+    "profile_emulated",
+    "samples",
+    "trace_emulated",
+]

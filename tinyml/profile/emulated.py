@@ -3,28 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from tinyml.build.image import FirmwareImage
 from tinyml.device.client import Client
 from tinyml.device.emulator import Cost, EmulatedBoard, has_cycle_model
 from tinyml.emit.bundle import EmittedLayer
-from tinyml.ir.graph import Graph
+from tinyml.profile.measurement import Firmware, Inference, LayerProfile, Measurement, firmware_of, noise
+from tinyml.profile.served import observe_memory, paint
 
 _FILL = 0xA5
-
-
-@dataclass(frozen=True, slots=True)
-class LayerProfile:
-    """Attributes:
-    function: of the emitted C.
-    instructions: counted.
-    cycles: modelled; None for a core without a model.
-    """
-
-    function: str
-    instructions: int
-    cycles: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +56,63 @@ def profile_emulated(image: FirmwareImage, inputs: Sequence[bytes] | None = None
         inputs: bytes of every input of the network; None for noise, always the same.
 
     Raises:
+        ToolError: as `measure_emulated`.
+    """
+    firmware = firmware_of(image)
+    done = measure_emulated(firmware, [noise(firmware.interface) if inputs is None else inputs])
+    inference = done.median
+    assert inference.instructions is not None
+    return Profile(
+        instructions=inference.instructions,
+        cycles=inference.cycles,
+        clock_hz=done.clock_hz,
+        ms=done.ms(inference.cycles),
+        layers=inference.layers,
+        stack_bytes=done.memory.stack_bytes,
+        arena_bytes=done.memory.arena_bytes,
+        outputs=done.outputs,
+    )
+
+
+def measure_emulated(firmware: Firmware, samples: Sequence[Sequence[bytes]], warm_up: int = 0) -> Measurement:
+    """Boot the firmware, run inferences by way of its serial protocol, and watch it from outside: the firmware is the
+    plain one, and nothing of it is slower for being watched.
+
+    Args:
+        samples: the inputs of each inference; the first serves the warm-up, too.
+        warm_up: inferences that run before and do not count.
+
+    Raises:
         ToolError: the emulator cannot run the board, or the firmware goes astray: what, where in its code.
     """
-    run = f"{image.bundle.name}_run"
-    functions = [layer.function for layer in image.bundle.layers]
-    if inputs is None:
-        inputs = _noise(image.bundle.plan.schedule.graph)
-    emulated = EmulatedBoard(image.elf, image.board, watch=(run, *functions), fill=_FILL)
+    board = firmware.board
+    emulated = EmulatedBoard(firmware.elf, board, watch=(firmware.run, *firmware.layers), fill=_FILL)
     client = Client(emulated)
     client.connect()
-    outputs = client.infer(inputs)
-
-    costs = emulated.costs()
-    total = sum((costs[name] for name in (run, *functions)), Cost())
-    modelled, clock_hz = has_cycle_model(image.board.core), image.board.clock_hz
-    return Profile(
-        instructions=total.instructions,
-        cycles=total.cycles if modelled else None,
-        clock_hz=clock_hz,
-        ms=total.cycles / clock_hz * 1e3 if modelled and clock_hz is not None else None,
-        layers=tuple(
-            LayerProfile(name, costs[name].instructions, costs[name].cycles if modelled else None) for name in functions
-        ),
-        stack_bytes=client.memory().stack_bytes,
-        arena_bytes=sum(_written(emulated, index) for index in range(len(image.bundle.plan.arenas))),
+    stack = paint(client)
+    for _ in range(warm_up):
+        client.infer(samples[0])
+    inferences = []
+    outputs: tuple[bytes, ...] = ()
+    for inputs in samples:
+        emulated.clear_costs()
+        outputs = client.infer(inputs)
+        inferences.append(_inference(emulated.costs(), firmware, has_cycle_model(board.core)))
+    return Measurement(
+        inferences=tuple(inferences),
+        clock_hz=board.clock_hz,
+        memory=observe_memory(client, samples[-1], stack),
         outputs=outputs,
     )
+
+
+def _inference(costs: Mapping[str, Cost], firmware: Firmware, modelled: bool) -> Inference:
+    total = sum((costs[name] for name in (firmware.run, *firmware.layers)), Cost())
+    layers = tuple(
+        LayerProfile(name, costs[name].instructions, costs[name].cycles if modelled else None)
+        for name in firmware.layers
+    )
+    return Inference(total.instructions, total.cycles if modelled else None, layers)
 
 
 def trace_emulated(image: FirmwareImage, inputs: Sequence[bytes], *, fill: int = _FILL) -> Trace:
@@ -132,24 +149,3 @@ def _outputs_of(emulated: EmulatedBoard, layer: EmittedLayer, arenas: Mapping[st
 def _arena_address(emulated: EmulatedBoard, index: int) -> int:
     """The firmware's arenas are called so by model_adapter.c.j2."""
     return emulated.program.symbol(f"arena_{index}").address
-
-
-def _written(emulated: EmulatedBoard, index: int) -> int:
-    """Bytes of an arena up to the last that is not as it was at power-up."""
-    symbol = emulated.program.symbol(f"arena_{index}")
-    return len(emulated.read_memory(symbol.address, symbol.bytes).rstrip(bytes([_FILL])))
-
-
-def _noise(graph: Graph) -> list[bytes]:
-    """Every value of an integer type; the interval from -1 to 1 in float."""
-    generator = np.random.default_rng(0)
-    noise = []
-    for name in graph.inputs:
-        value = graph.value(name)
-        kind = value.dtype.numpy
-        if value.dtype.is_integer:
-            low, high = value.dtype.range
-            noise.append(generator.integers(low, high, value.shape, kind, endpoint=True).tobytes())
-        else:
-            noise.append(generator.uniform(-1.0, 1.0, value.shape).astype(kind).tobytes())
-    return noise

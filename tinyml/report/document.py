@@ -1,16 +1,21 @@
 """report.json: what a build is, costs and needs. Its schema is versioned; sizes are bytes, never text."""
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from pydantic import TypeAdapter
 
 from tinyml import __version__
+from tinyml.build.image import FirmwareImage
+from tinyml.build.stack import call_bound, stack_bound
+from tinyml.errors import ToolError
 from tinyml.ir.graph import Graph, Value
 from tinyml.memory import live_bytes
 from tinyml.pipeline import Compilation, need
 
 SCHEMA_VERSION: Literal[1] = 1
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,17 @@ class MemorySection:
     """peak_sram_bytes = arena + stack + static.
 
     stack_kind: "measured" in the emulator, by painting; "reserved", what the link script keeps, where nothing was run;
-    "none" without firmware.
+    "none" without firmware. stack_bound_bytes: what the call graph allows, start-up, protocol and interrupts included;
+    None without firmware, or where the code has no such bound. model_stack_bytes: the same for the model's run function
+    alone.
     """
 
     arena_bytes: int
     arena_lower_bound_bytes: int
     stack_bytes: int
     stack_kind: str
+    stack_bound_bytes: int | None
+    model_stack_bytes: int | None
     static_bytes: int
     model_static_bytes: int
     firmware_static_bytes: int
@@ -111,8 +120,9 @@ class LatencySection:
 
 @dataclass(frozen=True, slots=True)
 class LayerSection:
-    """arena: bytes of the arena that are live while the layer runs."""
+    """function: of the emitted C; arena: bytes of the arena that are live while the layer runs."""
 
+    function: str
     name: str
     op: str
     source: str
@@ -175,6 +185,7 @@ def make_report(done: Compilation) -> Report:
         cost = costs.get(layer.function)
         layers.append(
             LayerSection(
+                function=layer.function,
                 name=layer.node,
                 op=layer.op,
                 source=layer.source,
@@ -239,6 +250,7 @@ def _memory(done: Compilation) -> MemorySection:
         stack, stack_kind = board.link.stack_bytes, "reserved"
     else:
         stack, stack_kind = 0, "none"
+    bound, model_bound = (None, None) if image is None else _stack_bounds(image)
     model_static = image.sizes.model_static_bytes if image else 0
     firmware_static = image.sizes.firmware_static_bytes if image else 0
     return MemorySection(
@@ -246,6 +258,8 @@ def _memory(done: Compilation) -> MemorySection:
         arena_lower_bound_bytes=sum(a.lower_bound for a in plan.arenas),
         stack_bytes=stack,
         stack_kind=stack_kind,
+        stack_bound_bytes=bound,
+        model_stack_bytes=model_bound,
         static_bytes=model_static + firmware_static,
         model_static_bytes=model_static,
         firmware_static_bytes=firmware_static,
@@ -262,6 +276,14 @@ def _memory(done: Compilation) -> MemorySection:
             if region.kind == "ram"
         ),
     )
+
+
+def _stack_bounds(image: FirmwareImage) -> tuple[int | None, int | None]:
+    try:
+        return stack_bound(image.elf, image.board), call_bound(image.elf, f"{image.bundle.name}_run").bytes
+    except ToolError as error:  # code in a form that no compiler has made so far
+        _log.warning("the stack has no bound: %s", error)
+        return None, None
 
 
 def _flash(done: Compilation) -> FlashSection:

@@ -59,7 +59,7 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
         ("numbers", report.quantization.scheme, ""),
         ("peak SRAM", size(memory.peak_sram_bytes), f"exact, of {size(limit)} there" if linked else "exact"),
         ("  arena", size(memory.arena_bytes), bound),
-        ("  stack", size(memory.stack_bytes), _STACK[memory.stack_kind]),
+        ("  stack", size(memory.stack_bytes), _STACK[memory.stack_kind] + _bound(memory.stack_bound_bytes)),
         (
             "  static",
             size(memory.static_bytes),
@@ -88,6 +88,10 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
         table.add_row(*row)
     head = [Text(warning, style="bold yellow")] if warning else []
     return Group(*head, Text(f"{model.file} for {board_title}", style="bold"), "", table)
+
+
+def _bound(stack: int | None) -> str:
+    return "" if stack is None else f"; {stack:,} at most, by the call graph"
 
 
 def short_source(source: str, width: int = 32) -> str:
