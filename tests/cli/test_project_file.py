@@ -10,6 +10,7 @@ from PIL import Image
 from tinyml import zoo
 from tinyml.cli.main import main
 from tinyml.cli.project import flags_beside
+from tinyml.targets import load_board
 
 
 @pytest.fixture
@@ -91,6 +92,6 @@ def test_a_build_uses_it_and_flags_override_it(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "tinyml.toml").write_text('board = "stm32l4r5"\n[calibration]\ndata = "data.npy"\n')
     assert main(["analyze", str(tmp_path / "net.onnx"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["calibrated"] and [board["board"] for board in document["boards"]] == ["nucleo_l4r5zi"]
+    assert document["calibrated"] and [board["board"] for board in document["boards"]] == [load_board("stm32l4r5").id]
     assert main(["analyze", str(tmp_path / "net.onnx"), "--json", "--board", "stm32h7"]) == 0
-    assert [b["board"] for b in json.loads(capsys.readouterr().out)["boards"]] != ["nucleo_l4r5zi"]
+    assert [b["board"] for b in json.loads(capsys.readouterr().out)["boards"]] != [load_board("stm32l4r5").id]

@@ -66,3 +66,31 @@ def test_a_silent_output_with_noise_is_minus_infinity() -> None:
     quantized = quantize_int8(graph, {"x": (0.0, 255.0), "h": (0.0, 255.0), "y": (0.0, 255.0)})
     silent = {"x": np.zeros((1, 4), np.float32)}
     assert output_sqnr(graph, quantized, [silent])["y"] == math.inf
+
+
+def test_blame_saturation_and_channels_by_hand() -> None:
+    """The first layer alone loses 63.25 of 127 in the last channel, which reaches the output as it is."""
+    graph = chain()
+    full = (-128.0, 127.0)
+    quantized = quantize_int8(graph, {"x": full, "h": (-128.0, 63.75), "y": full})
+    first, second = layer_sqnr(graph, quantized, [{"x": STEPS["data"]}])
+    signal = 128**2 + 1 + 127**2
+    assert first.blame == pytest.approx((127 - 63.75) ** 2 / signal, rel=0.02)
+    assert second.blame < 0.01 * first.blame
+    assert first.saturated == 0.25 and second.saturated == 0.0
+    assert first.channels[0] == (3, pytest.approx(20 * math.log10(127 / 63.25), abs=0.1))
+
+
+def test_blame_counts_what_reaches_the_output() -> None:
+    """A layer whose error the next one throws away is not to blame, however wrong it is."""
+    b = GraphBuilder("deaf")
+    x = b.input("x", (1, 2), DType.FLOAT32)
+    both = b.node(
+        Op.FULLY_CONNECTED, [x, b.constant("w", np.eye(2, dtype=np.float32))], FullyConnectedAttrs(), name="both"
+    )
+    deaf = np.array([[1.0, 0.0]], np.float32)
+    graph = b.build([b.node(Op.FULLY_CONNECTED, [both, b.constant("v", deaf)], FullyConnectedAttrs(), name="deaf")])
+    ranges = {"x": (-128.0, 127.0), "both": (-60.0, 20.0), "deaf": (-128.0, 127.0)}
+    layers = layer_sqnr(graph, quantize_int8(graph, ranges), [{"x": np.array([[10.0, 120.0]], np.float32)}])
+    assert layers[0].own_sqnr_db < 10 and layers[0].saturated == 0.5
+    assert layers[0].blame < 1e-3

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tinyml.build.host import HostModel, build_host_library
+from tinyml.cli import verify_data
 from tinyml.cli.common import (
     Verbs,
     add_model_flags,
@@ -42,6 +43,7 @@ def add_parser(verbs: Verbs) -> None:
         "--runs", type=int, metavar="N", help="random inputs to compare (default: 5; over a serial line 1)"
     )
     group.add_argument("--seed", type=seed, default=0, help="seed of the random inputs")
+    verify_data.add_flags(group)
     group.add_argument("--allow-uncalibrated", action="store_true", help="go on although outputs mean nothing")
     add_output_flags(parser)
     parser.set_defaults(handler=run)
@@ -49,6 +51,10 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 4 where a layer differs."""
+    if arguments.data is not None:
+        return verify_data.run_on_data(arguments)
+    if arguments.html is not None:
+        raise UsageError("--html draws what --data measures", "add --data, or leave it out")
     serial = arguments.on not in (HOST, EMULATOR, ALL)
     runs = (1 if serial else 5) if arguments.runs is None else arguments.runs
     if runs < 1:

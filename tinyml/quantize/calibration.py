@@ -150,6 +150,14 @@ def load_input(path: Path, graph: Graph, preprocess: Preprocess | None = None) -
     return {name: pixels if value.dtype is DType.UINT8 else (pixels.astype(np.int16) - 128).astype(np.int8)}
 
 
+def pixels_as_stored(value: Value) -> Preprocess:
+    """The real numbers that pixels mean where they go in as uint8 stores them, or 128 lower for int8."""
+    if value.quant is None:
+        return _DEFAULT
+    scale, zero = value.quant.scale[0], value.quant.zero_point[0]
+    return Preprocess((scale,), (-scale * (zero - min(value.dtype.range[0], 0)),))
+
+
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,8 @@ class QuantizedModel:
         calibrated: False where ranges are made up: sizes and timing are valid, outputs mean nothing.
         preprocess: how pictures become the network's inputs; None where the model's author quantized the inputs, and
             pixels go in as they are.
+        reference: the float graph that this one rounds, layer for layer; None for a model that came quantized. (Equalizing
+            gives it other numbers between layers than the model file has.)
         notes: what the user should know, besides the graph's own notes.
     """
 
@@ -47,6 +49,7 @@ class QuantizedModel:
     scheme: str
     calibrated: bool
     preprocess: Preprocess | None
+    reference: Graph | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -103,7 +106,7 @@ def prepare(
     graph = fold_constants(graph)
     preprocess = preprocess or Preprocess()
     if precision == "float32":
-        return QuantizedModel(graph, "float32", True, preprocess)
+        return QuantizedModel(graph, "float32", True, preprocess, graph)
     if calibration is None:
         if effort != "default" or precision == "mixed":
             raise UsageError(
@@ -113,7 +116,7 @@ def prepare(
         chosen = _all_w4a8(graph) if precision == "w4a8" else {} if isinstance(precision, str) else precision
         ranges = plausible_ranges(graph)
         quantized = quantize_int8(graph, ranges, precision=chosen, input_dtype=IO_TYPES[io], output_dtype=IO_TYPES[io])
-        return QuantizedModel(quantized, scheme(chosen), False, preprocess, (_MADE_UP,))
+        return QuantizedModel(quantized, scheme(chosen), False, preprocess, graph, (_MADE_UP,))
     if isinstance(calibration, Path):
         calibration = open_calibration(calibration, graph, preprocess)
     elif not isinstance(calibration, CalibrationData):
@@ -130,9 +133,8 @@ def prepare(
     else:
         chosen = precision
     careful = effort == "high" or any(bits == "w4a8" for bits in chosen.values())
-    return QuantizedModel(
-        quantizer.quantize(chosen, careful, IO_TYPES[io]), scheme(chosen), True, preprocess, tuple(notes)
-    )
+    quantized, reference = quantizer.quantize(chosen, careful, IO_TYPES[io])
+    return QuantizedModel(quantized, scheme(chosen), True, preprocess, reference, tuple(notes))
 
 
 @dataclass(slots=True)
@@ -164,13 +166,18 @@ class Quantizer:
             progress=lambda done, total: self.progress(f"weighing layers, {done} of {total} samples"),
         )
 
-    def quantize(self, precision: Precision, careful: bool, io: DType) -> Graph:
-        """Args: careful: equalize channels, and round weights by their effect."""
+    def quantize(self, precision: Precision, careful: bool, io: DType) -> tuple[Graph, Graph]:
+        """The quantized graph, and the float graph that it rounds.
+
+        Args:
+            careful: equalize channels, and round weights by their effect.
+        """
         if not careful:
             ranges = self._ranges(self.graph, self.data)
-            return quantize_int8(self.graph, ranges, precision=precision, input_dtype=io, output_dtype=io)
+            plain = quantize_int8(self.graph, ranges, precision=precision, input_dtype=io, output_dtype=io)
+            return plain, self.graph
         graph = equalize(self.graph, self.samples, precision)
-        return quantize_int8(
+        rounded = quantize_int8(
             graph,
             self._ranges(graph, self.samples),
             precision=precision,
@@ -179,6 +186,7 @@ class Quantizer:
             output_dtype=io,
             progress=lambda done, total: self.progress(f"rounding weights, {done} of {total} nodes"),
         )
+        return rounded, graph
 
     def _ranges(self, graph: Graph, samples: Iterable[Sample]) -> dict[str, Range]:
         total = len(self.data)
@@ -201,7 +209,7 @@ def _as_it_came(graph: Graph, calibrated: bool, preprocess: Preprocess | None) -
     integer_inputs = any(graph.value(i).quant is not None for i in graph.inputs)
     notes = () if not calibrated else ("calibration data is not used: the model came quantized",)
     return QuantizedModel(
-        folded, "int8, as in the model file", True, None if integer_inputs else preprocess or Preprocess(), notes
+        folded, "int8, as in the model file", True, None if integer_inputs else preprocess or Preprocess(), None, notes
     )
 
 

@@ -15,16 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyml.ir.dtypes import DType
-from tinyml.ir.graph import Graph, Node
+from tinyml.ir.graph import Graph
 from tinyml.ir.interpreter import run
-from tinyml.ir.ops import Op
 from tinyml.quantize.assign import Assignment
 from tinyml.quantize.calibration import Sample
 from tinyml.quantize.reconstruct import Rounded, round_weights, statistics
 from tinyml.quantize.rounding import affordable, layer_scales, reconstructible
-from tinyml.quantize.simulate import Walk, simulate
-
-_SQUASHING = (Op.SOFTMAX, Op.SIGMOID)
+from tinyml.quantize.simulate import Walk, decisive, downstream, simulate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +66,7 @@ def output_errors(
     base = {str(nodes[name].inputs[1]): c.int8.real for name, c in weights.items()}
     biases = {name: c.int8.bias for name, c in weights.items()}
     targets = decisive(graph)
-    later = {name: _downstream(graph, nodes[name]) for name in weights}
+    later = {name: downstream(graph, nodes[name]) for name in weights}
     noise = dict.fromkeys(weights, 0.0)
     signal = base_noise = 0.0
     for done, sample in enumerate(samples):
@@ -93,7 +90,7 @@ def hessian_errors(graph: Graph, weights: Mapping[str, Candidates], samples: Ite
     rng = np.random.default_rng(0)
     nodes = {node.name: node for node in graph.nodes}
     targets = decisive(graph)
-    later = {name: _downstream(graph, nodes[name]) for name in weights}
+    later = {name: downstream(graph, nodes[name]) for name in weights}
     trace = dict.fromkeys(weights, 0.0)
     for sample in samples:
         live = simulate(graph, {}, {}, {}, sample)
@@ -131,25 +128,5 @@ def orthogonality(graph: Graph, names: Iterable[str], samples: Sequence[Sample])
     return {name: float(np.exp(-total / max(len(kernels) - 1, 1))) for name, total in alike.items()}
 
 
-def decisive(graph: Graph) -> tuple[str, ...]:
-    """The network's outputs, or what a last softmax or sigmoid reads: errors there are not squashed yet."""
-    producer = graph.producer()
-    found = []
-    for name in graph.outputs:
-        node = producer.get(name)
-        found.append(node.used[0] if node is not None and node.op in _SQUASHING else name)
-    return tuple(found)
-
-
 def _power(arrays: Iterable[np.ndarray]) -> float:
     return sum(float(np.sum(x.astype(np.float64) ** 2)) for x in arrays)
-
-
-def _downstream(graph: Graph, start: Node) -> frozenset[str]:
-    """Names of the node and of all nodes that its result reaches."""
-    reached, names = set(start.outputs), {start.name}
-    for node in graph.nodes:
-        if not reached.isdisjoint(node.used):
-            reached.update(node.outputs)
-            names.add(node.name)
-    return frozenset(names)

@@ -10,9 +10,11 @@ import numpy as np
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.interpreter import initial_state
-from tinyml.ir.ops import spec
+from tinyml.ir.ops import Op, spec
 from tinyml.ir.quant import QuantParams
 from tinyml.quantize.calibration import Sample
+
+_SQUASHING = (Op.SOFTMAX, Op.SIGMOID)
 
 Weights = Mapping[str, np.ndarray]
 """Constants of the float graph by name, as the quantized network has them, in real numbers."""
@@ -71,6 +73,26 @@ def simulate(
             ):
                 live[name] = _rounded(name, array, params)
     return live
+
+
+def decisive(graph: Graph) -> tuple[str, ...]:
+    """The network's outputs, or what a last softmax or sigmoid reads: errors there are not squashed yet."""
+    producer = graph.producer()
+    found = []
+    for name in graph.outputs:
+        node = producer.get(name)
+        found.append(node.used[0] if node is not None and node.op in _SQUASHING else name)
+    return tuple(found)
+
+
+def downstream(graph: Graph, start: Node) -> frozenset[str]:
+    """Names of the node and of all nodes that its result reaches."""
+    reached, names = set(start.outputs), {start.name}
+    for node in graph.nodes:
+        if not reached.isdisjoint(node.used):
+            reached.update(node.outputs)
+            names.add(node.name)
+    return frozenset(names)
 
 
 class Walk:
