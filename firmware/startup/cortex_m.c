@@ -6,6 +6,8 @@
 #include "board_config.h"
 #include "text.h"
 
+#define SYST_CSR 0xE000E010u
+#define NVIC_ICER 0xE000E180u
 #define SCB_VTOR 0xE000ED08u
 #define SCB_AIRCR 0xE000ED0Cu
 #define SCB_CCR 0xE000ED14u
@@ -17,6 +19,11 @@
 #define SCB_ICIALLU 0xE000EF50u
 #define SCB_DCISW 0xE000EF60u
 
+#if defined(__ARM_ARCH_6M__)
+#define NVIC_WORDS 1u /* enough for all of its interrupts, and all that there is */
+#else
+#define NVIC_WORDS 16u
+#endif
 #define PAINT 0xC5C5C5C5u
 
 /* Addresses that the linker gives (link.ld.j2). */
@@ -120,8 +127,18 @@ void reset_board(void)
     }
 }
 
+/* What a boot loader may have left on; nothing here handles it. */
+static void disable_interrupts(void)
+{
+    *reg(SYST_CSR) = 0;
+    for (uint32_t i = 0; i < NVIC_WORDS; ++i) {
+        *reg(NVIC_ICER + 4u * i) = 0xFFFFFFFFu;
+    }
+}
+
 void reset_handler(void)
 {
+    disable_interrupts();
     *reg(SCB_VTOR) = (uint32_t)(uintptr_t)&vectors;
 #if TINYML_HAS_FPU
     *reg(SCB_CPACR) |= 0xFu << 20; /* full access to CP10 and CP11 */

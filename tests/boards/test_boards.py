@@ -97,7 +97,7 @@ def test_boards_are_frozen() -> None:
         (
             'driver = "stm32_usart_v2"',
             'driver = "z80"',
-            r"uart\.driver = 'z80': expected one of cmsdk_uart, nrf_uart, pl011, ",
+            r"uart\.driver = 'z80': expected one of cmsdk_uart, nrf_uart, nrf_uarte, pl011, ",
         ),
         ('timer = "dwt"', 'timer = "sundial"', "timer = 'sundial': expected one of dwt, nrf_timer, systick"),
         (

@@ -64,7 +64,8 @@ def assert_is_laid_out(image: FirmwareImage, board: Board) -> None:
     table = elf.get_section_by_name(".text").data()
     assert int.from_bytes(table[0:4], "little") == names["stack_top"] == stack.address + board.link.stack_bytes
     assert int.from_bytes(table[4:8], "little") == names["reset_handler"] | 1 == elf.header["e_entry"] | 1
-    assert names["vectors"] == code.address
+    in_front = 256 if board.boot == "rp2040" else 0  # the second stage of its boot loader
+    assert names["vectors"] == code.address + in_front
     assert names["stack_limit"] == stack.address
     arena = elf.get_section_by_name(".arena")
     assert (arena["sh_type"], arena["sh_size"], arena["sh_addr"] % 32) == ("SHT_NOBITS", 16, 0)

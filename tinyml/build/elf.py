@@ -40,7 +40,22 @@ def with_crcs(elf: bytes) -> bytes:
         offset = home["sh_offset"] + symbol["st_value"] - home["sh_addr"]
         crc = zlib.crc32(_loaded(file, start, end))
         elf = elf[:offset] + crc.to_bytes(4, "little") + elf[offset + 4 :]
-    return elf
+    return _with_boot_checksum(elf, file)
+
+
+def _with_boot_checksum(elf: bytes, file: ELFFile) -> bytes:
+    """With the last word of what the RP2040's boot ROM loads first. CRC-32 as that ROM computes it (data sheet, "Checksum"):
+    most significant bit first, nothing inverted at the end."""
+    boot = file.get_section_by_name(".boot")
+    if boot is None:
+        return elf
+    crc = 0xFFFF_FFFF
+    for byte in boot.data()[:-4]:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C1_1DB7 if crc >> 31 else 0)) & 0xFFFF_FFFF
+    end = boot["sh_offset"] + boot["sh_size"]
+    return elf[: end - 4] + crc.to_bytes(4, "little") + elf[end:]
 
 
 def to_binary(elf: bytes) -> bytes:

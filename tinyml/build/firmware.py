@@ -133,6 +133,7 @@ def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path, *, traced:
         "lib/mem.c",
         "lib/parse.c",
         "lib/text.c",
+        *(() if board.boot is None else (f"boot/{board.boot}.c",)),
         f"clock/{board.startup}.c",
         f"timer/{board.timer}.c",
         f"uart/{board.uart.driver}.c",

@@ -113,6 +113,7 @@ class Board:
         uart: None for the host, which takes a library instead of firmware.
         timer: names a file below firmware/timer/: "dwt" or "systick".
         startup: names a clock set-up file below firmware/clock/; "none" keeps the clock of reset.
+        boot: names a file below firmware/boot/: what the chip's own boot loader wants to find. None: nothing.
         clock_options: what that file needs besides (crystals); each becomes a macro TINYML_CLOCK_<NAME>.
         qemu_machine: argument of `qemu-system-arm -M`, or None.
         qemu_clock_hz: the clock that the firmware reaches there, where the machine has no clock control; its timers count
@@ -135,6 +136,7 @@ class Board:
     aliases: tuple[str, ...] = ()
     safe_clock_hz: int | None = None
     full_speed: bool = True
+    boot: str | None = None
     clock_options: Mapping[str, int] = field(default_factory=dict)
     qemu_machine: str | None = None
     qemu_clock_hz: int | None = None

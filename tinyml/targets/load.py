@@ -132,6 +132,7 @@ def _board_of(path: Path) -> Board:
         startup=file.startup,
         aliases=file.aliases,
         safe_clock_hz=file.safe_clock_hz,
+        boot=file.boot,
         clock_options=file.clock_options,
         qemu_machine=file.qemu_machine,
         qemu_clock_hz=file.qemu_clock_hz,
@@ -186,8 +187,11 @@ def _check_firmware_files(path: Path, board: Board) -> None:
         return
     if board.clock_hz is None:
         raise BoardError(f"{path}: clock_hz: missing key: a board with a uart runs firmware, which counts microseconds")
-    choices = (("uart.driver", board.uart.driver, "uart"), ("timer", board.timer, "timer"))
-    for key, name, folder in (*choices, ("startup", board.startup, "clock")):
+    choices = [("uart.driver", board.uart.driver, "uart"), ("timer", board.timer, "timer")]
+    choices.append(("startup", board.startup, "clock"))
+    if board.boot is not None:
+        choices.append(("boot", board.boot, "boot"))
+    for key, name, folder in choices:
         files = {p.stem for p in (resource_dir("firmware") / folder).glob("*.c")}
         if name not in files:
             raise BoardError(f"{path}: {key} = {name!r}: expected one of {', '.join(sorted(files))}")

@@ -91,6 +91,7 @@ class BoardFile:
     safe_clock_hz: Positive | None = None
     timer: Name = "dwt"
     startup: Name = "none"
+    boot: Name | None = None
     clock_options: dict[Name, Word] = field(default_factory=dict)
     uart: UartTable | None = None
     ready_bits: tuple[ReadyBitsTable, ...] = ()

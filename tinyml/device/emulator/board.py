@@ -11,7 +11,8 @@ from unicorn import arm_const
 
 from tinyml.device.emulator.elf import Program, load_program
 from tinyml.device.emulator.meter import NOWHERE, Meter, attach
-from tinyml.device.emulator.registers import PERIPHERALS, SYSTEM, Registers, SerialPort
+from tinyml.device.emulator.ports import SerialPort
+from tinyml.device.emulator.registers import PERIPHERALS, SYSTEM, Registers
 from tinyml.device.emulator.timing import Cost, block_cost
 from tinyml.errors import BoardError, ToolError
 from tinyml.targets.board import Board, MemoryRegion
@@ -96,7 +97,7 @@ class EmulatedBoard:
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         self._uc.ctl_set_tcg_buffer_size(_TRANSLATION_BYTES)
         self._uc.ctl_set_cpu_model(getattr(arm_const, board.core.unicorn_model))
-        self._registers = Registers(board, lambda: self._meter.total.cycles, self._stop, self._on_reset)
+        self._registers = Registers(board, self, lambda: self._meter.total.cycles, self._stop, self._on_reset)
         self._map_memory(fill)
         self._load()
         if board.core.has_fpu:
@@ -169,6 +170,14 @@ class EmulatedBoard:
         except unicorn.UcError:
             raise ToolError(f"{self.board.title} has no memory at {address:#010x} to {address + size:#010x}") from None
 
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Raises ToolError outside the board's memory."""
+        try:
+            self._uc.mem_write(address, data)
+        except unicorn.UcError:
+            end = address + len(data)
+            raise ToolError(f"{self.board.title} has no memory at {address:#010x} to {end:#010x}") from None
+
     @property
     def stack_pointer(self) -> int:
         return int(self._uc.reg_read(arm_const.UC_ARM_REG_SP))
@@ -236,7 +245,8 @@ class EmulatedBoard:
         self._reset()
 
     def _vector(self, index: int) -> int:
-        vectors = self.board.region(self.board.link.code).address
+        table = self.program.symbols.get("vectors")
+        vectors = self.board.region(self.board.link.code).address if table is None else table.address
         return int.from_bytes(self.read_memory(vectors + 4 * index, 4), "little")
 
     @property
