@@ -57,16 +57,17 @@ def schedule_document(schedule: Schedule) -> dict[str, object]:
         "stages": [
             {
                 "kind": stage.kind.value,
-                "tiling": asdict(stage.tiling),
+                "rings": {name: lines for name, lines in stage.trace.lines.items() if len(stage.nodes) > 1},
                 "nodes": [
                     {
                         "name": node.name,
+                        "tile_rows": worker.tile,
                         "op": node.op.value,
                         "kernel": schedule.kernel(node).symbol,
                         "reason": schedule.selections[node.name].reason,
                         "rejected": dict(schedule.selections[node.name].rejected),
                     }
-                    for node in stage.nodes
+                    for worker, node in zip(stage.stream.workers, stage.nodes, strict=True)
                 ],
             }
             for stage in schedule.stages

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define MAX_ARGUMENTS 4u
+#define MAX_ARGUMENTS 5u
 
 /* The words behind a command's name; NULL where there are fewer. */
 typedef char *arguments_t[MAX_ARGUMENTS];

@@ -328,7 +328,7 @@ static const command_t commands[] = {
     {"get", 1, 1, command_get, "get I%           read output I"},
 #if defined(TINYML_TRACE)
     {"layers", 1, 1, command_layers, "layers N%        run it N times, cycles of each layer"},
-    {"tensor", 4, 4, command_tensor, "tensor L A O N%  run it once; N bytes at O of arena A behind layer L"},
+    {"tensor", 5, 5, command_tensor, "tensor L C A O N%  run it once; N bytes at O of arena A behind call C of layer L"},
 #endif
     {"mem", 0, 0, command_mem, "mem%             stack and arena in bytes"},
     {"paint", 1, 1, command_paint, "paint HH%        fill arenas and free stack; state back to its beginning"},

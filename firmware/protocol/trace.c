@@ -1,5 +1,5 @@
 /* What traced firmware tells besides: cycles of each layer, and any tensor of a run. The emitted C, compiled with
- * TINYML_TRACE, calls tinyml_trace after each layer; TINYML_LAYERS is their number. See PROTOCOL.md.
+ * TINYML_TRACE, calls tinyml_trace after each call of a layer; TINYML_LAYERS is their number. See PROTOCOL.md.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stddef.h>
 
@@ -14,15 +14,16 @@ void tinyml_trace(const void *net, int index);
 static uint64_t cycles_of[TINYML_LAYERS];
 static uint64_t began;
 
-/* Of `tensor`: what to send behind which layer; NULL otherwise, and once it was sent. */
+/* Of `tensor`: what to send behind which layer, after how many calls of it; NULL otherwise, and once it was sent. */
 static const uint8_t *wanted;
 static uint32_t wanted_bytes;
 static uint32_t wanted_layer;
+static uint32_t calls_before;
 
 void tinyml_trace(const void *net, int index)
 {
     (void)net;
-    if (wanted != NULL && (uint32_t)index == wanted_layer) {
+    if (wanted != NULL && (uint32_t)index == wanted_layer && calls_before-- == 0) {
         const uint8_t *from = wanted;
         wanted = NULL;
         put_bytes(from, wanted_bytes);
@@ -64,13 +65,15 @@ void command_layers(const arguments_t arguments)
 void command_tensor(const arguments_t arguments)
 {
     uint32_t layer;
+    uint32_t call;
     uint32_t arena;
     uint32_t offset;
     uint32_t bytes;
     uint64_t cycles = 0;
-    if (!parse_decimal(arguments[0], &layer) || !parse_decimal(arguments[1], &arena) ||
-        !parse_decimal(arguments[2], &offset) || !parse_decimal(arguments[3], &bytes)) {
-        put_line("e-[", "tensor takes: layer arena offset bytes", "]");
+    if (!parse_decimal(arguments[0], &layer) || !parse_decimal(arguments[1], &call) ||
+        !parse_decimal(arguments[2], &arena) || !parse_decimal(arguments[3], &offset) ||
+        !parse_decimal(arguments[4], &bytes)) {
+        put_line("e-[", "tensor takes: layer call arena offset bytes", "]");
         return;
     }
     if (layer >= tinyml_model.traced_layers) {
@@ -90,9 +93,10 @@ void command_tensor(const arguments_t arguments)
     wanted = (const uint8_t *)tinyml_model.arenas[arena] + offset;
     wanted_bytes = bytes;
     wanted_layer = layer;
+    calls_before = call;
     (void)run_network(1u, begin, &cycles);
     if (wanted != NULL) {
         wanted = NULL;
-        put_line("e-[", "That layer did not run", "]");
+        put_line("e-[", "That layer was not called so often", "]");
     }
 }

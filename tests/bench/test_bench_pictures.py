@@ -1,8 +1,7 @@
 """Pixels as TensorFlow would have them, and pictures of every kind."""
 
 import importlib.util
-import struct
-import zlib
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def test_what_cannot_be_decoded(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="truncated"):
         decode(whole[: len(whole) // 2], 3)
     # A few bytes that claim to be a gigapixel.
-    header = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    with pytest.raises(PictureError, match="1600000000 pixels"):
-        decode(bomb + encoded(drawn(True, 1))[33:], 3)
+    buffer = io.BytesIO()
+    Image.new("1", (40_000, 40_000)).save(buffer, "PNG")
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        decode(buffer.getvalue(), 3)

@@ -214,19 +214,20 @@ def test_traced_firmware_tells_of_layers_under_qemu(bundle: SourceBundle, tmp_pa
         device.reply()
         assert "m-traced-layers-2" in device.ask("model%")
         device.put(0, given)
-        assert device.get(0, f"tensor 0 0 0 {len(hidden)}") == hidden
+        assert device.get(0, f"tensor 0 0 0 0 {len(hidden)}") == hidden
         device.put(0, given)
-        assert device.get(0, "tensor 0 0 1 2") == hidden[1:3]
+        assert device.get(0, "tensor 0 0 0 1 2") == hidden[1:3]
         device.put(0, given)
-        assert device.get(0, "tensor 1 0 8 8") == out == device.get(0)
+        assert device.get(0, "tensor 1 0 0 8 8") == out == device.get(0)
         lines = device.ask("layers 3%")
         assert [line.rpartition("-")[0] for line in lines] == ["m-layer-0", "m-layer-1", "m-cycles"]
         first, second, both = (int(line.rpartition("-")[2]) for line in lines)
         assert 0 < first + second <= both
-        for wrong in ("tensor 0 1 0 1%", "tensor 0 0 17 0%", "tensor 0 0 13 4%", "tensor 0 0 1 4294967295%"):
+        for wrong in ("tensor 0 0 1 0 1%", "tensor 0 0 0 17 0%", "tensor 0 0 0 13 4%", "tensor 0 0 0 1 4294967295%"):
             assert device.ask(wrong) == ["e-[That is in no arena]"]
-        assert device.ask("tensor 2 0 0 1%") == ["e-[No layer 2]"]
-        assert device.ask("tensor 0 0 0 x%") == ["e-[tensor takes: layer arena offset bytes]"]
+        assert device.ask("tensor 0 1 0 0 1%") == ["e-[That layer was not called so often]"]
+        assert device.ask("tensor 2 0 0 0 1%") == ["e-[No layer 2]"]
+        assert device.ask("tensor 0 0 0 0 x%") == ["e-[tensor takes: layer call arena offset bytes]"]
         assert device.ask("layers 0%") == ["e-[layers takes: a number of inferences above 0]"]
         assert len(device.ask("help%")) == 16
 

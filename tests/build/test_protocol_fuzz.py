@@ -22,7 +22,8 @@ WORDS = [
     b"name", b"timestamp", b"profile", b"help", b"model", b"mem", b"results", b"db", b"db load ", b"db load 4", b"db print",
     b"db 00112233", b"db 0", b"db 0g", b"load", b"infer", b"infer 1 0", b"infer 3 2", b"infer 4294967295 4294967295", b"run 1",
     b"run 4294967295", b"put 0 4 00000000", b"put 0 4294967295 ffffffff", b"put 0 4 ", b"get 0", b"get 4294967295", b"get ",
-    b"layers 2", b"layers 4294967295", b"tensor 0 0 0 4", b"tensor 1 0 8 8", b"tensor 0 0 4294967295 4", b"tensor 0 0 16 ",
+    b"layers 2", b"layers 4294967295", b"tensor 0 0 0 0 4", b"tensor 1 0 0 8 8", b"tensor 0 0 0 4294967295 4",
+    b"tensor 0 0 0 16 ",
     b"paint 00", b"paint ", b"reset",
     b"%", b"%%", b" ", b"  ", b"0", b"-1", b"4294967296", b"99999999999999999999", b"\r\n", b"\0", b"\xff", b"m-ready",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyml.emit.bundle import EmittedLayer, SourceBundle
+from tinyml.emit.bundle import EmittedLayer, EmittedValue, SourceBundle
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
@@ -25,8 +25,32 @@ def toy_bundle() -> SourceBundle:
     """The sources, as the emitter hands them over."""
     files = {path.name: path.read_text() for path in sorted(SOURCES.iterdir())}
     layers = (
-        EmittedLayer(0, "toy_layer_00_add", "add", "ADD", "add", "toy", (4,), 0, (("hidden", "arena", 0, 4),)),
-        EmittedLayer(1, "toy_layer_01_fc", "fc", "FC", "fc", "toy", (2,), 8, (("out", "arena", 8, 8),)),
+        EmittedLayer(
+            0,
+            "toy_layer_00_add",
+            "add",
+            "ADD",
+            "add",
+            "toy",
+            (4,),
+            0,
+            0,
+            ((0, 1),),
+            (EmittedValue("hidden", "arena", 0, 4, 1, 1),),
+        ),
+        EmittedLayer(
+            1,
+            "toy_layer_01_fc",
+            "fc",
+            "FC",
+            "fc",
+            "toy",
+            (2,),
+            8,
+            0,
+            ((0, 1),),
+            (EmittedValue("out", "arena", 8, 8, 1, 1),),
+        ),
     )
     builder = GraphBuilder("toy")
     builder.input("in", (1, 4), DType.INT8)

@@ -35,9 +35,10 @@ def corrupted(done: Compilation, layer: int) -> Compilation:
     bundle = need(done.bundle)
     source = bundle.files[f"{bundle.name}.c"]
     start = source.index(f"{bundle.layers[layer].function}(const")
-    end = source.index("\n}\n", start)
-    (_, _, offset, size), *_ = bundle.layers[layer].outputs
-    wrong = f"{source[:end]}\n    net->arena[{offset + size - 1}] ^= 1;{source[end:]}"
+    end = source.index("\n    AFTER_LAYER(", start)
+    value = bundle.layers[layer].outputs[0]
+    last = value.offset + value.rows * value.row_bytes - 1
+    wrong = f"{source[:end]}\n    net->arena[{last}] ^= 1;{source[end:]}"
     # A folder of its own: a library that a process has loaded stays loaded under its path.
     options = replace(done.options, work_dir=done.options.work_dir / f"wrong-{layer}")
     files = {**bundle.files, f"{bundle.name}.c": wrong}
@@ -50,7 +51,7 @@ def test_all_layers_agree(done: Compilation) -> None:
         result = verify_layers(done, "host", trace, samples)
     assert result.difference is None
     assert result.runs == 3 and result.bytes_compared == 3 * sum(
-        o[3] for x in need(done.bundle).layers for o in x.outputs
+        o.rows * o.row_bytes for x in need(done.bundle).layers for o in x.outputs
     )
 
 
@@ -108,7 +109,9 @@ def test_over_a_serial_line_all_layers_agree(compiled: Compilation, tmp_path: Pa
     ):
         result = verify_layers(compiled, address, trace, samples)
     assert result.difference is None
-    assert result.bytes_compared == 2 * sum(o[3] for layer in need(compiled.bundle).layers for o in layer.outputs)
+    assert result.bytes_compared == 2 * sum(
+        o.rows * o.row_bytes for layer in need(compiled.bundle).layers for o in layer.outputs
+    )
 
 
 @pytest.mark.emulated

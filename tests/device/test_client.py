@@ -125,9 +125,9 @@ def test_layers() -> None:
 def test_tensor() -> None:
     client, board = _client(b"m-get-4-cbf43926\r\nabcd\r\nm-ready\r\n", b"m-get-9-cbf43926\r\n123456789\r\nm-ready\r\n")
     with pytest.raises(ToolError, match="the tensor behind layer 3 was damaged on the line"):
-        client.tensor(3, 0, 64, 4)
-    assert client.tensor(3, 0, 64, 9) == b"123456789"
-    assert board.sent == [b"tensor 3 0 64 4%", b"tensor 3 0 64 9%"]
+        client.tensor(3, 1, 0, 64, 4)
+    assert client.tensor(3, 1, 0, 64, 9) == b"123456789"
+    assert board.sent == [b"tensor 3 1 0 64 4%", b"tensor 3 1 0 64 9%"]
 
 
 def test_paint_and_reset() -> None:

@@ -10,50 +10,32 @@ from tinyml.ir.ops import Conv2dAttrs, Op
 from tinyml.ir.quant import QuantParams
 
 few = st.integers(1, 7)
-strides = st.tuples(st.integers(1, 3), st.integers(1, 3))
 channels = st.one_of(few, st.sampled_from([8, 15, 16, 17, 31, 32, 33, 48]))
 
 
 @st.composite
-def convolutions(draw: st.DrawFn) -> graphs.Case:
-    """Windows from 1x1 to 7x7."""
-    kernel = draw(st.one_of(st.just((1, 1)), st.tuples(few, few)))
-    attrs = Conv2dAttrs(draw(strides), dilation=(draw(st.sampled_from([1, 1, 2])), 1))
-    return draw(_layer(kernel, draw(channels), draw(channels), attrs, draw(st.booleans())))
-
-
-@st.composite
-def depthwise(draw: st.DrawFn, size: int | None = None) -> graphs.Case:
-    """Windows of any size, or of one size that moves as far both ways."""
-    count = draw(channels)
-    if size is not None:
-        step = draw(st.integers(1, 2))
-        return draw(_layer((size, size), count, count, Conv2dAttrs((step, step), groups=count), True))
-    kernel = draw(st.one_of(st.tuples(few, few), st.sampled_from([(5, 5), (7, 7), (1, 30), (16, 4)])))
-    return draw(_layer(kernel, count, count, Conv2dAttrs(draw(strides), groups=count), True))
-
-
-@st.composite
-def _layer(
-    draw: st.DrawFn, kernel: tuple[int, int], inputs: int, outputs: int, attrs: Conv2dAttrs, padded: bool
-) -> graphs.Case:
-    """Any padding; scales from those at which everything saturates to those at which
+def convolutions(draw: st.DrawFn, depthwise: bool = False) -> graphs.Case:
+    """Windows from 1x1 to 7x7, any padding; scales from those at which everything saturates to those at which
     everything is zero."""
     rng = np.random.default_rng(draw(graphs.seeds))
-    least = 1 if padded else max(1 + (k - 1) * d for k, d in zip(kernel, attrs.dilation, strict=True))
-    height, width = draw(few) + least - 1, draw(st.one_of(few, st.integers(8, 40))) + least - 1
-    padding = ((0, 0), (0, 0))
-    if padded:
-        sizes = zip((height, width), kernel, attrs.dilation, strict=True)
+    height, width = draw(few), draw(st.one_of(few, st.integers(8, 40)))
+    inputs, outputs = draw(channels), draw(channels)
+    kernel, padding = (1, 1), ((0, 0), (0, 0))
+    dilation = (draw(st.sampled_from([1, 1, 2])), 1)
+    if depthwise or draw(st.booleans()):
+        kernel = draw(st.one_of(st.tuples(few, few), st.sampled_from([(3, 3), (5, 5), (7, 7)])))
+        sizes = zip((height, width), kernel, dilation, strict=True)
         padding = tuple(graphs.any_padding(draw, n, 1 + (k - 1) * d) for n, k, d in sizes)  # type: ignore[assignment]
-    attrs = Conv2dAttrs(attrs.stride, attrs.dilation, padding, attrs.groups, draw(graphs.clamps))
+    stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    groups = inputs if depthwise else 1
+    attrs = Conv2dAttrs(stride, dilation, padding, groups, draw(graphs.clamps))
     b = GraphBuilder("g")
     xq = draw(graphs.quants(low=-8, high=0))
     x = b.input("x", (1, height, width, inputs), DType.INT8, xq)
-    shape = (outputs, *kernel, inputs // attrs.groups)
-    w = b.constant("w", graphs.stored(rng, shape, DType.INT8), draw(graphs.weights_s8(rng, outputs, xq)))
+    shape = (inputs if depthwise else outputs, *kernel, inputs // groups)
+    w = b.constant("w", graphs.stored(rng, shape, DType.INT8), draw(graphs.weights_s8(rng, shape[0], xq)))
     most = draw(st.sampled_from([300, 20_000, 2_000_000]))
-    bias = b.constant("bias", rng.integers(-most, most, outputs, dtype=np.int32)) if draw(st.booleans()) else None
+    bias = b.constant("bias", rng.integers(-most, most, shape[0], dtype=np.int32)) if draw(st.booleans()) else None
     out = draw(graphs.quants(low=-8, high=8))
     return graphs.single(b, b.node(Op.CONV2D, [x, w, bias], attrs, quant=out), rng)
 

@@ -18,8 +18,6 @@ from tinyml.ir.ops import Op
 
 _CASES: dict[str, tuple[Op, Callable[[], st.SearchStrategy[graphs.Case]]]] = {
     "tinyml_conv_s8_mve": (Op.CONV2D, helium.convolutions),
-    "tinyml_depthwise_s8_mve": (Op.CONV2D, helium.depthwise),
-    "tinyml_depthwise_3x3_s8_mve": (Op.CONV2D, lambda: helium.depthwise(3)),
 }
 
 
@@ -63,10 +61,6 @@ def test_portable_agrees(host: Host, symbol: str, data: st.DataObject, tiling: T
         ("tinyml_conv_s8_mve", helium.convolution(3, 48, 48, 3, 16, 2), 0.53),
         ("tinyml_conv_s8_mve", helium.convolution(3, 32, 32, 16, 16), 0.175),
         ("tinyml_conv_s8_mve", helium.convolution(3, 8, 8, 64, 64), 0.135),
-        ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, depthwise=True), 0.7),
-        ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, 2, depthwise=True), 1.35),
-        ("tinyml_depthwise_s8_mve", helium.convolution(5, 20, 20, 48, 48, depthwise=True), 0.47),
-        ("tinyml_depthwise_s8_mve", helium.convolution(7, 20, 20, 48, 48, depthwise=True), 0.35),
     ],
 )
 def test_helium_instructions_per_mac(helium_core: HeliumCore, symbol: str, case: graphs.Case, budget: float) -> None:

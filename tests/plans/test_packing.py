@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 
 import pytest
@@ -13,38 +13,38 @@ from tinyml.memory.packing import make_problem
 from tinyml.memory.plan import Buffer, BufferKind, Lifetime
 from tinyml.memory.search import Packing, pack
 
-InPlace = Mapping[str, frozenset[str]]
+Distances = dict[tuple[str, str], int]
 
 
 def buffer(i: int, size: int, first: int, last: int, alignment: int = 1) -> Buffer:
     return Buffer(f"b{i}", BufferKind.ACTIVATION, size, alignment, Lifetime(first, last))
 
 
-def packed(buffers: Sequence[Buffer], in_place: InPlace | None = None) -> Packing:
+def packed(buffers: Sequence[Buffer], near: Distances | None = None) -> Packing:
     """Packs, and checks that the result is a placement."""
-    in_place = in_place or {}
-    result = pack(make_problem(buffers, in_place))
-    assert_valid(buffers, in_place, result.offsets)
+    near = near or {}
+    result = pack(make_problem(buffers, near))
+    assert_valid(buffers, near, result.offsets)
     assert result.bytes == max((o + b.bytes for o, b in zip(result.offsets, buffers, strict=True)), default=0)
     assert result.lower_bound <= result.bytes
     return result
 
 
-def assert_valid(buffers: Sequence[Buffer], in_place: InPlace, offsets: Sequence[int]) -> None:
+def assert_valid(buffers: Sequence[Buffer], near: Distances, offsets: Sequence[int]) -> None:
     for i, a in enumerate(buffers):
         assert offsets[i] >= 0 and offsets[i] % a.alignment == 0
         for j, b in enumerate(buffers[:i]):
-            assert not _clash(a, b, offsets[i], offsets[j], in_place)
+            assert not _clash(a, b, offsets[i], offsets[j], near)
 
 
-def _clash(a: Buffer, b: Buffer, at_a: int, at_b: int, in_place: InPlace) -> bool:
-    may_share = b.name in in_place.get(a.name, ()) or a.name in in_place.get(b.name, ())
-    meet = a.lifetime.first <= b.lifetime.last and b.lifetime.first <= a.lifetime.last
-    apart = at_a + a.bytes <= at_b or at_b + b.bytes <= at_a
-    return meet and not apart and not (may_share and at_a == at_b) and a.bytes > 0 and b.bytes > 0
+def _clash(a: Buffer, b: Buffer, at_a: int, at_b: int, near: Distances) -> bool:
+    meet = a.lifetime.first <= b.lifetime.last and b.lifetime.first <= a.lifetime.last and a.bytes > 0 and b.bytes > 0
+    below = at_a + near.get((a.name, b.name), a.bytes) <= at_b
+    above = at_b + near.get((b.name, a.name), b.bytes) <= at_a
+    return meet and not below and not above
 
 
-def least_bytes(buffers: Sequence[Buffer], in_place: InPlace) -> int:
+def least_bytes(buffers: Sequence[Buffer], near: Distances) -> int:
     """The optimum, by trying every offset of every buffer below a growing ceiling."""
 
     def possible(chosen: tuple[int, ...], ceiling: int) -> bool:
@@ -54,46 +54,40 @@ def least_bytes(buffers: Sequence[Buffer], in_place: InPlace) -> int:
         return any(
             possible((*chosen, at), ceiling)
             for at in range(0, ceiling - buffers[i].bytes + 1, buffers[i].alignment)
-            if not any(_clash(buffers[i], b, at, other, in_place) for b, other in zip(buffers, chosen, strict=False))
+            if not any(_clash(buffers[i], b, at, other, near) for b, other in zip(buffers, chosen, strict=False))
         )
 
     return next(ceiling for ceiling in count() if possible((), ceiling))
 
 
 @st.composite
-def problems(draw: st.DrawFn, most: int, size: int) -> tuple[list[Buffer], dict[str, frozenset[str]]]:
-    """Random buffers; some pairs that meet in one step only, the later no larger than the earlier, may share."""
+def problems(draw: st.DrawFn, most: int, size: int) -> tuple[list[Buffer], Distances]:
+    """Random buffers; some pairs that meet in one step only may come closer than the size of the later."""
     buffers = []
     for i in range(draw(st.integers(0, most))):
         first = draw(st.integers(-1, 6))
         last = draw(st.integers(first, 7))
         buffers.append(buffer(i, draw(st.integers(0, size)), first, last, draw(st.sampled_from([1, 1, 2, 4]))))
-    in_place = {}
-    for out in buffers:
-        hosts = {
-            b.name
-            for b in buffers
-            if b is not out
-            and b.lifetime.last == out.lifetime.first
-            and b.lifetime.first < out.lifetime.first
-            and b.bytes >= out.bytes
-        }
-        if hosts and draw(st.booleans()):
-            in_place[out.name] = frozenset(hosts)
-    return buffers, in_place
+    near = {
+        (out.name, host.name): draw(st.integers(0, out.bytes))
+        for out in buffers
+        for host in buffers
+        if host.lifetime.first < out.lifetime.first == host.lifetime.last and draw(st.booleans())
+    }
+    return buffers, near
 
 
 @given(problems(most=5, size=6))
 @settings(max_examples=200, deadline=None)
-def test_tiny_sets_are_packed_as_well_as_possible(problem: tuple[list[Buffer], dict[str, frozenset[str]]]) -> None:
-    buffers, in_place = problem
-    result = packed(buffers, in_place)
-    assert result.bytes == result.lower_bound == least_bytes(buffers, in_place)
+def test_tiny_sets_are_packed_as_well_as_possible(problem: tuple[list[Buffer], Distances]) -> None:
+    buffers, near = problem
+    result = packed(buffers, near)
+    assert result.bytes == result.lower_bound == least_bytes(buffers, near)
 
 
 @given(problems(most=14, size=300))
 @settings(max_examples=60, deadline=None)
-def test_every_placement_is_valid(problem: tuple[list[Buffer], dict[str, frozenset[str]]]) -> None:
+def test_every_placement_is_valid(problem: tuple[list[Buffer], Distances]) -> None:
     packed(*problem)
 
 

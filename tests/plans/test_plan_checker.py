@@ -171,7 +171,9 @@ def test_an_operand_overwritten_while_it_waits_is_caught() -> None:
 
 def test_a_convolution_in_place_is_caught() -> None:
     good = with_scratch()
-    with pytest.raises(BrokenPlanError, match="conv2d lies over input, and the kernel does not compute in place"):
+    with pytest.raises(
+        BrokenPlanError, match="conv2d lies over input, which is still being read; the kernel does not compute in place"
+    ):
         check(moved(good, "conv2d", good.location["input"][1]))
 
 
@@ -311,6 +313,6 @@ def test_broadcast_sums_only_overwrite_the_full_operand() -> None:
         scheduled(net.build([net.node(Op.MUL, [full, gate], BinaryAttrs(), quant=net.values[x].quant)]))
     )
     check(result)
-    assert result.location["mul"] == result.location[full]
+    assert result.peak_bytes == 64 + 64 + 16  # the input, then the full operand, gives way to the product
     with pytest.raises(BrokenPlanError):
         check(moved(result, "mul", result.location[gate][1]))

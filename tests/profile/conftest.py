@@ -10,7 +10,7 @@ import pytest
 from tinyml.build.firmware import build_firmware
 from tinyml.build.image import FirmwareImage
 from tinyml.build.toolchain import find_toolchain
-from tinyml.emit.bundle import EmittedLayer, SourceBundle
+from tinyml.emit.bundle import EmittedLayer, EmittedValue, SourceBundle
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
@@ -30,8 +30,32 @@ def _bundle(source: str) -> SourceBundle:
     location = {"a": ("arena", 0), "b": ("arena", 64), "sum": ("arena", 128), "sums": ("arena", 192)}
     plan = MemoryPlan(Schedule(graph, (), {}), (Arena("arena", 256, 32, 200),), {}, location, {}, True)
     layers = (
-        EmittedLayer(0, "net_layer_00_add", "add", "ADD", "add", "own", (64,), 0, (("sum", "arena", 128, 64),)),
-        EmittedLayer(1, "net_layer_01_sums", "sums", "FC", "sums", "own", (2,), 64, (("sums", "arena", 192, 8),)),
+        EmittedLayer(
+            0,
+            "net_layer_00_add",
+            "add",
+            "ADD",
+            "add",
+            "own",
+            (64,),
+            0,
+            0,
+            ((0, 1),),
+            (EmittedValue("sum", "arena", 128, 64, 1, 1),),
+        ),
+        EmittedLayer(
+            1,
+            "net_layer_01_sums",
+            "sums",
+            "FC",
+            "sums",
+            "own",
+            (2,),
+            64,
+            0,
+            ((0, 1),),
+            (EmittedValue("sums", "arena", 192, 8, 1, 1),),
+        ),
     )
     files = {"net.c": source, "net.h": (_HERE / "net.h").read_text()}
     return SourceBundle("net", files, layers, plan, 0, 0)

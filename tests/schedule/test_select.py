@@ -12,7 +12,7 @@ from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Conv2dAttrs, Op, ReshapeAttrs, SoftmaxAttrs
 from tinyml.ir.quant import QuantParams
 from tinyml.kernels.descriptor import CParams, KernelDescriptor
-from tinyml.schedule.model import Objective, Stage, StageKind, Tiling
+from tinyml.schedule.model import Objective, StageKind
 from tinyml.schedule.select import Candidates, schedule
 from tinyml.targets.core import Isa
 
@@ -80,9 +80,9 @@ def test_views_have_no_stage_and_all_else_has_one() -> None:
 def test_a_layer_is_one_tile_of_all_rows() -> None:
     kernels = offering(conv2d=[("c", 1.0, None)], softmax=[("s", 1.0, None)])
     result = schedule(small_graph(), PORTABLE, kernels=kernels)
-    assert [result.tile_rows(stage) for stage in result.stages] == [6, 1]
-    conv = result.stages[0]
-    assert result.tile_rows(Stage(conv.kind, conv.nodes, Tiling(rows=2))) == 2
+    assert [[(call.row, call.end) for call in stage.trace.calls] for stage in result.stages] == [[(0, 6)], [(0, 1)]]
+    in_tiles = result.stage(result.stages[0].nodes, 4)
+    assert [(call.row, call.end) for call in in_tiles.trace.calls] == [(0, 4), (4, 6)]
 
 
 def test_every_node_without_a_kernel_is_listed_once_with_the_reasons() -> None:

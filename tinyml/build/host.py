@@ -11,6 +11,7 @@ from tinyml.build.firmware import header_folders, model_units, render_adapter
 from tinyml.build.objects import Unit, compile_units
 from tinyml.build.toolchain import find_host_toolchain, run_tool
 from tinyml.emit.bundle import EmittedLayer, SourceBundle
+from tinyml.emit.collect import Collector
 from tinyml.resources import resource_dir
 from tinyml.targets.core import CORES
 
@@ -111,8 +112,8 @@ class HostModel:
 
     def run_traced(
         self, inputs: Sequence[bytes], layers: Sequence[EmittedLayer], arenas: Sequence[str]
-    ) -> tuple[list[bytes], Mapping[str, bytes]]:
-        """`run`, and what each layer left in the arena: value name -> bytes, in the order of computation.
+    ) -> tuple[list[bytes], tuple[Mapping[str, bytes], ...]]:
+        """`run`, and what each layer computed: value name -> bytes, in the order of the layers.
 
         Args:
             layers: of the bundle that the library was built from, with trace=True.
@@ -121,17 +122,19 @@ class HostModel:
         Raises:
             ValueError: as `run`; or the library was built without trace, or has other layers.
         """
-        values: dict[str, bytes] = {}
-        unknown: list[int] = []
         index_of = {name: index for index, name in enumerate(arenas)}
-        by_index = {layer.index: layer for layer in layers}
+        unknown: list[int] = []
+
+        def read(arena: str, offset: int, size: int) -> bytes:
+            return ctypes.string_at(self._model.arenas[index_of[arena]] + offset, size)
+
+        collector = Collector(layers, read)
 
         def after(index: int) -> None:
-            if index not in by_index:  # an exception would not leave a callback
+            if index >= len(layers):  # an exception would not leave a callback
                 unknown.append(index)
-                return
-            for value, arena, offset, size in by_index[index].outputs:
-                values[value] = ctypes.string_at(self._model.arenas[index_of[arena]] + offset, size)
+            else:
+                collector.after(index)
 
         set_trace = self._trace_setter()
         function = _TraceFunction(after)
@@ -140,9 +143,9 @@ class HostModel:
             outputs = self.run(inputs)
         finally:
             set_trace(_TraceFunction())
-        if unknown:
-            raise ValueError(f"the library of {self.name} has layers that were not named: {unknown}")
-        return outputs, values
+        if unknown or not collector.complete():
+            raise ValueError(f"the library of {self.name} has other layers than were named: {unknown}")
+        return outputs, collector.layers()
 
     def _trace_setter(self) -> Callable[[object], None]:
         try:

@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -100,11 +100,7 @@ def tracer(done: Compilation, place: str) -> Iterator[Tracer]:
         library = HostModel(build_host_library(bundle, done.options.work_dir / "host", trace=True))
         arenas = [arena.name for arena in bundle.plan.arenas]
 
-        def on_host(inputs: Sequence[bytes]) -> list[dict[str, bytes]]:
-            _, values = library.run_traced(inputs, bundle.layers, arenas)
-            return [{name: values[name] for name, *_ in layer.outputs} for layer in bundle.layers]
-
-        yield on_host
+        yield lambda inputs: library.run_traced(inputs, bundle.layers, arenas)[1]
     elif place == EMULATOR:
         image = need(done.image)
         yield lambda inputs: trace_emulated(image, inputs).layers

@@ -152,9 +152,11 @@ class Client:
         """Read output `index`, with its CRC checked."""
         return self._bytes(f"get {index}", f"output {index}", self._timeout)
 
-    def tensor(self, layer: int, arena: int, offset: int, size: int, *, timeout: float = 600.0) -> bytes:
-        """Run the network once on the input last put; what lies in an arena behind a layer. Traced firmware only."""
-        return self._bytes(f"tensor {layer} {arena} {offset} {size}", f"the tensor behind layer {layer}", timeout)
+    def tensor(self, layer: int, call: int, arena: int, offset: int, size: int, *, timeout: float = 600.0) -> bytes:
+        """Run the network once on the input last put; what lies in an arena behind a call of a layer, counted from 0.
+        Traced firmware only."""
+        command = f"tensor {layer} {call} {arena} {offset} {size}"
+        return self._bytes(command, f"the tensor behind layer {layer}", timeout)
 
     def _bytes(self, command: str, what: str, timeout: float) -> bytes:
         self._send(f"{command}%".encode())

@@ -8,12 +8,30 @@ from tinyml.memory.plan import MemoryPlan
 
 
 @dataclass(frozen=True, slots=True)
-class EmittedLayer:
-    """One step of the emitted C.
+class EmittedValue:
+    """What a layer leaves in an arena: row y of the value lies where row y modulo `lines` does.
 
     Attributes:
-        function: the C function that runs it; a symbol of its own in every build (never inlined).
-        outputs: (value name, arena name, offset, bytes) of what it leaves in the arena.
+        rows: of the whole value.
+    """
+
+    name: str
+    arena: str
+    offset: int
+    row_bytes: int
+    rows: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmittedLayer:
+    """The computation of one node.
+
+    Attributes:
+        function: the C function that computes some rows of it; a symbol of its own in every build (never inlined).
+        stage: index of its stage.
+        calls: rows [row, end) of its outputs that each call of a run leaves, in order. A layer that completes its output
+            with its last call leaves none before.
     """
 
     index: int
@@ -24,7 +42,9 @@ class EmittedLayer:
     kernel: str
     shape: tuple[int, ...]
     macs: int
-    outputs: tuple[tuple[str, str, int, int], ...]
+    stage: int
+    calls: tuple[tuple[int, int], ...]
+    outputs: tuple[EmittedValue, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +53,7 @@ class SourceBundle:
 
     Attributes:
         name: C identifier of the model; prefix of everything that it defines.
+        layers: in the order of their nodes; every stage is a run of them.
         weights_bytes: bytes of the arrays with role "weights"; parameters_bytes: the others.
     """
 

@@ -58,6 +58,8 @@ class Access:
         over_read: bytes past the end of an input that may be read (never used).
         whole: inputs must lie whole and end to end, whatever rows of the output are computed (matrix products,
             transposes). Such a kernel ends a stream.
+        reduces: a tile counts rows of the input, which come in order; the output is complete after the last. Scratch is
+            kept from one call to the next.
     """
 
     in_place: int | None = None
@@ -65,6 +67,7 @@ class Access:
     alignment: int = 4
     over_read: int = 0
     whole: bool = False
+    reduces: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

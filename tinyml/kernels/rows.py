@@ -2,6 +2,8 @@
 
 import math
 
+from tinyml.ir.graph import Value
+
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """(rows, columns, channels) of a tensor without its batch axis, which is 1.
@@ -14,6 +16,11 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) >= 2:
         return math.prod(shape[:-1]), 1, shape[-1]
     return 1, 1, math.prod(shape)
+
+
+def row_bytes(value: Value) -> int:
+    """Bytes of one row of a tensor's image."""
+    return value.bytes // image_shape(value.shape)[0]
 
 
 def image_axes(rank: int) -> tuple[range, range, range]:

@@ -1,16 +1,20 @@
-"""Proves a memory plan by running it: byte by byte, step by step, with owners instead of data.
+"""Proves a memory plan by running it: byte by byte, call by call, with owners instead of data.
 
-It shares nothing with the planner but the dataclasses: it takes the graph, the chosen kernels and the offsets, and
-knows nothing of lifetimes. A plan that fails is a bug of ours, never the user's.
+It shares nothing with the planner but the dataclasses: it takes the graph, the calls of the kernels and the offsets, and
+knows nothing of lifetimes, of how long rings are made or of how close buffers may come. A plan that fails is a bug of
+ours, never the user's.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from tinyml.ir.graph import Graph, Node
+from tinyml.kernels.rows import image_shape, row_bytes
 from tinyml.memory.plan import MemoryPlan
-from tinyml.schedule.model import UPDATES, VIEWS
+from tinyml.schedule.model import UPDATES, VIEWS, Stage
+from tinyml.schedule.stream import Call, operand_windows
 
 
 class BrokenPlanError(Exception):
@@ -31,34 +35,49 @@ def check(plan: MemoryPlan) -> None:
 
 
 _NOBODY = -1
+_VALUE = 1 << 40  # more than any value has bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Bytes of an arena that hold bytes of a value, from `byte` on."""
+
+    arena: str
+    start: int
+    end: int
+    byte: int
+
+    def overlaps(self, other: "_Span") -> bool:
+        return self.arena == other.arena and self.start < other.end and other.start < self.end
 
 
 class _Replay:
-    """Who owns each byte of each arena, after the steps so far."""
+    """Which byte of which value every byte of each arena holds, after the calls so far."""
 
     def __init__(self, plan: MemoryPlan) -> None:
         self.plan = plan
         self.graph: Graph = plan.schedule.graph
-        self.owner = {arena.name: np.full(arena.bytes, _NOBODY, np.int32) for arena in plan.arenas}
+        self.owner = {arena.name: np.full(arena.bytes, _NOBODY, np.int64) for arena in plan.arenas}
         self.alignment = {arena.name: arena.alignment for arena in plan.arenas}
-        self.ids = {name: i for i, name in enumerate(self.graph.values)}
+        self.ids = {name: i for i, name in enumerate((*self.graph.values, *(node.name for node in self.graph.nodes)))}
 
     def run(self) -> None:
         graph, plan = self.graph, self.plan
         self._check_placements()
         self._check_states()
+        for node in graph.nodes:
+            if node.op in VIEWS:
+                self._rename(node)
         for name in (*(s.read for s in graph.states), *graph.inputs):
-            self._write(name, "before the first step")
+            self._write(name)
         for name in (*graph.inputs, *(s.read for s in graph.states)):
             self._read(name, "before the first step")  # inputs must not lie over each other, nor over a state
-        steps = {node.name: step for step, stage in enumerate(plan.schedule.stages) for node in stage.nodes}
-        for node in graph.nodes:
-            if node.name in steps:
-                self._compute(node, steps[node.name])
-            elif node.op in VIEWS:
-                self._rename(node)
-            else:
-                raise BrokenPlanError(f"{node.name} is in no stage and is no view")
+        self._check_stages()
+        for step, stage in enumerate(plan.schedule.stages):
+            for worker in stage.stream.workers:
+                self._check_worker(worker.node, worker.tile, f"step {step}, {worker.node.name}")
+            for call in stage.trace.calls:
+                self._compute(stage, call, f"step {step}, {stage.nodes[call.worker].name}")
         for name in graph.outputs:
             self._read(name, "after the run")
         for state in graph.states:
@@ -66,93 +85,151 @@ class _Replay:
         if plan.input_preserved:
             self._check_inputs_kept()
 
-    def _compute(self, node: Node, step: int) -> None:
-        where = f"step {step}, {node.name}"
-        graph, plan = self.graph, self.plan
-        kernel = plan.schedule.kernel(node)
-        reads, writes = graph.activations(node), node.outputs
-        for name in (*reads, *writes):
-            self._check_aligned(name, kernel.access.alignment, where)
-        scratch = kernel.scratch_bytes(node, graph, plan.schedule.tile_rows(plan.schedule.stages[step]))
-        if scratch:
-            self._check_scratch(node, scratch, kernel.access.alignment, where)
-        for name in reads:
-            self._read(name, where)
-            arena, _, end = self._range(name)
-            if end + kernel.access.over_read > len(self.owner[arena]):
-                raise BrokenPlanError(f"{where}: reads {kernel.access.over_read} bytes past {name}, out of {arena}")
-        for out, name in enumerate(writes):
-            for i, operand in enumerate(node.inputs):
-                if operand is not None and operand in reads and self._overlap(name, operand):
-                    self._check_in_place(node, out, i, where)
-        for i, name in enumerate(writes):
-            if any(self._overlap(name, other) for other in writes[:i]):
-                raise BrokenPlanError(f"{where}: its outputs lie over each other at {name}")
-            self._write(name, where)
+    def _check_stages(self) -> None:
+        """Every node but views is computed in one stage, from its first row to its last."""
+        for stage in self.plan.schedule.stages:
+            done = [0] * len(stage.nodes)
+            for call in stage.trace.calls:
+                if call.row != done[call.worker] or call.end <= call.row:
+                    raise BrokenPlanError(f"{stage.nodes[call.worker].name}: rows are left out or computed twice")
+                done[call.worker] = call.end
+            for worker, rows in zip(stage.stream.workers, done, strict=True):
+                of = worker.node.inputs[0] if self.plan.schedule.kernel(worker.node).access.reduces else None
+                if rows != image_shape(self.graph.value(of or worker.node.outputs[0]).shape)[0]:
+                    raise BrokenPlanError(f"{worker.node.name}: its last rows are not computed")
+        computed = [node.name for stage in self.plan.schedule.stages for node in stage.nodes]
+        if sorted(computed) != sorted(node.name for node in self.graph.nodes if node.op not in VIEWS):
+            raise BrokenPlanError("some node is in no stage and is no view, or is in several stages")
 
-    def _check_in_place(self, node: Node, out: int, operand: int, where: str) -> None:
-        """Whether the kernel allows an output to lie over an operand."""
-        written, read = node.outputs[out], node.inputs[operand]
-        assert read is not None
-        if self._range(written)[:2] != self._range(read)[:2]:
-            raise BrokenPlanError(f"{where}: {written} lies over part of {read}, which is still being read")
-        states = [self._range(state.read) for state in self.graph.states]
-        if UPDATES.get(node.op) == (operand, out) and self._range(read) in states:
+    def _check_worker(self, node: Node, tile: int, where: str) -> None:
+        graph, kernel = self.graph, self.plan.schedule.kernel(node)
+        for name in (*graph.activations(node), *node.outputs):
+            arena, start = self._location(name)
+            size = self.plan.lines(name) * row_bytes(graph.value(name))
+            self._check_inside(f"{where}: {name}", arena, start, size, kernel.access.alignment)
+            if name in graph.activations(node) and start + size + kernel.access.over_read > len(self.owner[arena]):
+                raise BrokenPlanError(f"{where}: reads {kernel.access.over_read} bytes past {name}, out of {arena}")
+        if scratch := self._scratch(node, tile):
+            self._check_inside(
+                f"{where}: its scratch",
+                scratch.arena,
+                scratch.start,
+                scratch.end - scratch.start,
+                kernel.access.alignment,
+            )
+        elif kernel.scratch_bytes(node, graph, tile):
+            raise BrokenPlanError(f"{where}: the plan has no scratch for it")
+
+    def _scratch(self, node: Node, tile: int) -> _Span | None:
+        size = self.plan.schedule.kernel(node).scratch_bytes(node, self.graph, tile)
+        if not size or node.name not in self.plan.scratch:
+            return None
+        arena, start = self.plan.scratch[node.name]
+        return _Span(arena, start, start + size, 0)
+
+    def _compute(self, stage: Stage, call: Call, where: str) -> None:
+        graph, worker = self.graph, stage.stream.workers[call.worker]
+        node, access = worker.node, self.plan.schedule.kernel(worker.node).access
+        reads: list[tuple[str, _Span]] = []
+        for name, window in zip(graph.activations(node), operand_windows(node, graph, access), strict=True):
+            rows = image_shape(graph.value(name).shape)[0]
+            first, end = (0, rows) if window is None else (window.first(call.row), window.end(call.end - 1, rows))
+            reads += ((name, span) for span in self._rows(name, first, end))
+        complete = call.end == worker.rows
+        writes: list[tuple[str, _Span]] = []
+        for name in node.outputs:
+            if not access.reduces:
+                writes += ((name, span) for span in self._rows(name, call.row, call.end))
+            elif complete:
+                writes += ((name, span) for span in self._rows(name, 0, image_shape(graph.value(name).shape)[0]))
+
+        for name, span in reads:
+            self._read_span(name, span, where)
+        if scratch := self._scratch(node, worker.tile):
+            for name, span in (*reads, *writes):
+                if span.overlaps(scratch):
+                    raise BrokenPlanError(f"{where}: its scratch lies over {name}")
+            if access.reduces and call.row > 0:
+                self._read_span(node.name, scratch, where)
+            self.owner[scratch.arena][scratch.start : scratch.end] = _NOBODY
+            if access.reduces:
+                self._write_span(node.name, scratch)
+        for i, (name, span) in enumerate(writes):
+            if any(span.overlaps(other) for _, other in writes[:i]):
+                raise BrokenPlanError(f"{where}: its outputs lie over each other at {name}")
+            for operand in {operand for operand, read in reads if span.overlaps(read)}:
+                self._check_in_place(node, node.outputs.index(name), operand, call, where)
+        for name, span in writes:
+            self._write_span(name, span)
+
+    def _check_in_place(self, node: Node, out: int, operand: str, call: Call, where: str) -> None:
+        """Whether the kernel allows the output of a call to lie over rows of an operand that the same call reads."""
+        written = node.outputs[out]
+        index = node.inputs.index(operand)
+        states = [self._location(state.read) for state in self.graph.states]
+        same_place = self._location(written) == self._location(operand)
+        if UPDATES.get(node.op) == (index, out) and same_place and self._location(operand) in states:
             return
         access = self.plan.schedule.kernel(node).access
-        if len(node.outputs) > 1 or not (access.in_place_any or access.in_place == operand):
-            raise BrokenPlanError(f"{where}: {written} lies over {read}, and the kernel does not compute in place")
-        if self.graph.value(written).bytes > self.graph.value(read).bytes:
-            raise BrokenPlanError(f"{where}: {written} lies over {read} and is larger")
-
-    def _check_scratch(self, node: Node, size: int, alignment: int, where: str) -> None:
-        """Scratch must be clear of what the step reads and writes; it destroys everything else that lies there."""
-        if node.name not in self.plan.scratch:
-            raise BrokenPlanError(f"{where}: the plan has no scratch for it")
-        arena, start = self.plan.scratch[node.name]
-        self._check_inside(f"scratch of {node.name}", arena, start, size, alignment)
-        for name in (*self.graph.activations(node), *node.outputs):
-            other, begin, end = self._range(name)
-            if other == arena and begin < start + size and start < end:
-                raise BrokenPlanError(f"{where}: its scratch lies over {name}")
-        self.owner[arena][start : start + size] = _NOBODY
+        able = access.in_place_any or access.in_place == index
+        if not able or len(node.outputs) > 1 or node.used.count(operand) > 1:
+            raise BrokenPlanError(
+                f"{where}: {written} lies over {operand}, which is still being read; the kernel does not compute in place"
+            )
+        (*outs,), (*ins,) = self._rows(written, call.row, call.end), self._rows(operand, call.row, call.end)
+        if len(outs) > 1 or len(ins) > 1:
+            raise BrokenPlanError(f"{where}: {written} lies over {operand}, and one of them is a ring")
+        if outs[0].end - outs[0].start > ins[0].end - ins[0].start:
+            raise BrokenPlanError(f"{where}: {written} lies over {operand} and is larger")
+        if outs[0].start > ins[0].start:
+            raise BrokenPlanError(f"{where}: {written} lies over part of {operand}, which is still being read")
 
     def _rename(self, node: Node) -> None:
-        """A view must lie where its source does; from now on the bytes go by its name too."""
+        """A view must lie where its source does; its bytes go by either name."""
         source, view = node.used[0], node.output
-        if self._range(source) != self._range(view):
+        if self._location(source) != self._location(view):
             raise BrokenPlanError(f"{node.name}: the view {view} does not lie where {source} does")
         self.ids[view] = self.ids[source]
 
+    def _rows(self, name: str, first: int, end: int) -> list[_Span]:
+        """Where rows [first, end) of a value lie: one run of bytes, or one a row where they lie in a ring."""
+        arena, start = self._location(name)
+        size, lines = row_bytes(self.graph.value(name)), self.plan.lines(name)
+        if end <= first:
+            return []
+        if lines == image_shape(self.graph.value(name).shape)[0]:
+            return [_Span(arena, start + first * size, start + end * size, first * size)]
+        at = [(y, start + y % lines * size) for y in range(first, end)]
+        return [_Span(arena, place, place + size, y * size) for y, place in at]
+
     def _read(self, name: str, where: str) -> None:
-        arena, start, end = self._range(name)
-        wrong = np.flatnonzero(self.owner[arena][start:end] != self.ids[name])
+        for span in self._rows(name, 0, image_shape(self.graph.value(name).shape)[0]):
+            self._read_span(name, span, where)
+
+    def _read_span(self, name: str, span: _Span, where: str) -> None:
+        owned = self.owner[span.arena][span.start : span.end]
+        first = self.ids[name] * _VALUE + span.byte
+        wrong = np.flatnonzero(owned != np.arange(first, first + span.end - span.start))
         if len(wrong):
-            owner = int(self.owner[arena][start + wrong[0]])
+            owner = int(owned[wrong[0]]) // _VALUE
             culprit = next((other for other, i in self.ids.items() if i == owner), "nothing or scratch")
             raise BrokenPlanError(
-                f"{where}: reads {name}, of which byte {int(wrong[0])} ({len(wrong)} in all) now belongs to {culprit}"
+                f"{where}: reads {name}, of which byte {span.byte + int(wrong[0])} ({len(wrong)} in all) now belongs to "
+                f"{culprit if culprit != name else 'other rows of it'}"
             )
 
-    def _write(self, name: str, where: str) -> None:
-        arena, start, end = self._range(name)
-        self.owner[arena][start:end] = self.ids[name]
+    def _write(self, name: str) -> None:
+        for span in self._rows(name, 0, image_shape(self.graph.value(name).shape)[0]):
+            self._write_span(name, span)
 
-    def _range(self, name: str) -> tuple[str, int, int]:
-        """(arena, first byte, end) of a value."""
+    def _write_span(self, name: str, span: _Span) -> None:
+        first = self.ids[name] * _VALUE + span.byte
+        self.owner[span.arena][span.start : span.end] = np.arange(first, first + span.end - span.start)
+
+    def _location(self, name: str) -> tuple[str, int]:
         if name not in self.plan.location:
             raise BrokenPlanError(f"{name} has no place in the plan")
-        arena, start = self.plan.location[name]
-        return arena, start, start + self.graph.value(name).bytes
-
-    def _overlap(self, a: str, b: str) -> bool:
-        arena_a, start_a, end_a = self._range(a)
-        arena_b, start_b, end_b = self._range(b)
-        return arena_a == arena_b and start_a < end_b and start_b < end_a
-
-    def _check_aligned(self, name: str, alignment: int, where: str) -> None:
-        arena, start, end = self._range(name)
-        self._check_inside(f"{where}: {name}", arena, start, end - start, alignment)
+        return self.plan.location[name]
 
     def _check_inside(self, what: str, arena: str, start: int, size: int, alignment: int) -> None:
         if arena not in self.owner:
@@ -166,7 +243,7 @@ class _Replay:
 
     def _check_states(self) -> None:
         for state in self.graph.states:
-            if self._range(state.read) != self._range(state.written):
+            if self._location(state.read) != self._location(state.written):
                 raise BrokenPlanError(f"state {state.read} does not lie where {state.written} leaves it")
 
     def _check_inputs_kept(self) -> None:
@@ -181,13 +258,13 @@ class _Replay:
             self._check_inside(buffer.name, placement.arena, placement.offset, buffer.bytes, buffer.alignment)
             for name in buffer.values:
                 values[name] = (placement.arena, placement.offset)
-                if self.graph.value(name).bytes > buffer.bytes:
+                if self.plan.lines(name) * row_bytes(self.graph.value(name)) > buffer.bytes:
                     raise BrokenPlanError(f"{buffer.name} has {buffer.bytes} bytes, too few for {name}")
         if values != dict(self.plan.location):
             wrong = [name for name in self.ids if values.get(name) != self.plan.location.get(name)]
             raise BrokenPlanError(f"placements and locations differ: {', '.join(wrong)}")
         for name in self._activations():
-            self._range(name)
+            self._location(name)
         for arena in self.plan.arenas:
             if arena.lower_bound > arena.bytes:
                 raise BrokenPlanError(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from tinyml.errors import DoesNotFitError
 from tinyml.ir.describe import shortened
 from tinyml.ir.graph import Graph, Node
-from tinyml.memory.lifetimes import step_nodes, storage_lifetimes, storage_roots
 from tinyml.memory.plan import BufferKind, MemoryPlan, Placement
 from tinyml.memory.planner import plan_memory
 from tinyml.schedule.model import VIEWS
+from tinyml.schedule.storage import storage_lifetimes, storage_roots
 from tinyml.targets.board import Board
 
 
@@ -25,21 +25,28 @@ class Peak:
     """The step at which most bytes live.
 
     Attributes:
-        node: what the step computes; None where inputs that nobody reads, or outputs, need most.
+        nodes: what the step computes; none where inputs that nobody reads, or outputs, need most.
         bytes: of the arena that are taken at that step (memory shared in place counts once). The arena is larger where
             the planner could not pack without gaps.
         buffers: what is there, largest first.
     """
 
     step: int
-    node: Node | None
+    nodes: tuple[Node, ...]
     bytes: int
     buffers: tuple[LiveBuffer, ...]
 
     @property
     def source(self) -> str:
-        """The layer, by its name in the model file."""
-        return "the inputs and outputs" if self.node is None else self.node.source or self.node.name
+        """The layer, or the first and the last of a stage, by their names in the model file."""
+        if not self.nodes:
+            return "the inputs and outputs"
+        ends = dict.fromkeys((self.nodes[0], self.nodes[-1]))
+        return " to ".join(shortened(node.source or node.name) for node in ends)
+
+    @property
+    def op(self) -> str:
+        return ", ".join(dict.fromkeys(node.op.value for node in self.nodes))
 
 
 def live_bytes(plan: MemoryPlan) -> tuple[int, ...]:
@@ -49,14 +56,14 @@ def live_bytes(plan: MemoryPlan) -> tuple[int, ...]:
 
 def peak_report(plan: MemoryPlan) -> Peak:
     """The first step with the most live bytes."""
-    nodes = step_nodes(plan.schedule)
-    steps = [*range(len(nodes)), -1, len(nodes)]
+    stages = plan.schedule.stages
+    steps = [*range(len(stages)), -1, len(stages)]
     step = max(steps, key=lambda s: _covered(_live(plan, s)))
     live = _live(plan, step)
     largest_first = sorted((p.buffer for p in live), key=lambda b: -b.bytes)
     return Peak(
         step,
-        nodes[step] if 0 <= step < len(nodes) else None,
+        stages[step].nodes if 0 <= step < len(stages) else (),
         _covered(live),
         tuple(LiveBuffer(b.name, b.kind, b.bytes) for b in largest_first),
     )
@@ -84,7 +91,7 @@ def layer_memory(graph: Graph) -> tuple[LayerMemory, ...]:
     """Live bytes at each node but views, for graphs that may have no kernels. A plan's own figure is `live_bytes`."""
     nodes = [node for node in graph.nodes if node.op not in VIEWS]
     root = storage_roots(graph)
-    lifetimes = storage_lifetimes(graph, nodes, root, keep_input=False)
+    lifetimes = storage_lifetimes(graph, [(node,) for node in nodes], root, keep_input=False)
     size = {name: max(graph.value(v).bytes for v in root if root[v] == name) for name in lifetimes}
     layers = []
     for step, node in enumerate(nodes):
@@ -124,7 +131,7 @@ def fits(plan: MemoryPlan, board: Board, *, reserve_bytes: int = 0, boards: Iter
     stack = board.link.stack_bytes if board.link.stack == region else 0
     kept = [f"{size:,} {what}" for size, what in ((stack, "of stack"), (reserve_bytes, "reserved")) if size]
     taken = f" without {' and '.join(kept)}" if kept else ""
-    where = f"{shortened(peak.source)} ({peak.node.op.value})" if peak.node else peak.source
+    where = f"{peak.source} ({peak.op})" if peak.nodes else peak.source
     raise DoesNotFitError(
         "\n".join(
             [

@@ -1,12 +1,16 @@
 """Which buffers a schedule needs, how long each lives, and which may lie over each other."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinyml.errors import ModelError
 from tinyml.ir.graph import Graph, Node, State
-from tinyml.memory.plan import Buffer, BufferKind, Lifetime
-from tinyml.schedule.model import UPDATES, VIEWS, Schedule, StageKind
+from tinyml.kernels.rows import row_bytes
+from tinyml.memory.plan import Buffer, BufferKind
+from tinyml.schedule.model import UPDATES, VIEWS, Schedule
+from tinyml.schedule.overlap import distance
+from tinyml.schedule.storage import Lifetime, storage_lifetimes, storage_roots
 
 MIN_ALIGNMENT = 4  # of every buffer: kernels read and write words
 
@@ -16,25 +20,14 @@ class Demand:
     """What the planner has to place.
 
     Attributes:
-        in_place: name of a buffer -> the buffers whose offset it may share in the step that computes it, because its
-            kernel reads an element of theirs before it writes the same element of its own.
+        distances: (a, b), names of buffers that live in one step -> how far a must start below b, if it does, though
+            that is less than a is long: see `tinyml.memory.overlap`.
         scratch: node name -> name of its scratch buffer.
     """
 
     buffers: tuple[Buffer, ...]
-    in_place: Mapping[str, frozenset[str]]
+    distances: Mapping[tuple[str, str], int]
     scratch: Mapping[str, str]
-
-
-def step_nodes(schedule: Schedule) -> tuple[Node, ...]:
-    """The node that each step computes."""
-    nodes = []
-    for stage in schedule.stages:
-        if stage.kind is not StageKind.LAYER:
-            raise NotImplementedError(f"memory of a {stage.kind.value} stage")
-        (node,) = stage.nodes
-        nodes.append(node)
-    return tuple(nodes)
 
 
 def demand(schedule: Schedule, keep_input: bool) -> Demand:
@@ -42,80 +35,32 @@ def demand(schedule: Schedule, keep_input: bool) -> Demand:
 
     A network input is written before step 0 and lives until it is read last (to the end with keep_input); an output
     lives to the end; a state lives throughout and is one buffer for what is read and what is written. A view lives in
-    the buffer that it is a view of.
+    the buffer that it is a view of. What only the nodes of one stream touch lives in a ring of lines.
 
     Raises:
         ModelError: a state is read after its next value has been computed.
     """
     graph = schedule.graph
-    nodes = step_nodes(schedule)
+    steps = [stage.nodes for stage in schedule.stages]
     root = storage_roots(graph)
-    lifetimes = storage_lifetimes(graph, nodes, root, keep_input)
+    lifetimes = storage_lifetimes(graph, steps, root, keep_input)
     for state in graph.states:
-        _check_state(schedule, state, nodes, root)
-    buffers = _value_buffers(schedule, nodes, root, lifetimes)
-    in_place = {}
-    scratch: dict[str, Buffer] = {}
-    for step, node in enumerate(nodes):
-        if hosts := _hosts(schedule, node, step, root, lifetimes):
-            in_place[root[node.output]] = hosts
-        kernel = schedule.kernel(node)
-        wanted = kernel.scratch_bytes(node, graph, schedule.tile_rows(schedule.stages[step]))
-        if wanted:
-            name = f"{node.name} scratch"
-            while name in graph.values:
-                name += "'"
-            alignment = max(MIN_ALIGNMENT, kernel.access.alignment)
-            scratch[node.name] = Buffer(name, BufferKind.SCRATCH, wanted, alignment, Lifetime(step, step))
-    return Demand(
-        (*buffers, *scratch.values()),
-        in_place,
-        {node: buffer.name for node, buffer in scratch.items()},
-    )
+        _check_state(schedule, state, steps, root)
+    rings = _rings(schedule, root, lifetimes)
+    values = _value_buffers(schedule, root, lifetimes, rings)
+    scratch, owner = _scratch_buffers(schedule, {b.name for b in values})
+    whole = {b.name for b in values if b.kind is not BufferKind.RING}
+    return Demand((*values, *scratch), _distances(schedule, root, lifetimes, whole), owner)
 
 
-def storage_roots(graph: Graph) -> dict[str, str]:
-    """Activation value -> the value that names its buffer: a view's source, the read side of a state."""
-    root = {name: name for name in (*graph.inputs, *(s.read for s in graph.states))}
-    given = set(root)
-    for node in graph.nodes:
-        for name in node.outputs:
-            root[name] = root[node.used[0]] if node.op in VIEWS else name
-    owner: dict[str, str] = {}
-    for state in graph.states:
-        written = root[state.written]
-        if written in given or written in owner:
-            raise ModelError(
-                f"state {state.read}: its next value {state.written} is not computed by an operation of its own",
-                "let an operation whose result no other state takes compute it",
-            )
-        owner[written] = state.read
-    return {name: owner.get(r, r) for name, r in root.items()}
-
-
-def storage_lifetimes(
-    graph: Graph, nodes: Sequence[Node], root: Mapping[str, str], keep_input: bool
-) -> dict[str, Lifetime]:
-    """Root value -> lifetime of its buffer, where step i computes nodes[i]."""
-    end = len(nodes)
-    first = {root[name]: -1 for name in (*graph.inputs, *(s.read for s in graph.states))}
-    last = dict(first)
-    for step, node in enumerate(nodes):
-        for name in (*graph.activations(node), *node.outputs):
-            first.setdefault(root[name], step)
-            last[root[name]] = step
-    kept = (*graph.outputs, *(s.read for s in graph.states), *(graph.inputs if keep_input else ()))
-    last.update((root[name], end) for name in kept if not graph.value(name).is_constant)
-    return {name: Lifetime(first[name], last[name]) for name in first}
-
-
-def _check_state(schedule: Schedule, state: State, nodes: tuple[Node, ...], root: Mapping[str, str]) -> None:
+def _check_state(schedule: Schedule, state: State, steps: Sequence[Sequence[Node]], root: Mapping[str, str]) -> None:
     """What is read must be read no later than the node that overwrites it, and by that node only if it can."""
     old = {state.read}  # and its views
     for node in schedule.graph.nodes:
         if node.op in VIEWS and node.used[0] in old:
             old.add(node.output)
     new = {name for name in root if root[name] == state.read} - old
+    nodes = [node for step in steps for node in step]
     write = next(step for step, node in enumerate(nodes) if new & set(node.outputs))
     for step, node in enumerate(nodes):
         if step < write or not old & set(node.used):
@@ -143,29 +88,23 @@ def _may_overwrite(schedule: Schedule, node: Node, names: set[str]) -> bool:
     return len(node.outputs) == 1 and (access.in_place_any or reads == [access.in_place])
 
 
-def _hosts(
-    schedule: Schedule, node: Node, step: int, root: Mapping[str, str], lifetimes: Mapping[str, Lifetime]
-) -> frozenset[str]:
-    """Buffers of inputs in whose place the node may compute: nobody needs them later and they are large enough."""
-    graph = schedule.graph
-    if len(node.outputs) != 1 or lifetimes[root[node.output]].first != step:
-        return frozenset()
-    hosts = set()
-    operands = [root.get(name) for name in node.used]
-    for name in graph.activations(node):
-        host = root[name]
-        dies = lifetimes[host].last == step and operands.count(host) == 1
-        if (
-            dies
-            and graph.value(name).bytes >= graph.value(node.output).bytes
-            and _may_overwrite(schedule, node, {name})
-        ):
-            hosts.add(host)
-    return frozenset(hosts)
+def _rings(schedule: Schedule, root: Mapping[str, str], lifetimes: Mapping[str, Lifetime]) -> dict[str, int]:
+    """Values that live in a ring -> its lines: those that one stream computes and reads, that have no view and that
+    are no state."""
+    kept = set(schedule.graph.outputs) | {name for s in schedule.graph.states for name in (s.read, s.written)}
+    shared = {name for name, count in Counter(root.values()).items() if count > 1}
+    rings = {}
+    for step, stage in enumerate(schedule.stages):
+        for node in stage.nodes:
+            for name in node.outputs:
+                inside = lifetimes[root[name]] == Lifetime(step, step)
+                if len(stage.nodes) > 1 and inside and root[name] == name and name not in shared | kept:
+                    rings[name] = stage.trace.lines[name]
+    return rings
 
 
 def _value_buffers(
-    schedule: Schedule, nodes: tuple[Node, ...], root: Mapping[str, str], lifetimes: Mapping[str, Lifetime]
+    schedule: Schedule, root: Mapping[str, str], lifetimes: Mapping[str, Lifetime], rings: Mapping[str, int]
 ) -> list[Buffer]:
     graph = schedule.graph
     members: dict[str, list[str]] = {}
@@ -173,17 +112,18 @@ def _value_buffers(
         members.setdefault(root[name], []).append(name)
     alignment: dict[str, int] = {}
     over_read: dict[str, int] = {}
-    for node in nodes:
-        access = schedule.kernel(node).access
-        for name in (*graph.activations(node), *node.outputs):
-            alignment[root[name]] = max(alignment.get(root[name], MIN_ALIGNMENT), access.alignment)
-        for name in graph.activations(node):
-            over_read[root[name]] = max(over_read.get(root[name], 0), access.over_read)
+    for stage in schedule.stages:
+        for node in stage.nodes:
+            access = schedule.kernel(node).access
+            for name in (*graph.activations(node), *node.outputs):
+                alignment[root[name]] = max(alignment.get(root[name], MIN_ALIGNMENT), access.alignment)
+            for name in graph.activations(node):
+                over_read[root[name]] = max(over_read.get(root[name], 0), access.over_read)
     return [
         Buffer(
             name,
-            _kind(graph, values),
-            max(graph.value(v).bytes for v in values),
+            BufferKind.RING if name in rings else _kind(graph, values),
+            rings[name] * row_bytes(graph.value(name)) if name in rings else max(graph.value(v).bytes for v in values),
             alignment.get(name, MIN_ALIGNMENT),
             lifetimes[name],
             tuple(values),
@@ -191,6 +131,60 @@ def _value_buffers(
         )
         for name, values in members.items()
     ]
+
+
+def _scratch_buffers(schedule: Schedule, taken: Collection[str]) -> tuple[list[Buffer], dict[str, str]]:
+    """Scratch of every stage, and node name -> name of its buffer.
+
+    Nodes of a stream use one buffer in turn; what a node keeps from one call to the next is its own.
+    """
+    buffers: list[Buffer] = []
+    owner: dict[str, str] = {}
+    taken = set(taken)
+    for step, stage in enumerate(schedule.stages):
+        shared: list[tuple[Node, int, int]] = []
+        for worker in stage.stream.workers:
+            kernel = schedule.kernel(worker.node)
+            wanted = kernel.scratch_bytes(worker.node, schedule.graph, worker.tile)
+            if wanted:
+                alignment = max(MIN_ALIGNMENT, kernel.access.alignment)
+                if kernel.access.reduces:
+                    buffers.append(_scratch([(worker.node, wanted, alignment)], step, taken, owner))
+                else:
+                    shared.append((worker.node, wanted, alignment))
+        if shared:
+            buffers.append(_scratch(shared, step, taken, owner))
+    return buffers, owner
+
+
+def _scratch(users: Sequence[tuple[Node, int, int]], step: int, taken: set[str], owner: dict[str, str]) -> Buffer:
+    name = f"{users[0][0].name} scratch"
+    while name in taken:
+        name += "'"
+    taken.add(name)
+    owner.update((node.name, name) for node, _, _ in users)
+    size, alignment = max(size for _, size, _ in users), max(alignment for _, _, alignment in users)
+    return Buffer(name, BufferKind.SCRATCH, size, alignment, Lifetime(step, step))
+
+
+def _distances(
+    schedule: Schedule, root: Mapping[str, str], lifetimes: Mapping[str, Lifetime], whole: Collection[str]
+) -> dict[tuple[str, str], int]:
+    """How far below the buffers that a stage reads last those that it computes must start."""
+    distances = {}
+    for step, stage in enumerate(schedule.stages):
+        graph = schedule.graph
+        dying: dict[str, set[str]] = {}
+        for node in stage.nodes:
+            for name in graph.activations(node):
+                if lifetimes[root[name]].first < step == lifetimes[root[name]].last and root[name] in whole:
+                    dying.setdefault(root[name], set()).add(name)
+        for i, node in enumerate(stage.nodes):
+            if len(node.outputs) == 1 and node.output in whole and lifetimes[node.output].first == step:
+                access = schedule.kernel(node).access
+                for host, names in dying.items():
+                    distances[node.output, host] = distance(graph, stage.stream, stage.trace, i, access, names)
+    return distances
 
 
 def _kind(graph: Graph, values: list[str]) -> BufferKind:

@@ -5,20 +5,20 @@ lifetime) fixed. It is NP-hard; `tinyml.memory.search` improves on the greedy an
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from tinyml.memory.plan import Buffer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """Buffers by index, and which pairs must keep apart.
+    """Buffers by index, and how far rivals must keep apart.
 
     Attributes:
         rivals: for each buffer, those that live at the same time as it (empty ones have none).
-        twins: for each buffer, the rivals it may nevertheless start at the same offset with, because a kernel computes
-            the later one in place of the earlier: {(i, j)} in both directions. Other overlaps of the two are not
-            allowed.
+        closer: (i, j) -> how far i must start below j, if it lies below, where that is less than its size. 0 allows
+            both the same offset. Pairs that are not here may not overlap.
         lower_bound: no placement ends below it.
     """
 
@@ -27,7 +27,7 @@ class Problem:
     first: tuple[int, ...]
     last: tuple[int, ...]
     rivals: tuple[tuple[int, ...], ...]
-    twins: frozenset[tuple[int, int]]
+    closer: Mapping[tuple[int, int], int]
     lower_bound: int
 
     def __len__(self) -> int:
@@ -38,46 +38,57 @@ class Problem:
         a = self.alignment[i]
         return -(-offset // a) * a
 
+    def distance(self, i: int, j: int) -> int:
+        """How far buffer i must start below j, if it lies below."""
+        return self.closer.get((i, j), self.size[i])
 
-def make_problem(buffers: Sequence[Buffer], in_place: Mapping[str, frozenset[str]]) -> Problem:
+    def weight(self, i: int, step: int) -> int:
+        """What buffer i is sure to add to what lives at a step: not all of it where it may run into another."""
+        near = [d for (k, j), d in self.closer.items() if k == i and self.last[j] == step]
+        return min([self.size[i], *near]) if self.first[i] == step else self.size[i]
+
+
+def make_problem(buffers: Sequence[Buffer], distances: Mapping[tuple[str, str], int]) -> Problem:
     """The packing problem of some buffers.
 
     Args:
-        in_place: name of a buffer -> names of the buffers whose offset it may share although their lifetimes meet (in
-            one step: the one that writes it and reads them last).
+        distances: (a, b), names of buffers that meet in the step that computes a and reads b last -> how far a must
+            start below b, if it does: 0 or more.
     """
     index = {b.name: i for i, b in enumerate(buffers)}
     rivals = tuple(
         tuple(j for j, b in enumerate(buffers) if j != i and a.bytes and b.bytes and a.lifetime.overlaps(b.lifetime))
         for i, a in enumerate(buffers)
     )
-    pairs = {(index[out], index[name]) for out, names in in_place.items() for name in names}
-    return Problem(
+    closer = {
+        (index[a], index[b]): distance
+        for (a, b), distance in distances.items()
+        if distance < buffers[index[a]].bytes and buffers[index[b]].bytes
+    }
+    problem = Problem(
         tuple(b.bytes for b in buffers),
         tuple(b.alignment for b in buffers),
         tuple(b.lifetime.first for b in buffers),
         tuple(b.lifetime.last for b in buffers),
         rivals,
-        frozenset(pairs | {(j, i) for i, j in pairs}),
-        _lower_bound(buffers, in_place),
+        MappingProxyType(closer),
+        0,
     )
+    return replace(problem, lower_bound=_lower_bound(problem))
 
 
-def _lower_bound(buffers: Sequence[Buffer], in_place: Mapping[str, frozenset[str]]) -> int:
-    """The most bytes that live at one step.
+def _lower_bound(problem: Problem) -> int:
+    """The most bytes that live at one step, by weight.
 
-    An output that may take the place of an input (which is never smaller) adds nothing in the step that computes it.
     All starts are multiples of the least alignment, so all but the highest buffer fill whole multiples of it.
     """
-    bound = 0
-    for step in {b.lifetime.first for b in buffers}:
-        live = [b for b in buffers if b.lifetime.first <= step <= b.lifetime.last and b.bytes]
-        names = {b.name for b in live}
-        apart = [b for b in live if b.lifetime.first < step or not names & in_place.get(b.name, frozenset())]
-        if apart:
-            unit = min(b.alignment for b in apart)
-            slack = [-b.bytes % unit for b in apart]
-            bound = max(bound, sum(b.bytes for b in apart) + sum(slack) - max(slack))
+    bound = max(problem.size, default=0)
+    for step in set(problem.first):
+        live = [i for i in range(len(problem)) if problem.first[i] <= step <= problem.last[i] and problem.size[i]]
+        weights = [(i, problem.weight(i, step)) for i in live]
+        unit = min((problem.alignment[i] for i in live), default=1)
+        slack = [-weight % unit for _, weight in weights]
+        bound = max(bound, sum(weight for _, weight in weights) + sum(slack) - max(slack, default=0))
     return bound
 
 
@@ -90,7 +101,7 @@ def height(problem: Problem, offsets: Offsets) -> int:
 
 
 def place_in_order(problem: Problem, order: Iterable[int], limit: int, placed: Offsets | None = None) -> Offsets | None:
-    """Gives each buffer in turn the lowest free offset; in place of a twin wherever that is free.
+    """Gives each buffer in turn the lowest offset that its rivals leave it.
 
     Args:
         placed: where other buffers lie already, -1 for those of `order`.
@@ -98,34 +109,28 @@ def place_in_order(problem: Problem, order: Iterable[int], limit: int, placed: O
     Returns:
         offsets, or None as soon as a buffer would end at `limit` or above.
     """
-    size, rivals = problem.size, problem.rivals
+    size, rivals, closer = problem.size, problem.rivals, problem.closer
     offsets = [-1] * len(problem) if placed is None else placed.copy()
     for i in order:
         wanted = size[i]
-        taken = sorted([(offsets[j], offsets[j] + size[j], j) for j in rivals[i] if offsets[j] >= 0])
-        at = _in_place_offset(problem, i, taken) if problem.twins else None
-        if at is None:
-            at = 0
-            for start, end, _ in taken:
-                if start >= at + wanted:
-                    break
-                if end > at:
-                    at = problem.align(i, end)
+        if closer:
+            taken = sorted(
+                (offsets[j] - closer.get((i, j), wanted), offsets[j] + closer.get((j, i), size[j]))
+                for j in rivals[i]
+                if offsets[j] >= 0
+            )
+        else:
+            taken = sorted((offsets[j] - wanted, offsets[j] + size[j]) for j in rivals[i] if offsets[j] >= 0)
+        at = 0
+        for below, above in taken:  # offsets in between are not free
+            if at <= below:
+                break
+            if at < above:
+                at = problem.align(i, above)
         if at + wanted >= limit:
             return None
         offsets[i] = at
     return offsets
-
-
-def _in_place_offset(problem: Problem, i: int, taken: list[tuple[int, int, int]]) -> int | None:
-    """The lowest offset of a placed twin at which nothing else is in the way."""
-    twins, end = problem.twins, problem.size[i]
-    for at, _, j in taken:
-        if (i, j) in twins and at == problem.align(i, at):
-            others = ((start, stop) for start, stop, k in taken if not (start == at and (i, k) in twins))
-            if not any(start < at + end and stop > at for start, stop in others):
-                return at
-    return None
 
 
 def greedy_orders(problem: Problem) -> list[list[int]]:

@@ -4,7 +4,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tinyml.kernels.rows import image_shape, row_bytes
 from tinyml.schedule.model import Schedule
+from tinyml.schedule.storage import Lifetime
 
 
 class BufferKind(enum.Enum):
@@ -14,18 +16,6 @@ class BufferKind(enum.Enum):
     SCRATCH = "scratch"
     RING = "ring"
     STATE = "state"
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetime:
-    """Steps from first to last, both included. A network input is written before step 0 (first = -1); an output lives
-    on after the last step (last = number of steps)."""
-
-    first: int
-    last: int
-
-    def overlaps(self, other: "Lifetime") -> bool:
-        return self.first <= other.last and other.first <= self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +88,14 @@ class MemoryPlan:
     location: Mapping[str, tuple[str, int]]
     scratch: Mapping[str, tuple[str, int]]
     input_preserved: bool
+
+    def lines(self, name: str) -> int:
+        """Rows of a value that its buffer holds: row y lies where row y modulo this number does."""
+        value = self.schedule.graph.value(name)
+        placement = self.placements.get(name)
+        if placement is not None and placement.buffer.kind is BufferKind.RING:
+            return placement.buffer.bytes // row_bytes(value)
+        return image_shape(value.shape)[0]
 
     @property
     def peak_bytes(self) -> int:

@@ -24,7 +24,7 @@ def plan_memory(schedule: Schedule, *, keep_input: bool = False, region: str | N
         ModelError: a state is read after its next value has been computed.
     """
     wanted = demand(schedule, keep_input)
-    packing = pack(make_problem(wanted.buffers, wanted.in_place))
+    packing = pack(make_problem(wanted.buffers, wanted.distances))
     placements = {
         buffer.name: Placement(buffer, ARENA, offset)
         for buffer, offset in zip(wanted.buffers, packing.offsets, strict=True)

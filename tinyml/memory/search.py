@@ -91,9 +91,9 @@ def _improve(problem: Problem, best: Offsets, order: list[int]) -> Offsets:
 class _BranchAndBound:
     """Branch and bound over placements in order of offset.
 
-    A placement can be lowered until every buffer rests on offset 0, on the end of a rival below it, or shares the
-    offset of a twin; sorted by offset, each buffer of such a placement lies above all rivals before it. The search
-    therefore appends buffers at non-decreasing offsets. It gives up a branch when
+    A placement can be lowered until every buffer rests on offset 0, or as close to a rival below it as it may come;
+    sorted by offset, each buffer of such a placement lies above all rivals before it, or at the same offset where that
+    is allowed. The search therefore appends buffers at non-decreasing offsets. It gives up a branch when
     - at some step the buffers that are placed and those to come cannot end below the best placement known, or
     - a buffer left out fits entirely below the one that was chosen: lowering it costs nothing.
     (M. D. Moffitt, "MiniMalloc: a lightweight memory allocator for hardware-accelerated machine learning", ASPLOS 2023,
@@ -109,11 +109,7 @@ class _BranchAndBound:
         starts = sorted({first for first, size in zip(problem.first, problem.size, strict=True) if size})
         every = range(len(problem))
         self.live = [[s for s, step in enumerate(starts) if problem.first[i] <= step <= problem.last[i]] for i in every]
-        # What a buffer is sure to add to each step: nothing where it may lie over a twin, in the step that they share.
-        self.weight = [dict.fromkeys(self.live[i], problem.size[i]) for i in every]
-        for i, j in problem.twins:
-            if problem.last[j] == problem.first[i] and problem.size[i] and problem.size[j]:
-                self.weight[i][starts.index(problem.first[i])] = 0
+        self.weight = [{s: problem.weight(i, starts[s]) for s in self.live[i]} for i in every]
         self.top = [0] * len(starts)
         self.rest = [sum(self.weight[i].get(s, 0) for i in every) for s in range(len(starts))]
 
@@ -137,31 +133,30 @@ class _BranchAndBound:
             if at >= ceiling or self.work <= 0 or self.limit <= problem.lower_bound:
                 return
             kind = (at, negative, problem.first[i], problem.last[i], problem.alignment[i])
-            if at - negative < self.limit and (problem.twins or kind not in seen):
+            if at - negative < self.limit and (problem.closer or kind not in seen):
                 seen.add(kind)
                 self._place(i, at)
 
     def _options(self, i: int) -> list[int]:
         """Offsets at which buffer i can rest, given what is placed: the least first."""
         problem = self.problem
-        placed = [(self.offsets[j], self.offsets[j] + problem.size[j], j) for j in problem.rivals[i]]
-        placed = [p for p in placed if p[0] >= 0]
-        alone = problem.align(i, max((end for _, end, _ in placed), default=0))
+        placed = [(self.offsets[j], j) for j in problem.rivals[i] if self.offsets[j] >= 0]
+        ends = [(at + problem.distance(j, i), at, j) for at, j in placed]
+        alone = problem.align(i, max((end for end, _, _ in ends), default=0))
         options = [alone]
-        for at, _, j in placed:
-            if (i, j) in problem.twins and at < alone and at == problem.align(i, at):
-                others = [end for start, end, k in placed if not (start == at and (i, k) in problem.twins)]
+        for at, j in placed:
+            if at < alone and problem.closer.get((i, j)) == 0 and at == problem.align(i, at):
+                others = [end for end, other, k in ends if not (other == at and problem.closer.get((i, k)) == 0)]
                 if max(others, default=0) <= at:
                     options.append(at)
         return sorted(options)
 
     def _place(self, i: int, at: int) -> None:
-        size = self.problem.size[i]
         before = [self.top[s] for s in self.live[i]]
         self.offsets[i] = at
         feasible = True
         for s in self.live[i]:
-            self.top[s] = max(self.top[s], at + size)
+            self.top[s] = max(self.top[s], at + self.weight[i][s])
             self.rest[s] -= self.weight[i][s]
             feasible &= self.top[s] + self.rest[s] < self.limit
         if feasible:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tinyml.build.image import FirmwareImage
 from tinyml.device.client import Client
 from tinyml.device.emulator import Cost, EmulatedBoard, has_cycle_model
-from tinyml.emit.bundle import EmittedLayer
+from tinyml.emit.collect import Collector
 from tinyml.profile.measurement import Firmware, Inference, LayerProfile, Measurement, firmware_of, noise
 from tinyml.profile.served import observe_memory, paint
 
@@ -22,7 +22,8 @@ class Profile:
         cycles: modelled, of the same; None for a core without a model.
         clock_hz: of the board file; None where it has no clock.
         ms: modelled: cycles / clock_hz. None where either is missing.
-        layers: in order. What the run function does between them is in the totals only.
+        layers: in order. What the run function and the loops of streams do between them is in the
+            totals only.
         stack_bytes: measured: in use at the deepest point since reset, protocol and start-up included.
         arena_bytes: observed: up to the last byte that was written, over all arenas. At most what the plan says.
         outputs: bytes of every output of the network.
@@ -41,7 +42,7 @@ class Profile:
 @dataclass(frozen=True, slots=True)
 class Trace:
     """Attributes:
-    layers: for each layer of the bundle, value name -> the bytes that the layer left of it.
+    layers: for each layer of the bundle, value name -> the bytes that the layer computed of it.
     outputs: bytes of every output of the network, as the protocol reports them.
     """
 
@@ -125,25 +126,24 @@ def trace_emulated(image: FirmwareImage, inputs: Sequence[bytes], *, fill: int =
         ToolError: as `profile_emulated`.
     """
     bundle = image.bundle
-    by_function = {layer.function: layer for layer in bundle.layers}
+    index_of = {layer.function: layer.index for layer in bundle.layers}
     arenas = {arena.name: index for index, arena in enumerate(bundle.plan.arenas)}
-    left: dict[str, Mapping[str, bytes]] = {}
 
-    def keep(function: str) -> None:
-        left[function] = _outputs_of(emulated, by_function[function], arenas)
+    def read(arena: str, offset: int, size: int) -> bytes:
+        return emulated.read_memory(_arena_address(emulated, arenas[arena]) + offset, size)
 
-    emulated = EmulatedBoard(image.elf, image.board, watch=tuple(by_function), on_leave=keep, fill=fill)
+    collector = Collector(bundle.layers, read)
+    emulated = EmulatedBoard(
+        image.elf,
+        image.board,
+        watch=tuple(index_of),
+        on_leave=lambda function: collector.after(index_of[function]),
+        fill=fill,
+    )
     client = Client(emulated)
     client.connect()
     outputs = client.infer(inputs)
-    return Trace(tuple(left[layer.function] for layer in bundle.layers), outputs)
-
-
-def _outputs_of(emulated: EmulatedBoard, layer: EmittedLayer, arenas: Mapping[str, int]) -> Mapping[str, bytes]:
-    return {
-        value: emulated.read_memory(_arena_address(emulated, arenas[arena]) + offset, size)
-        for value, arena, offset, size in layer.outputs
-    }
+    return Trace(collector.layers(), outputs)
 
 
 def _arena_address(emulated: EmulatedBoard, index: int) -> int:

@@ -107,7 +107,7 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
         arena_bytes=plan.peak_bytes,
         blocking_layer=peak.source,
         blocking_step=peak.step,
-        blocking_op="" if peak.node is None else peak.node.op.value,
+        blocking_op=peak.op,
         blocking_buffers=tuple(BlockingBuffer(b.name, b.kind.value, b.bytes) for b in peak.buffers),
         layers=tuple(layers),
         boards=tuple(_fit(board, plan.peak_bytes, weight_bytes) for board in boards if board.has_firmware),

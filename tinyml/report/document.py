@@ -194,7 +194,7 @@ def make_report(done: Compilation) -> Report:
                 macs=layer.macs,
                 instructions=cost.instructions if cost else None,
                 cycles=cost.cycles if cost else None,
-                arena=live[layer.index],
+                arena=live[layer.stage],
             )
         )
     return Report(

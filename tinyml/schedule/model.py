@@ -1,13 +1,13 @@
 """The schedule: which kernel computes each node, in what order, in which stages and tiles."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op
 from tinyml.kernels.descriptor import KernelDescriptor
-from tinyml.kernels.rows import image_shape
+from tinyml.schedule.stream import Stream, Trace, make_stream, run_stream
 
 VIEWS = frozenset({Op.RESHAPE})
 """Operations whose output is the input's bytes under another shape. They have no kernel and take no step."""
@@ -31,14 +31,6 @@ class Objective(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tiling:
-    """Output rows and columns that one call of a stage's last kernel computes; None: all of them."""
-
-    rows: int | None = None
-    cols: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Selection:
     """The kernel of a node, and why.
 
@@ -51,13 +43,22 @@ class Selection:
     rejected: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """Nodes that are computed together, in order."""
+    """Nodes that are computed together.
+
+    Attributes:
+        stream: the nodes in order, each with the rows of a tile.
+        trace: the calls of their kernels, and the lines that rings take.
+    """
 
     kind: StageKind
-    nodes: tuple[Node, ...]
-    tiling: Tiling = Tiling()
+    stream: Stream
+    trace: Trace
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(worker.node for worker in self.stream.workers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,8 +78,12 @@ class Schedule:
     def kernel(self, node: Node) -> KernelDescriptor:
         return self.selections[node.name].kernel
 
-    def tile_rows(self, stage: Stage) -> int:
-        """Output rows of one call of the stage's last kernel (see `image_shape`): all where the tiling gives none."""
-        if stage.tiling.rows is not None:
-            return stage.tiling.rows
-        return image_shape(self.graph.value(stage.nodes[-1].outputs[0]).shape)[0]
+    def stage(self, nodes: Sequence[Node], tile: int | None = None) -> Stage:
+        """A stage of some nodes, whose kernels compute `tile` rows in a call; None: one node, all of its rows.
+
+        Raises:
+            ValueError: the nodes cannot advance row by row (`make_stream`).
+        """
+        kind = StageKind.LAYER if tile is None else StageKind.STREAM
+        stream = make_stream(nodes, [tile] * len(nodes), self.graph, [self.kernel(node).access for node in nodes])
+        return Stage(kind, stream, run_stream(stream))

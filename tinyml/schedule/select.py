@@ -1,13 +1,14 @@
 """The stage: Graph -> Schedule. Chooses a kernel for every node and cuts the graph into stages, one a node."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from tinyml.errors import ModelError
 from tinyml.ir.graph import Graph, Node, Value
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.kernels.registry import candidates
-from tinyml.schedule.model import VIEWS, Objective, Schedule, Selection, Stage, StageKind
+from tinyml.schedule.model import VIEWS, Objective, Schedule, Selection
 from tinyml.targets.core import Isa
 
 # (node, graph, features of the core) -> kernels of that operation, each with the reason why it cannot serve, or None
@@ -44,12 +45,8 @@ def schedule(
             "\n".join([f"{graph.name}: {_counted(len(refused))} no kernel", *(_refusal(graph, *r) for r in refused)]),
             "change these operations in the model: the lines below each say what its kernels take",
         )
-    return Schedule(
-        graph,
-        tuple(Stage(StageKind.LAYER, (node,)) for node in computed),
-        MappingProxyType(selections),
-        objective,
-    )
+    empty = Schedule(graph, (), MappingProxyType(selections), objective)
+    return replace(empty, stages=tuple(empty.stage((node,)) for node in computed))
 
 
 def _fastest(node: Node, graph: Graph, able: list[KernelDescriptor], refusals: list[tuple[str, str]]) -> Selection:

@@ -47,8 +47,8 @@ typedef struct {
     int32_t first_col;
 } tinyml_rows_t;
 
-/* A whole tensor. */
-#define TINYML_WHOLE(base, row_bytes, rows) { (base), (row_bytes), (rows), 0, 0 }
+/* A whole tensor, or a ring of `rows` lines. */
+#define TINYML_ROWS(base, row_bytes, rows) { (base), (row_bytes), (rows), 0, 0 }
 
 /* The part of the output that one call computes: rows [row, row + rows) and columns [col, col + cols), all channels. */
 typedef struct {

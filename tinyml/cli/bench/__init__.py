@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from tinyml.cli.bench import folder, wake_vision
 from tinyml.cli.common import Verbs
 
-BENCHMARKS: tuple[Callable[[Verbs], None], ...] = (wake_vision.add_parser, folder.add_parser)
+BENCHMARKS: tuple[Callable[[Verbs], None], ...] = ()
 
 
 def add_parser(verbs: Verbs) -> None:

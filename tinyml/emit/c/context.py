@@ -1,17 +1,17 @@
 """What the C templates see. Plain frozen data: every decision is taken here, the templates only lay out."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tinyml.emit.bundle import EmittedLayer
+from tinyml.emit.bundle import EmittedLayer, EmittedValue
 from tinyml.emit.c.text import WIDTH, array_body, arrays_in, c_float, c_string, c_type, comment_text, initializer
 from tinyml.ir.describe import window_text
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node, Value
 from tinyml.ir.macs import macs
 from tinyml.kernels.descriptor import Array, CParams
-from tinyml.kernels.rows import image_shape
+from tinyml.kernels.rows import image_shape, row_bytes
 from tinyml.memory.plan import MemoryPlan
 from tinyml.schedule.model import Stage
 
@@ -45,20 +45,20 @@ class ArrayContext:
 
 @dataclass(frozen=True, slots=True)
 class RowsContext:
-    """One `tinyml_rows_t`: a whole tensor."""
+    """One `tinyml_rows_t`: a whole tensor, or a ring of lines."""
 
     arena: str
     offset: int
     row_bytes: int
-    rows: int
+    lines: int
 
     def __str__(self) -> str:
-        return f"TINYML_WHOLE(net->{self.arena} + {self.offset}, {self.row_bytes}, {self.rows})"
+        return f"TINYML_ROWS(net->{self.arena} + {self.offset}, {self.row_bytes}, {self.lines})"
 
 
 @dataclass(frozen=True, slots=True)
 class LayerContext:
-    """One step of the network."""
+    """The function that computes rows of one node."""
 
     emitted: EmittedLayer
     comment: str
@@ -75,6 +75,31 @@ class LayerContext:
     @property
     def params(self) -> str:
         return f"layer_{self.emitted.index:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """A layer of a stream: the rows that are there follow from those of what it waits for."""
+
+    function: str
+    index: int
+    rows: int
+    tile: int
+    counter: str
+    ready: tuple[str, ...]
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """A stage of the run function. `workers` is empty where the stage is one call of one layer."""
+
+    index: int
+    function: str
+    comment: str
+    feeds: int
+    workers: tuple[WorkerContext, ...]
+    layers: tuple[LayerContext, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,21 +204,99 @@ def reset_contexts(plan: MemoryPlan, members: Mapping[str, str]) -> tuple[ResetC
     return tuple(resets)
 
 
-def layer_context(prefix: str, index: int, stage: Stage, plan: MemoryPlan, members: Mapping[str, str]) -> LayerContext:
-    """The context of a stage of one node; streams and patches extend this place."""
+def stage_contexts(prefix: str, plan: MemoryPlan, members: Mapping[str, str]) -> tuple[StageContext, ...]:
+    contexts: list[StageContext] = []
+    count = 0
+    for index, stage in enumerate(plan.schedule.stages):
+        layers = tuple(
+            _layer_context(prefix, count + i, index, stage, i, plan, members) for i in range(len(stage.nodes))
+        )
+        count += len(layers)
+        streams = len(stage.trace.calls) > 1
+        contexts.append(
+            StageContext(
+                index=index,
+                function=f"{prefix}_stage_{index:02d}" if streams else layers[0].emitted.function,
+                comment=_stage_comment(index, layers, plan.schedule.graph) if streams else "",
+                feeds=stage.stream.feeds,
+                workers=_worker_contexts(stage, layers) if streams else (),
+                layers=layers,
+            )
+        )
+    return tuple(contexts)
+
+
+def _worker_contexts(stage: Stage, layers: tuple[LayerContext, ...]) -> tuple[WorkerContext, ...]:
+    computed = {name: i for i, worker in enumerate(stage.stream.workers) for name in worker.node.outputs}
+    contexts = []
+    for i, (worker, layer) in enumerate(zip(stage.stream.workers, layers, strict=True)):
+        ready = []
+        for operand in worker.waits:
+            if operand.fed:
+                height, feeds = operand.height, stage.stream.feeds
+                there = "fed" if height == feeds else f"(fed * {height} + {feeds - 1}) / {feeds}"
+            else:
+                producer = stage.stream.workers[computed[operand.value]]
+                there = f"done[{computed[operand.value]}]"
+                if producer.reduces:
+                    there = f"({there} == {producer.rows})"
+            window = operand.window
+            reach = window.extent - window.pad
+            ready.append(
+                there
+                if window.stride == reach == 1 and operand.height == worker.rows
+                else f"tinyml_rows_ready({there}, {operand.height}, {worker.rows}, {window.stride}, {reach})"
+            )
+        contexts.append(
+            WorkerContext(
+                function=layer.emitted.function,
+                index=layer.emitted.index,
+                rows=worker.rows,
+                tile=worker.tile,
+                counter=f"done[{i}]",
+                ready=tuple(ready) or (str(worker.rows),),
+                comment=layer.emitted.op,
+            )
+        )
+    return tuple(contexts)
+
+
+def _stage_comment(index: int, layers: tuple[LayerContext, ...], graph: Graph) -> str:
+    first, last = layers[0].emitted, layers[-1].emitted
+    rings = [
+        f"{value.lines} of {value.rows} rows of layer {layer.emitted.index:02d}"
+        for layer in layers
+        for value in layer.emitted.outputs
+        if value.lines < value.rows
+    ]
+    through = (
+        f"Layers {first.index:02d} to {last.index:02d} advance"
+        if len(layers) > 1
+        else f"Layer {first.index:02d} advances"
+    )
+    kept = f" Rings keep {', '.join(rings)}." if rings else ""
+    return block_comment([f"Stage {index:02d}. {through} row by row.{kept}"])
+
+
+def _layer_context(
+    prefix: str, index: int, step: int, stage: Stage, position: int, plan: MemoryPlan, members: Mapping[str, str]
+) -> LayerContext:
     graph = plan.schedule.graph
-    (node,) = stage.nodes
+    worker = stage.stream.workers[position]
+    node = worker.node
     kernel = plan.schedule.kernel(node)
     params: CParams = kernel.params(node, graph)
     label = f"{index:02d}"
     named = [(array, f"{prefix}_{label}_{array.name}") for array in arrays_in(params.fields)]
     out = graph.value(node.outputs[0])
-    height, width, _ = image_shape(out.shape)
-    scratch_bytes = kernel.scratch_bytes(node, graph, height)
+    scratch_bytes = kernel.scratch_bytes(node, graph, worker.tile)
     scratch = "0"
     if scratch_bytes:
         arena, offset = plan.scratch[node.name]
         scratch = f"net->{members[arena]} + {offset}"
+    calls = [(call.row, call.end) for call in stage.trace.calls if call.worker == position]
+    if worker.reduces:
+        calls = [(0, 0)] * (len(calls) - 1) + [(0, image_shape(out.shape)[0])]
     emitted = EmittedLayer(
         index=index,
         function=f"{prefix}_layer_{label}_{node.op.value}",
@@ -203,7 +306,9 @@ def layer_context(prefix: str, index: int, stage: Stage, plan: MemoryPlan, membe
         kernel=kernel.symbol,
         shape=out.shape,
         macs=macs(node, graph),
-        outputs=tuple((o, *plan.location[o], graph.value(o).bytes) for o in node.outputs),
+        stage=step,
+        calls=tuple(calls),
+        outputs=tuple(_emitted_value(graph.value(name), plan) for name in node.outputs),
     )
     return LayerContext(
         emitted=emitted,
@@ -214,10 +319,16 @@ def layer_context(prefix: str, index: int, stage: Stage, plan: MemoryPlan, membe
         arrays=tuple(_array_context(array, name) for array, name in named),
         inputs=tuple(_rows_context(graph.value(v), plan, members) for v in graph.activations(node)),
         outputs=tuple(_rows_context(graph.value(v), plan, members) for v in node.outputs),
-        rows=height,
-        cols=width,
+        rows=worker.rows,
+        cols=image_shape(out.shape)[1],
         scratch=scratch,
     )
+
+
+def _emitted_value(value: Value, plan: MemoryPlan) -> EmittedValue:
+    arena, offset = plan.location[value.name]
+    rows = image_shape(value.shape)[0]
+    return EmittedValue(value.name, arena, offset, row_bytes(value), rows, plan.lines(value.name))
 
 
 def _array_context(array: Array, name: str) -> ArrayContext:
@@ -227,8 +338,7 @@ def _array_context(array: Array, name: str) -> ArrayContext:
 
 def _rows_context(value: Value, plan: MemoryPlan, members: Mapping[str, str]) -> RowsContext:
     arena, offset = plan.location[value.name]
-    rows, _, _ = image_shape(value.shape)
-    return RowsContext(members[arena], offset, value.bytes // rows, rows)
+    return RowsContext(members[arena], offset, row_bytes(value), plan.lines(value.name))
 
 
 def _comment(emitted: EmittedLayer, node: Node, graph: Graph, plan: MemoryPlan, scratch_bytes: int) -> str:
@@ -237,16 +347,28 @@ def _comment(emitted: EmittedLayer, node: Node, graph: Graph, plan: MemoryPlan, 
     outs = [graph.value(v) for v in node.outputs]
     shapes = f"{' + '.join(map(_type_text, ins))} -> {', '.join(map(_type_text, outs))}"
     work = f", {emitted.macs:,} MACs" if emitted.macs else ""
-    reads = ", ".join(_range_text(plan.location[v.name][1], v.bytes) for v in ins)
-    writes = ", ".join(_range_text(plan.location[v.name][1], v.bytes) for v in outs)
+    reads = ", ".join(_place_text(v, plan) for v in ins)
+    writes = ", ".join(_place_text(v, plan) for v in outs)
     scratch = f", scratch {_range_text(plan.scratch[node.name][1], scratch_bytes)}" if scratch_bytes else ""
-    lines = [
-        f"{emitted.index:02d}  {node.op.value}{window_text(node, graph)}: {shapes}{work}",
-        f"from {comment_text(node.source).replace(';', '; ')}",
-        f"arena: reads {reads}, writes {writes}{scratch}",
-    ]
+    return block_comment(
+        [
+            f"{emitted.index:02d}  {node.op.value}{window_text(node, graph)}: {shapes}{work}",
+            f"from {comment_text(node.source).replace(';', '; ')}",
+            f"arena: reads {reads}, writes {writes}{scratch}",
+        ]
+    )
+
+
+def block_comment(lines: Sequence[str]) -> str:
+    """A C comment of some lines, each wrapped."""
     wrapped = [w for line in lines for w in textwrap.wrap(line, WIDTH, subsequent_indent="    ")]
     return "/* " + "\n * ".join(wrapped) + " */"
+
+
+def _place_text(value: Value, plan: MemoryPlan) -> str:
+    lines, rows = plan.lines(value.name), image_shape(value.shape)[0]
+    text = _range_text(plan.location[value.name][1], lines * row_bytes(value))
+    return text if lines == rows else f"{text} (a ring of {lines} rows)"
 
 
 def _type_text(value: Value) -> str:

@@ -10,9 +10,9 @@ from tinyml.emit.bundle import SourceBundle
 from tinyml.emit.c.context import (
     arena_contexts,
     label_literals,
-    layer_context,
     port_contexts,
     reset_contexts,
+    stage_contexts,
 )
 from tinyml.emit.c.text import comment_text, identifier
 from tinyml.memory.plan import MemoryPlan
@@ -47,9 +47,11 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
     arenas = arena_contexts(plan)
     members = {arena.name: context.member for arena, context in zip(plan.arenas, arenas, strict=True)}
     graph = plan.schedule.graph
-    layers = tuple(layer_context(name, i, stage, plan, members) for i, stage in enumerate(plan.schedule.stages))
+    stages = stage_contexts(name, plan, members)
+    layers = tuple(layer for stage in stages for layer in stage.layers)
     kernels = {plan.schedule.kernel(n).symbol: plan.schedule.kernel(n) for s in plan.schedule.stages for n in s.nodes}
-    kernel_files = _kernel_files(sorted({k.source for k in kernels.values()}))
+    own = ["tinyml_types.h", *(["tinyml_stream.h"] if any(stage.workers for stage in stages) else [])]
+    kernel_files = _kernel_files(sorted({k.source for k in kernels.values()}), own)
     arrays = [array for layer in layers for array in layer.arrays]
     weights_bytes = sum(a.bytes for a in arrays if a.role == "weights")
     parameters_bytes = sum(a.bytes for a in arrays if a.role != "weights")
@@ -66,6 +68,7 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
         "resets": reset_contexts(plan, members),
         "input_preserved": plan.input_preserved,
         "layers": layers,
+        "stages": stages,
         "arrays": arrays,
         "headers": sorted({k.header.rsplit("/", 1)[-1] for k in kernels.values()}),
         "labels": label_literals(identity.labels),
@@ -92,11 +95,11 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
     return SourceBundle(name, files, emitted, plan, weights_bytes, parameters_bytes)
 
 
-def _kernel_files(sources: list[str]) -> dict[str, str]:
+def _kernel_files(sources: list[str], own: list[str]) -> dict[str, str]:
     """The kernel sources, then every header that they and the network include, all in one flat folder."""
     root = resource_dir("codegen") / "kernels"
     files = {source.rsplit("/", 1)[-1]: (root / source).read_text(encoding="utf-8") for source in sources}
-    pending = sorted({"tinyml_types.h", *(h for text in files.values() for h in _INCLUDE.findall(text))})
+    pending = sorted({*own, *(h for text in files.values() for h in _INCLUDE.findall(text))})
     headers: dict[str, str] = {}
     while pending:
         header = pending.pop()

@@ -1,0 +1,18 @@
+/* Mean of a map, int8. SPDX-License-Identifier: Apache-2.0 */
+#include "tinyml_reduce_rows.h"
+#include "tinyml_requant.h"
+
+void tinyml_mean_rows_s8(const tinyml_mean_rows_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                         const tinyml_tile_t *tile, void *scratch)
+{
+    int32_t *sums = (int32_t *)scratch;
+    int8_t *o = (int8_t *)out->base;
+
+    if (!tinyml_sum_rows_s8(&op->map, in, tile, sums)) {
+        return;
+    }
+    for (int32_t c = 0; c < op->map.channels; ++c) {
+        const int32_t mean = tinyml_requantize(sums[c] - op->centre, op->multiplier, op->shift) + op->out_offset;
+        o[c] = (int8_t)tinyml_clamp(mean, INT8_MIN, INT8_MAX);
+    }
+}

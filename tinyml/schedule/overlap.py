@@ -1,0 +1,44 @@
+"""How close the result of a stage may come to what the stage still reads.
+
+Rows are written from the first to the last, and what was read last is dead. So the buffer of a result may start below
+that of an input that nobody needs afterwards, and run into it: row by row, it takes the place of rows that are dead.
+The smallest safe distance between the two starts follows from the calls of the stage: before each of them, what is
+written up to its end must lie below the oldest row that it or a later one reads.
+"""
+
+from collections.abc import Collection
+
+from tinyml.ir.graph import Graph, Node
+from tinyml.kernels.descriptor import Access
+from tinyml.kernels.rows import row_bytes
+from tinyml.schedule.stream import Stream, Trace
+
+
+def distance(graph: Graph, stream: Stream, trace: Trace, worker: int, access: Access, operands: Collection[str]) -> int:
+    """The least bytes by which the result of a worker must start below a buffer that dies in its stage.
+
+    Never below 0, nor above the size of the result: at that distance the two do not touch.
+
+    Args:
+        access: of the worker's kernel.
+        operands: the values in the dying buffer that nodes of the stream read.
+    """
+    writer = stream.workers[worker]
+    out = graph.value(writer.node.output)
+    if not stream.whole.isdisjoint(operands) or not set(operands) <= set(stream.inputs):
+        return out.bytes
+    in_place = len(operands) == 1 and _in_place(writer.node, next(iter(operands)), access, graph)
+    oldest = [((trace.later if in_place else trace.oldest)[name], row_bytes(graph.value(name))) for name in operands]
+    size = row_bytes(out)
+    least = 0
+    for number in trace.calls_of[worker][-1:] if writer.reduces else trace.calls_of[worker]:
+        written = out.bytes if writer.reduces else trace.calls[number].end * size
+        least = max(least, written - min(rows[number] * row for rows, row in oldest))
+    return min(least, out.bytes)
+
+
+def _in_place(node: Node, operand: str, access: Access, graph: Graph) -> bool:
+    """Whether the kernel may write its only output over this operand, element by element."""
+    if node.used.count(operand) != 1 or row_bytes(graph.value(node.output)) > row_bytes(graph.value(operand)):
+        return False
+    return access.in_place_any or access.in_place == node.inputs.index(operand)
