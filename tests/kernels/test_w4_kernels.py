@@ -17,7 +17,7 @@ from w4_graphs import convolutions_w4, fully_connected_w4
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.macs import macs
-from tinyml.ir.ops import RELU, Conv2dAttrs, FullyConnectedAttrs, Op
+from tinyml.ir.ops import NO_CLAMP, RELU, Clamp, Conv2dAttrs, FullyConnectedAttrs, Op
 from tinyml.ir.quant import QuantParams
 
 CONV, MATRIX = "tinyml_conv_w4_dsp", "tinyml_fully_connected_w4_dsp"
@@ -88,6 +88,23 @@ def test_extremes(machine: EmulatedCore, host: Host, zero: int, taps: int) -> No
     assert find(CONV, Op.CONV2D).rejects(node, graph) is None
     for where in (machine, host):
         check(where, CONV, (node, graph, {"x": pixels}), Tiling())
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("clamp", [NO_CLAMP, RELU])
+@pytest.mark.parametrize("size", [16, 1])
+def test_factors_on_both_sides_of_a_half(machine: EmulatedCore, host: Host, size: int, clamp: Clamp) -> None:
+    """Few taps in fine steps of the output, as in narrow layers: some channels are shifted to the left, ties included."""
+    factors = 2.0 ** np.array([-4, -2, -1.5, -1, -0.5, 0, 0.3, 1, 2.5, 4, -1, -8])
+    rng = np.random.default_rng(3)
+    b = GraphBuilder("g")
+    x = b.input("x", (1, size, size, 3), DType.INT8, QuantParams.per_tensor(1.0, 5))
+    stored = rng.integers(-8, 8, (12, 1, 1, 3)).astype(np.int8)
+    w = b.constant("w", stored, QuantParams.per_channel(factors, 0, DType.INT4), DType.INT4)
+    bias = b.constant("bias", rng.integers(-200, 200, 12, dtype=np.int32))
+    name = b.node(Op.CONV2D, [x, w, bias], Conv2dAttrs(clamp=clamp), quant=QuantParams.per_tensor(1.0, 7))
+    for where in (machine, host):
+        check(where, CONV, single(b, name, rng), Tiling())
 
 
 def test_refuses_sums_that_leave_a_lane() -> None:

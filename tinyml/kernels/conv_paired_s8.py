@@ -53,17 +53,19 @@ def _lanes(w: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rescaling:
-    """Columns 2 * bias, multiplier, rounding and shift of a kernel in lanes, and the channels that they cannot express."""
+    """Four columns for a kernel in lanes, the channels that they cannot express, and those that are shifted to the left."""
 
     table: np.ndarray
     refused: np.ndarray
+    left: np.ndarray
 
 
-def rescaling(node: Node, graph: Graph, limits: tuple[int, ...]) -> Rescaling:
-    """Sums of channel i have to stay below limits[i % len(limits)], bias apart.
+def rescaling(node: Node, graph: Graph, limits: tuple[int, ...], most_left: int = 0) -> Rescaling:
+    """2 * bias, multiplier, rounding and shift of each channel. Where the factor is 1/2 or more, up to 2^(most_left - 1),
+    bias, multiplier, the output's zero point and 256 * the shift to the left.
 
-    Channels whose output is one number whatever the input get the multiplier 0: networks have dead channels, with
-    biases and shifts of any size.
+    Sums of channel i have to stay below limits[i % len(limits)], bias apart. Channels whose output is one number whatever
+    the input get the multiplier 0: networks have dead channels, with biases and shifts of any size.
     """
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     multiplier, exponent = channel_multipliers(x, w, out)
@@ -83,18 +85,15 @@ def rescaling(node: Node, graph: Graph, limits: tuple[int, ...]) -> Rescaling:
     rounding = (1 << (shift - 1)) + (zero << shift)
     largest = np.abs(sums + bias).max(axis=0)
     limit = np.resize(limits, len(bias))
-    refused = (exponent > -1) | (2 * largest + np.abs(rounding) >= _INT32)
+    left = np.where(dead, 0, np.maximum(exponent + 1, 0))
+    refused = (left > most_left) | (2 * largest + np.abs(rounding) >= _INT32) | (largest << left >= _INT32)
     refused |= np.abs(sums).max(axis=0) >= limit
-    table = np.stack(
-        [
-            np.where(dead, 0, 2 * bias),
-            np.where(dead, 0, multiplier),
-            np.where(dead, 1 + 2 * first, rounding),
-            np.where(dead, 1, shift),
-        ],
-        axis=1,
+    right = np.stack([2 * bias, multiplier, rounding, shift], axis=1)
+    table = np.where(
+        left[:, None] > 0, np.stack([bias, multiplier, np.full_like(bias, zero), left << 8], axis=1), right
     )
-    return Rescaling(table, refused & ~dead)
+    table[dead] = np.stack([0 * first, 0 * first, 1 + 2 * first, np.ones_like(first)], axis=1)[dead]
+    return Rescaling(table, refused & ~dead, left > 0)
 
 
 def needs_one_group(node: Node, graph: Graph) -> str | None:

@@ -27,6 +27,7 @@ from tinyml.targets.core import Isa
 
 _HEADER = "include/tinyml_conv_w4.h"
 _OUTPUTS = 2  # in a block of the kernel for SMLAD
+_MOST_LEFT = 12
 
 _rejects = first_reason(
     needs_dtypes(DType.INT8, DType.INT8),
@@ -42,9 +43,9 @@ def _by_filter(w: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _needs_exact_lanes(node: Node, graph: Graph) -> str | None:
-    refused = rescaling(node, graph, LANES).refused
+    refused = rescaling(node, graph, LANES, _MOST_LEFT).refused
     if refused.any():
-        return f"takes sums below 2^19 that rescaling makes smaller, channel {int(refused.argmax())} has others"
+        return f"takes sums below 2^19 and factors below 2^11, channel {int(refused.argmax())} has others"
     return None
 
 
@@ -53,8 +54,8 @@ def _params(node: Node, graph: Graph) -> CParams:
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     low, high = activation_range(attrs.clamp, quant_of(out))
     filters = w.constant.reshape(w.shape[0], -1)[:, tap_order(*w.shape[1:])]
-    table = rescaling(node, graph, LANES).table
-    fours = np.pad(table, ((0, -len(table) % 4), (0, 0)), mode="edge")
+    factors = rescaling(node, graph, LANES, _MOST_LEFT)
+    fours = np.pad(factors.table, ((0, -len(factors.table) % 4), (0, 0)), mode="edge")
     return CParams(
         "tinyml_conv_w4_t",
         {
@@ -63,7 +64,7 @@ def _params(node: Node, graph: Graph) -> CParams:
             "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
             "out_channels": w.shape[0],
             "in_offset": -zero_point_of(x),
-            "ties": int(low < zero_point_of(out)),
+            "plain": int(low >= zero_point_of(out) and not factors.left.any()),
             "out_min": low,
             "out_max": high,
         },

@@ -19,7 +19,7 @@ typedef struct {
     const int8_t *weights_end;
     const int32_t *rescale;
     int8_t *out[OUTPUTS];
-    int32_t ties;
+    int32_t plain;
     int32_t zero[4][OUTPUTS];
 } block_t;
 
@@ -50,8 +50,29 @@ typedef struct {
     "asr " SUM ", " SUM ", lr \n" \
     "ssat " SUM ", #8, " SUM "\n"
 
-/* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
-#define RESCALE_WITHOUT_TIES(SUM, SHIFT) \
+/* r2 bias, r3 multiplier, r12 zero point, r1 shift to the left. SHIFT undoes the lane's. */
+#define RESCALE_LEFT(SUM, SHIFT) \
+    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
+    "lsl " SUM ", " SUM ", r1 \n" \
+    "smmlar " SUM ", " SUM ", r3, r12 \n" \
+    "ssat " SUM ", #8, " SUM "\n"
+
+/* A channel of both outputs. */
+#define CHANNEL(P, Q, SHIFT, SHIFT_LEFT) \
+    "ldm r1!, {r2, r3, r12, lr} \n" \
+    "str r1, [sp, #12] \n" \
+    "lsrs r1, lr, #8 \n" \
+    "bne 7f \n" \
+    RESCALE(P, SHIFT) \
+    RESCALE(Q, SHIFT) \
+    "b 8f \n" \
+    "7: \n" \
+    RESCALE_LEFT(P, SHIFT_LEFT) \
+    RESCALE_LEFT(Q, SHIFT_LEFT) \
+    "8: ldr r1, [sp, #12] \n"
+
+/* As RESCALE where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
+#define RESCALE_PLAIN(SUM, SHIFT) \
     "add " SUM ", r2, " SUM ", " SHIFT "\n" \
     "smmlar " SUM ", " SUM ", r3, r12 \n" \
     "asr " SUM ", " SUM ", lr \n" \
@@ -75,7 +96,7 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
         "orr r9, r9, #1 \n"
         "adr r12, 4f \n"
         "cmp r8, #0 \n"
-        "bne 0f \n"
+        "beq 0f \n"
         "adr r12, 5f \n"
         "0: orr r8, r12, #1 \n"
         "push {r2-r10} \n"
@@ -103,40 +124,26 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
         "sub r7, r7, r9 \n"
         "sub r4, r4, r10 \n"
         "sub r5, r5, r11 \n"
-        "ldm r1!, {r2, r3, r12, lr} \n"
         "ldr pc, [sp, #24] \n"
-        "4: str r1, [sp, #12] \n"
-        RESCALE("r8", "lsl #1")
-        RESCALE("r9", "lsl #1")
-        "ldr r1, [sp, #12] \n"
-        "ldm r1!, {r2, r3, r12, lr} \n"
-        "str r1, [sp, #12] \n"
-        RESCALE("r6", "asr #3")
-        RESCALE("r7", "asr #3")
-        "ldr r1, [sp, #12] \n"
-        "ldm r1!, {r2, r3, r12, lr} \n"
-        "str r1, [sp, #12] \n"
-        RESCALE("r10", "asr #7")
-        RESCALE("r11", "asr #7")
-        "ldr r1, [sp, #12] \n"
-        "ldm r1!, {r2, r3, r12, lr} \n"
-        "str r1, [sp, #12] \n"
-        RESCALE("r4", "asr #11")
-        RESCALE("r5", "asr #11")
+        "4: \n"
+        CHANNEL("r8", "r9", "lsl #1", "lsl #0")
+        CHANNEL("r6", "r7", "asr #3", "asr #4")
+        CHANNEL("r10", "r11", "asr #7", "asr #8")
+        CHANNEL("r4", "r5", "asr #11", "asr #12")
         "b 6f \n"
-        "5: \n"
-        RESCALE_WITHOUT_TIES("r8", "lsl #1")
-        RESCALE_WITHOUT_TIES("r9", "lsl #1")
+        "5: ldm r1!, {r2, r3, r12, lr} \n"
+        RESCALE_PLAIN("r8", "lsl #1")
+        RESCALE_PLAIN("r9", "lsl #1")
         "ldm r1!, {r2, r3, r12, lr} \n"
-        RESCALE_WITHOUT_TIES("r6", "asr #3")
-        RESCALE_WITHOUT_TIES("r7", "asr #3")
+        RESCALE_PLAIN("r6", "asr #3")
+        RESCALE_PLAIN("r7", "asr #3")
         "ldm r1!, {r2, r3, r12, lr} \n"
-        RESCALE_WITHOUT_TIES("r10", "asr #7")
-        RESCALE_WITHOUT_TIES("r11", "asr #7")
+        RESCALE_PLAIN("r10", "asr #7")
+        RESCALE_PLAIN("r11", "asr #7")
         "ldm r1!, {r2, r3, r12, lr} \n"
         "str r1, [sp, #12] \n"
-        RESCALE_WITHOUT_TIES("r4", "asr #11")
-        RESCALE_WITHOUT_TIES("r5", "asr #11")
+        RESCALE_PLAIN("r4", "asr #11")
+        RESCALE_PLAIN("r5", "asr #11")
         "6: bfi r8, r6, #8, #8 \n"
         "bfi r9, r7, #8, #8 \n"
         "bfi r8, r10, #16, #8 \n"
@@ -165,6 +172,16 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
     "and r2, r2, #0x0f000f00 \n" \
     "smlad r6, r12, r3, r6 \n" \
     "smlad r7, r12, r2, r7 \n"
+
+#define CHANNEL_OF_ONE(P, SHIFT, SHIFT_LEFT) \
+    "ldm r8!, {r2, r3, r12, lr} \n" \
+    "lsrs r1, lr, #8 \n" \
+    "bne 7f \n" \
+    RESCALE(P, SHIFT) \
+    "b 8f \n" \
+    "7: \n" \
+    RESCALE_LEFT(P, SHIFT_LEFT) \
+    "8: \n"
 
 /* The same for the first output alone: tiles of an odd number of pixels end with it. r8 rescale, r9 out, r10 columns_end,
  * r11 the way into the loop; [sp] weights_end, 4 columns, 8 zero. */
@@ -204,14 +221,10 @@ __attribute__((naked, noinline)) static void multiply_one(const block_t *block _
         "sub r4, r4, r5 \n"
         "sub r5, r5, r6 \n"
         "sub r4, r4, r7 \n"
-        "ldm r8!, {r2, r3, r12, lr} \n"
-        RESCALE("r6", "lsl #1")
-        "ldm r8!, {r2, r3, r12, lr} \n"
-        RESCALE("r5", "asr #3")
-        "ldm r8!, {r2, r3, r12, lr} \n"
-        RESCALE("r7", "asr #7")
-        "ldm r8!, {r2, r3, r12, lr} \n"
-        RESCALE("r4", "asr #11")
+        CHANNEL_OF_ONE("r6", "lsl #1", "lsl #0")
+        CHANNEL_OF_ONE("r5", "asr #3", "asr #4")
+        CHANNEL_OF_ONE("r7", "asr #7", "asr #8")
+        CHANNEL_OF_ONE("r4", "asr #11", "asr #12")
         "bfi r6, r5, #8, #8 \n"
         "bfi r6, r7, #16, #8 \n"
         "bfi r6, r4, #24, #8 \n"
@@ -257,6 +270,10 @@ __attribute__((naked, noinline)) static void sum_columns(const int16_t *column _
 /* One channel from `rescale` on. */
 static int8_t rescale(const int32_t *r, int32_t sum)
 {
+    if (r[3] >= 256) {
+        const int32_t shifted = tinyml_shift_left(sum + r[0], r[3] >> 8);
+        return (int8_t)tinyml_clamp((int32_t)(((int64_t)shifted * r[1] + (INT64_C(1) << 31)) >> 32) + r[2], INT8_MIN, INT8_MAX);
+    }
     const int32_t x = 2 * sum + r[0];
     const int32_t high = (int32_t)(((int64_t)x * r[1] + (INT64_C(1) << 31)) >> 32);
     return (int8_t)tinyml_clamp((high + r[2] - (x < 0 ? 1 : 0)) >> r[3], INT8_MIN, INT8_MAX);
@@ -343,7 +360,7 @@ void tinyml_conv_w4_dsp(const tinyml_conv_w4_t *op, const tinyml_rows_t *in, con
         sum_columns(columns, columns + taps * OUTPUTS, sum);
         const tinyml_lanes_w4_t p = tinyml_lanes_w4(sum[0]), q = tinyml_lanes_w4(sum[1]);
         block_t block = {op->weights, columns, columns + taps * OUTPUTS, op->weights + fours * 2 * taps, op->rescale,
-                         {start[0], start[1]}, op->ties, {{p.r, q.r}, {p.q, q.q}, {p.a, q.a}, {p.c, q.c}}};
+                         {start[0], start[1]}, op->plain, {{p.r, q.r}, {p.q, q.q}, {p.a, q.a}, {p.c, q.c}}};
         if (fours > 0) {
             multiply_outputs(&block, outputs);
         }
