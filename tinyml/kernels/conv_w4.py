@@ -26,7 +26,7 @@ from tinyml.kernels.lanes_w4 import LANES, lanes, nibbles
 from tinyml.targets.core import Isa
 
 _HEADER = "include/tinyml_conv_w4.h"
-_OUTPUTS = 2  # in a block of the kernel for SMLAD
+_OUTPUTS = 4  # in a block of the kernel for SMLAD
 _MOST_LEFT = 12
 
 _rejects = first_reason(
@@ -55,12 +55,12 @@ def _params(node: Node, graph: Graph) -> CParams:
     low, high = activation_range(attrs.clamp, quant_of(out))
     filters = w.constant.reshape(w.shape[0], -1)[:, tap_order(*w.shape[1:])]
     factors = rescaling(node, graph, LANES, _MOST_LEFT)
-    fours = np.pad(factors.table, ((0, -len(factors.table) % 4), (0, 0)), mode="edge")
+    fours = np.pad(factors.table, ((0, -len(factors.table) % 4), (0, 0)), mode="edge").reshape(-1, 4, 4)
     return CParams(
         "tinyml_conv_w4_t",
         {
             "weights": Array("weights", lanes(filters)),
-            "rescale": parameter_array("rescale", fours.astype(np.int32)),
+            "rescale": parameter_array("rescale", fours[:, (0, 2, 1, 3)].astype(np.int32)),
             "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
             "out_channels": w.shape[0],
             "in_offset": -zero_point_of(x),

@@ -1,17 +1,18 @@
 /* Convolution, int8 with weights of 4 bits, four channels a word, for SMLAD. SPDX-License-Identifier: Apache-2.0
  *
- * The windows of two outputs are widened to int16 in scratch (tinyml_columns.h). Then four filters at a time are multiplied
- * with both of them: 13 instructions for 16 multiply-accumulates, half the weights' bytes (tinyml_lanes_w4.h).
+ * The windows of four outputs are widened to int16 in scratch (tinyml_columns.h). Then four filters at a time are multiplied
+ * with all four of them, in two passes over their weights, since 16 sums are too many for the registers: R and Q first, then
+ * A and C (tinyml_lanes_w4.h). 25 instructions make 32 multiply-accumulates.
  */
 #include "tinyml_conv_w4.h"
 #include "tinyml_lanes_w4.h"
 #include "tinyml_requant.h"
 
-#define TINYML_COLUMNS 2
+#define TINYML_COLUMNS 4
 #include "tinyml_columns.h"
 
 /* One block: fours of filters from `weights` to `weights_end`, results to out[i][0], out[i][1], out[i][2], ...
- * zero: R, Q, A and C of no taps, each of both outputs. The assembly knows this order. */
+ * zero: R, Q, A and C of no taps, each of all outputs. The assembly knows this order. */
 typedef struct {
     const int8_t *weights;
     const int16_t *columns;
@@ -25,22 +26,38 @@ typedef struct {
 
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
 
-/* Two taps of four filters with two outputs: 52 bytes of code.
- * r0 weights, r1 columns; r4 r5 sums of R, r6 r7 of Q, r8 r9 of A, r10 r11 of C. */
-#define TAPS \
+/* Two taps of four filters with four outputs: 48 bytes of code. r0 weights, r1 columns; r4 to r7 sum R, r8 to r11 Q. */
+#define TAPS_RQ \
     "ldr r2, [r0], #4 \n" \
     "ldrd r12, lr, [r1], #8 \n" \
     "uxtb16 r3, r2 \n" \
     "smlad r4, r12, r2, r4 \n" \
     "smlad r5, lr, r2, r5 \n" \
-    "smlad r6, r12, r3, r6 \n" \
-    "smlad r7, lr, r3, r7 \n" \
-    "and r3, r2, #0x000f000f \n" \
-    "and r2, r2, #0x0f000f00 \n" \
     "smlad r8, r12, r3, r8 \n" \
     "smlad r9, lr, r3, r9 \n" \
+    "ldrd r12, lr, [r1], #8 \n" \
+    "smlad r6, r12, r2, r6 \n" \
+    "smlad r7, lr, r2, r7 \n" \
+    "smlad r10, r12, r3, r10 \n" \
+    "smlad r11, lr, r3, r11 \n"
+
+/* The same for A, r4 to r7, and C, r8 to r11: 52 bytes. */
+#define TAPS_AC \
+    "ldr r2, [r0], #4 \n" \
+    "ldrd r12, lr, [r1], #8 \n" \
+    "and r3, r2, #0x000f000f \n" \
+    "and r2, r2, #0x0f000f00 \n" \
+    "smlad r4, r12, r3, r4 \n" \
+    "smlad r5, lr, r3, r5 \n" \
+    "smlad r8, r12, r2, r8 \n" \
+    "smlad r9, lr, r2, r9 \n" \
+    "ldrd r12, lr, [r1], #8 \n" \
+    "smlad r6, r12, r3, r6 \n" \
+    "smlad r7, lr, r3, r7 \n" \
     "smlad r10, r12, r2, r10 \n" \
     "smlad r11, lr, r2, r11 \n"
+
+#define EIGHT_TIMES(what) what what what what what what what what
 
 /* r2 2 * bias, r3 multiplier, r12 rounding, lr shift; r1 is scratch. SHIFT doubles what was summed. */
 #define RESCALE(SUM, SHIFT) \
@@ -57,18 +74,22 @@ typedef struct {
     "smmlar " SUM ", " SUM ", r3, r12 \n" \
     "ssat " SUM ", #8, " SUM "\n"
 
-/* A channel of both outputs. */
-#define CHANNEL(P, Q, SHIFT, SHIFT_LEFT) \
+/* A channel of all outputs. */
+#define CHANNEL(P, Q, R, S, SHIFT, SHIFT_LEFT) \
     "ldm r1!, {r2, r3, r12, lr} \n" \
     "str r1, [sp, #12] \n" \
     "lsrs r1, lr, #8 \n" \
     "bne 7f \n" \
     RESCALE(P, SHIFT) \
     RESCALE(Q, SHIFT) \
+    RESCALE(R, SHIFT) \
+    RESCALE(S, SHIFT) \
     "b 8f \n" \
     "7: \n" \
     RESCALE_LEFT(P, SHIFT_LEFT) \
     RESCALE_LEFT(Q, SHIFT_LEFT) \
+    RESCALE_LEFT(R, SHIFT_LEFT) \
+    RESCALE_LEFT(S, SHIFT_LEFT) \
     "8: ldr r1, [sp, #12] \n"
 
 /* As RESCALE where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
@@ -78,93 +99,137 @@ typedef struct {
     "asr " SUM ", " SUM ", lr \n" \
     "ssat " SUM ", #8, " SUM "\n"
 
-/* After the push: [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 and 20 out, 24 the way out of the loop, 28 the
- * way into it, 32 zero. */
+#define CHANNEL_PLAIN(P, Q, R, S, SHIFT) \
+    "ldm r1!, {r2, r3, r12, lr} \n" \
+    RESCALE_PLAIN(P, SHIFT) \
+    RESCALE_PLAIN(Q, SHIFT) \
+    RESCALE_PLAIN(R, SHIFT) \
+    RESCALE_PLAIN(S, SHIFT)
+
+/* Results of a channel, r8 to r11, into the words of four channels, r4 to r7. */
+#define INSERT(AT) \
+    "bfi r4, r8, " AT ", #8 \n" \
+    "bfi r5, r9, " AT ", #8 \n" \
+    "bfi r6, r10, " AT ", #8 \n" \
+    "bfi r7, r11, " AT ", #8 \n"
+
+/* After the pushes: [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 to 28 out, 32 the way out of the loops, 36
+ * zero, 40 and 44 the ways into both loops, 48 the weights of these four filters, 52 R - Q, which becomes what d sums, and
+ * 68 Q, which becomes what b sums. */
 __attribute__((naked, noinline)) static void multiply_block(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
         "push {r4-r11, lr} \n"
-        "ldm r0!, {r1-r8} \n"
-        "mov r10, r0 \n"
-        "sub r9, r3, r2 \n" /* 8 bytes of columns a pair of taps: of n pairs, n mod 8 to begin with, 52 bytes each */
-        "and r9, r9, #56 \n"
-        "add r11, r9, r9, lsl #1 \n"
-        "add r9, r9, r11, lsl #2 \n"
-        "adr r12, 3f \n"
-        "sub r9, r12, r9, lsr #1 \n"
-        "orr r9, r9, #1 \n"
-        "adr r12, 4f \n"
-        "cmp r8, #0 \n"
-        "beq 0f \n"
-        "adr r12, 5f \n"
-        "0: orr r8, r12, #1 \n"
-        "push {r2-r10} \n"
+        "sub sp, sp, #48 \n"
+        "ldm r0!, {r1-r10} \n"
+        "mov r11, r0 \n" /* zero */
         "mov r0, r1 \n"
+        "sub r12, r3, r2 \n" /* 16 bytes of columns a pair of taps: of n pairs, n mod 8 to begin with, */
+        "and r12, r12, #112 \n"
+        "add r1, r12, r12, lsl #1 \n" /* 48 bytes of code each, */
+        "add r12, r12, r1, lsl #2 \n" /* and 52 */
+        "adr lr, 3f \n"
+        "sub r1, lr, r1 \n"
+        "orr r1, r1, #1 \n"
+        "adr lr, 5f \n"
+        "sub r12, lr, r12, lsr #2 \n"
+        "orr r12, r12, #1 \n"
+        "strd r1, r12, [sp, #4] \n" /* 40 and 44 in the end */
+        "adr r12, 9f \n"
+        "cmp r10, #0 \n"
+        "beq 0f \n"
+        "adr r12, 10f \n"
+        "0: orr r10, r12, #1 \n"
+        "str r11, [sp] \n"
+        "push {r2-r10} \n"
         "1: ldr r1, [sp] \n"
-        "ldrd r2, r3, [sp, #28] \n"
+        "ldrd r3, r2, [sp, #36] \n"
+        "str r0, [sp, #48] \n"
         "ldm r3, {r4-r11} \n"
         "bx r2 \n"
         "2: \n"
-        TAPS
-        TAPS
-        TAPS
-        TAPS
-        TAPS
-        TAPS
-        TAPS
-        TAPS
+        EIGHT_TIMES(TAPS_RQ)
         "3: ldr r2, [sp, #4] \n"
         "cmp r1, r2 \n"
         "bne.w 2b \n"
-        "ldr r1, [sp, #12] \n"
-        "sub r4, r4, r6 \n" /* 4096 d and 256 c */
-        "sub r5, r5, r7 \n"
-        "sub r6, r6, r8 \n" /* 16 b */
-        "sub r7, r7, r9 \n"
-        "sub r4, r4, r10 \n"
-        "sub r5, r5, r11 \n"
-        "ldr pc, [sp, #24] \n"
+        "sub r4, r4, r8 \n"
+        "sub r5, r5, r9 \n"
+        "sub r6, r6, r10 \n"
+        "sub r7, r7, r11 \n"
+        "add r1, sp, #52 \n"
+        "stm r1, {r4-r11} \n"
+        "ldr r1, [sp] \n"
+        "ldr r3, [sp, #36] \n"
+        "ldrd r2, r0, [sp, #44] \n"
+        "add r3, r3, #32 \n"
+        "ldm r3, {r4-r11} \n"
+        "bx r2 \n"
         "4: \n"
-        CHANNEL("r8", "r9", "lsl #1", "lsl #0")
-        CHANNEL("r6", "r7", "asr #3", "asr #4")
-        CHANNEL("r10", "r11", "asr #7", "asr #8")
-        CHANNEL("r4", "r5", "asr #11", "asr #12")
+        EIGHT_TIMES(TAPS_AC)
+        "5: ldr r2, [sp, #4] \n"
+        "cmp r1, r2 \n"
+        "bne.w 4b \n"
+        "add r1, sp, #68 \n"
+        "ldm r1, {r2, r3, r12, lr} \n"
+        "sub r2, r2, r4 \n"
+        "sub r3, r3, r5 \n"
+        "sub r12, r12, r6 \n"
+        "sub lr, lr, r7 \n"
+        "stm r1, {r2, r3, r12, lr} \n"
+        "sub r1, r1, #16 \n"
+        "ldm r1, {r2, r3, r12, lr} \n"
+        "sub r2, r2, r8 \n"
+        "sub r3, r3, r9 \n"
+        "sub r12, r12, r10 \n"
+        "sub lr, lr, r11 \n"
+        "stm r1, {r2, r3, r12, lr} \n"
+        "ldr r1, [sp, #12] \n"
+        "ldr pc, [sp, #32] \n"
+        "9: \n"
+        CHANNEL("r4", "r5", "r6", "r7", "lsl #1", "lsl #0")
+        CHANNEL("r8", "r9", "r10", "r11", "asr #7", "asr #8")
+        INSERT("#16")
+        "add r2, sp, #68 \n"
+        "ldm r2, {r8-r11} \n"
+        CHANNEL("r8", "r9", "r10", "r11", "asr #3", "asr #4")
+        INSERT("#8")
+        "add r2, sp, #52 \n"
+        "ldm r2, {r8-r11} \n"
+        CHANNEL("r8", "r9", "r10", "r11", "asr #11", "asr #12")
         "b 6f \n"
-        "5: ldm r1!, {r2, r3, r12, lr} \n"
-        RESCALE_PLAIN("r8", "lsl #1")
-        RESCALE_PLAIN("r9", "lsl #1")
-        "ldm r1!, {r2, r3, r12, lr} \n"
-        RESCALE_PLAIN("r6", "asr #3")
-        RESCALE_PLAIN("r7", "asr #3")
-        "ldm r1!, {r2, r3, r12, lr} \n"
-        RESCALE_PLAIN("r10", "asr #7")
-        RESCALE_PLAIN("r11", "asr #7")
-        "ldm r1!, {r2, r3, r12, lr} \n"
+        "10: \n"
+        CHANNEL_PLAIN("r4", "r5", "r6", "r7", "lsl #1")
+        CHANNEL_PLAIN("r8", "r9", "r10", "r11", "asr #7")
+        INSERT("#16")
+        "add r2, sp, #68 \n"
+        "ldm r2, {r8-r11} \n"
+        CHANNEL_PLAIN("r8", "r9", "r10", "r11", "asr #3")
+        INSERT("#8")
+        "add r2, sp, #52 \n"
+        "ldm r2, {r8-r11} \n"
+        CHANNEL_PLAIN("r8", "r9", "r10", "r11", "asr #11")
         "str r1, [sp, #12] \n"
-        RESCALE_PLAIN("r4", "asr #11")
-        RESCALE_PLAIN("r5", "asr #11")
-        "6: bfi r8, r6, #8, #8 \n"
-        "bfi r9, r7, #8, #8 \n"
-        "bfi r8, r10, #16, #8 \n"
-        "bfi r9, r11, #16, #8 \n"
-        "ldrd r2, r3, [sp, #16] \n"
-        "bfi r8, r4, #24, #8 \n"
-        "bfi r9, r5, #24, #8 \n"
+        "6: \n"
+        INSERT("#24")
+        "add r1, sp, #16 \n"
+        "ldm r1, {r8-r11} \n"
+        "str r4, [r8], #4 \n"
+        "str r5, [r9], #4 \n"
+        "str r6, [r10], #4 \n"
+        "str r7, [r11], #4 \n"
+        "stm r1, {r8-r11} \n"
         "ldr r1, [sp, #8] \n"
-        "str r8, [r2], #4 \n"
-        "str r9, [r3], #4 \n"
-        "strd r2, r3, [sp, #16] \n"
         "cmp r0, r1 \n"
         "bne.w 1b \n"
-        "add sp, sp, #36 \n"
+        "add sp, sp, #84 \n"
         "pop {r4-r11, pc} \n");
 }
 
 /* Two taps of four filters with one output: 36 bytes of code. r4 sums R, r5 Q, r6 A, r7 C. */
 #define TAPS_OF_ONE \
     "ldr r2, [r0], #4 \n" \
-    "ldr r12, [r1], #8 \n" \
+    "ldr r12, [r1], #16 \n" \
     "uxtb16 r3, r2 \n" \
     "smlad r4, r12, r2, r4 \n" \
     "smlad r5, r12, r3, r5 \n" \
@@ -183,33 +248,33 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
     RESCALE_LEFT(P, SHIFT_LEFT) \
     "8: \n"
 
-/* The same for the first output alone: tiles of an odd number of pixels end with it. r8 rescale, r9 out, r10 columns_end,
- * r11 the way into the loop; [sp] weights_end, 4 columns, 8 zero. */
+/* The same for the first output alone: tiles of 4 n + 1 pixels end with it. r8 rescale, r9 out, r10 columns_end, r11 the way
+ * into the loop; [sp] weights_end, 4 columns, 8 zero. */
 __attribute__((naked, noinline)) static void multiply_one(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
         "push {r4-r11, lr} \n"
-        "ldm r0, {r1-r6} \n"
-        "add r7, r0, #32 \n"
+        "ldm r0!, {r1-r6} \n"
+        "add r7, r0, #16 \n"
         "mov r0, r1 \n"
         "mov r8, r5 \n"
         "mov r9, r6 \n"
         "mov r10, r3 \n"
         "sub r11, r3, r2 \n"
-        "and r11, r11, #24 \n"
+        "and r11, r11, #48 \n"
         "add r11, r11, r11, lsl #3 \n"
         "adr r12, 3f \n"
-        "sub r11, r12, r11, lsr #1 \n"
+        "sub r11, r12, r11, lsr #2 \n"
         "orr r11, r11, #1 \n"
         "mov r5, r2 \n"
         "mov r6, r7 \n"
         "push {r4-r6} \n"
         "1: ldrd r1, r2, [sp, #4] \n"
         "ldr r4, [r2] \n"
-        "ldr r5, [r2, #8] \n"
-        "ldr r6, [r2, #16] \n"
-        "ldr r7, [r2, #24] \n"
+        "ldr r5, [r2, #16] \n"
+        "ldr r6, [r2, #32] \n"
+        "ldr r7, [r2, #48] \n"
         "bx r11 \n"
         "2: \n"
         TAPS_OF_ONE
@@ -222,8 +287,8 @@ __attribute__((naked, noinline)) static void multiply_one(const block_t *block _
         "sub r5, r5, r6 \n"
         "sub r4, r4, r7 \n"
         CHANNEL_OF_ONE("r6", "lsl #1", "lsl #0")
-        CHANNEL_OF_ONE("r5", "asr #3", "asr #4")
         CHANNEL_OF_ONE("r7", "asr #7", "asr #8")
+        CHANNEL_OF_ONE("r5", "asr #3", "asr #4")
         CHANNEL_OF_ONE("r4", "asr #11", "asr #12")
         "bfi r6, r5, #8, #8 \n"
         "bfi r6, r7, #16, #8 \n"
@@ -236,33 +301,38 @@ __attribute__((naked, noinline)) static void multiply_one(const block_t *block _
         "pop {r4-r11, pc} \n");
 }
 
-/* Adds up the columns of both outputs, an even number of taps from `column` to `end`. */
+/* Adds up the column of each output, an even number of taps from `column` to `end`. */
 __attribute__((naked, noinline)) static void sum_columns(const int16_t *column __attribute__((unused)),
                                                          const int16_t *end __attribute__((unused)),
                                                          int32_t sum[OUTPUTS] __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
-        "push {r2, r4-r9, lr} \n"
+        "push {r4-r10, lr} \n"
         "movs r3, #0 \n"
-        "movs r12, #0 \n"
+        "movs r4, #0 \n"
+        "movs r5, #0 \n"
+        "movs r6, #0 \n"
         "mov lr, #0x00010001 \n"
-        "sub r4, r1, r0 \n" /* 8 bytes a pair of taps: one of an odd number of pairs goes first */
-        "tst r4, #8 \n"
-        "beq 2f \n"
-        "ldrd r6, r7, [r0], #8 \n"
-        "smlad r3, r6, lr, r3 \n"
-        "smlad r12, r7, lr, r12 \n"
-        "b 2f \n"
-        "1: ldm r0!, {r6-r9} \n"
-        "smlad r3, r6, lr, r3 \n"
-        "smlad r12, r7, lr, r12 \n"
-        "smlad r3, r8, lr, r3 \n"
-        "smlad r12, r9, lr, r12 \n"
-        "2: cmp r0, r1 \n"
+        "sub r12, r1, r0 \n" /* 16 bytes a pair of taps: an odd number of pairs begins with one */
+        "tst r12, #16 \n"
+        "bne 2f \n"
+        "1: \n"
+        "ldm r0!, {r7-r10} \n"
+        "smlad r3, r7, lr, r3 \n"
+        "smlad r4, r8, lr, r4 \n"
+        "smlad r5, r9, lr, r5 \n"
+        "smlad r6, r10, lr, r6 \n"
+        "2: \n"
+        "ldm r0!, {r7-r10} \n"
+        "smlad r3, r7, lr, r3 \n"
+        "smlad r4, r8, lr, r4 \n"
+        "smlad r5, r9, lr, r5 \n"
+        "smlad r6, r10, lr, r6 \n"
+        "cmp r0, r1 \n"
         "bne 1b \n"
-        "strd r3, r12, [r2] \n"
-        "pop {r2, r4-r9, pc} \n");
+        "stm r2, {r3-r6} \n"
+        "pop {r4-r10, pc} \n");
 }
 
 #else
@@ -281,18 +351,19 @@ static int8_t rescale(const int32_t *r, int32_t sum)
 
 static void multiply(const block_t *block, int32_t outputs)
 {
+    static const uint8_t place[4] = {0, 2, 1, 3}; /* in the table of rescaling */
     const int32_t taps = (int32_t)(block->columns_end - block->columns) / OUTPUTS;
     const int32_t *r = block->rescale;
     int32_t channel = 0;
-    for (const int8_t *w = block->weights; w < block->weights_end; w += 2 * taps) {
-        for (int32_t c = 0; c < 4; ++c, ++channel, r += 4) {
+    for (const int8_t *w = block->weights; w < block->weights_end; w += 2 * taps, r += 16) {
+        for (int32_t c = 0; c < 4; ++c, ++channel) {
             for (int32_t i = 0; i < outputs; ++i) {
                 int32_t sum = 0;
                 for (int32_t k = 0; k < taps; ++k) {
                     const int32_t weight = tinyml_weight_w4(tinyml_load_word(w + k / 2 * 4), c, k % 2);
                     sum += weight * block->columns[k / 2 * 2 * OUTPUTS + 2 * i + k % 2];
                 }
-                block->out[i][channel] = rescale(r, sum);
+                block->out[i][channel] = rescale(r + 4 * place[c], sum);
             }
         }
     }
@@ -310,7 +381,7 @@ static void multiply_one(const block_t *block)
 
 static void sum_columns(const int16_t *column, const int16_t *end, int32_t sum[OUTPUTS])
 {
-    sum[0] = sum[1] = 0; /* the sums above begin with nothing that would have to be taken off */
+    sum[0] = sum[1] = sum[2] = sum[3] = 0; /* the sums above begin with nothing that would have to be taken off */
     (void)column;
     (void)end;
 }
@@ -358,9 +429,21 @@ void tinyml_conv_w4_dsp(const tinyml_conv_w4_t *op, const tinyml_rows_t *in, con
         int32_t sum[OUTPUTS];
         const int32_t outputs = widen_block(&walk, columns, start);
         sum_columns(columns, columns + taps * OUTPUTS, sum);
-        const tinyml_lanes_w4_t p = tinyml_lanes_w4(sum[0]), q = tinyml_lanes_w4(sum[1]);
-        block_t block = {op->weights, columns, columns + taps * OUTPUTS, op->weights + fours * 2 * taps, op->rescale,
-                         {start[0], start[1]}, op->plain, {{p.r, q.r}, {p.q, q.q}, {p.a, q.a}, {p.c, q.c}}};
+        block_t block;
+        block.weights = op->weights;
+        block.columns = columns;
+        block.columns_end = columns + taps * OUTPUTS;
+        block.weights_end = op->weights + fours * 2 * taps;
+        block.rescale = op->rescale;
+        block.plain = op->plain;
+        for (int32_t i = 0; i < OUTPUTS; ++i) {
+            const tinyml_lanes_w4_t zero = tinyml_lanes_w4(sum[i]);
+            block.out[i] = start[i];
+            block.zero[0][i] = zero.r;
+            block.zero[1][i] = zero.q;
+            block.zero[2][i] = zero.a;
+            block.zero[3][i] = zero.c;
+        }
         if (fours > 0) {
             multiply_outputs(&block, outputs);
         }

@@ -22,7 +22,7 @@ void tinyml_conv_w4(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const t
  *
  * weights      [four channels a b c d][pair of taps], a word each: two lanes of 16 bits, see tinyml_lanes_w4.h. Filters of
  *              zeros fill up the last four. The order of taps is that of tinyml_columns.h.
- * rescale      four numbers a channel, of fours too, as in tinyml_conv_paired_s8.h. Where the factor is 1/2 or more: bias,
+ * rescale      four numbers a channel, of each four in the order a c b d, as in tinyml_conv_paired_s8.h. Where the factor is 1/2 or more: bias,
  *              multiplier, output zero point, 256 * left: out = high((sum + bias) << left) + output zero point
  * plain        1 where out_min is at least the output's zero point, so that how negative numbers round does not show, and
  *              no channel is shifted to the left; or 0
@@ -38,7 +38,7 @@ typedef struct {
     int32_t out_max;
 } tinyml_conv_w4_t;
 
-/* scratch: 4 bytes a tap of a filter, an even number of taps. */
+/* scratch: 8 bytes a tap of a filter, an even number of taps. */
 void tinyml_conv_w4_dsp(const tinyml_conv_w4_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                         const tinyml_tile_t *tile, void *scratch);
 
