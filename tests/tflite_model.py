@@ -8,6 +8,7 @@ import numpy as np
 import tflite
 
 _TYPES = {
+    "int4": tflite.TensorType.INT4,
     "float32": tflite.TensorType.FLOAT32,
     "int8": tflite.TensorType.INT8,
     "uint8": tflite.TensorType.UINT8,
@@ -28,7 +29,9 @@ class Quant:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorSpec:
-    """dtype is numpy's name. With data it is a constant. signature is the shape with -1 for every free dimension."""
+    """dtype is numpy's name, or int4, whose data are int8. With data it is a constant.
+
+    signature is the shape with -1 for every free dimension."""
 
     name: str
     shape: tuple[int, ...]
@@ -64,9 +67,9 @@ def tflite_bytes(
     for t in tensors:
         at = 0
         if t.data is not None:
-            assert t.data.shape == t.shape and t.data.dtype.name == t.dtype, t.name
+            assert t.data.shape == t.shape and t.data.dtype.name == t.dtype.replace("int4", "int8"), t.name
             at = len(buffers)
-            buffers.append(_buffer(b, t.data))
+            buffers.append(_buffer(b, _nibbles(t.data) if t.dtype == "int4" else t.data))
         tables.append(_tensor(b, t, at))
     names = sorted({o.op for o in operators})
     codes = [_code(b, getattr(tflite.BuiltinOperator, name)) for name in names]
@@ -115,6 +118,12 @@ def _buffer(b: flatbuffers.Builder, data: np.ndarray | None) -> int:
     if vector is not None:
         tflite.BufferAddData(b, vector)
     return int(tflite.BufferEnd(b))
+
+
+def _nibbles(data: np.ndarray) -> np.ndarray:
+    """Two a byte, the first in the low one."""
+    even = np.pad(data.ravel(), (0, data.size % 2)).astype(np.uint8)
+    return (even[::2] & 15) | (even[1::2] << 4)
 
 
 def _tensor(b: flatbuffers.Builder, t: TensorSpec, buffer: int) -> int:

@@ -72,7 +72,7 @@ class OpContext:
         if tensor.index not in self.names:
             if tensor.data is None:
                 raise ValueError(f"input {i} ({tensor.name!r}) is used before it is computed")
-            self.names[tensor.index] = self.builder.constant(tensor.name, tensor.data, tensor.quant)
+            self.names[tensor.index] = self.builder.constant(tensor.name, tensor.data, tensor.quant, tensor.dtype)
         return self.builder.values[self.names[tensor.index]]
 
     def constant(self, i: int) -> np.ndarray:

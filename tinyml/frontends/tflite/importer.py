@@ -27,6 +27,7 @@ _ANY_TYPE = {
     "TRANSPOSE",
 }
 _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
+_FOUR_BITS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}  # may have such weights
 _MOVES = {"PAD", "PADV2", "CONCATENATION"}
 # LiteRT's integer forms of these follow rules of their own.
 _REAL_ONLY = {"DIV", "SQRT"}
@@ -120,6 +121,10 @@ def _check_types(operator: Operator, tensors: tuple[Tensor, ...]) -> None:
         tensor = tensors[index]
         if tensor.dtype is None:
             raise UnsupportedError(f"tensor {tensor.name!r} has the type {tensor.type_name}")
+        if tensor.dtype is DType.INT4 and not (operator.op in _FOUR_BITS and tensor.data is not None):
+            raise UnsupportedError(
+                f"tensor {tensor.name!r} is INT4, which weights of convolutions and dense layers may be"
+            )
         if operator.op in _ANY_TYPE:
             continue
         if tensor.data is not None or tensor.dtype is DType.FLOAT32:

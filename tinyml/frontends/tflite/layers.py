@@ -62,7 +62,7 @@ def depthwise_conv_2d(op: OpContext) -> None:
     quant = stored.quant
     if quant is not None and quant.axis is not None:
         quant = QuantParams(quant.scale, quant.zero_point, quant.dtype, 0)
-    ohwi = op.builder.constant(f"{stored.name}_ohwi", stored.constant.transpose(3, 1, 2, 0), quant)
+    ohwi = op.builder.constant(f"{stored.name}_ohwi", stored.constant.transpose(3, 1, 2, 0), quant, stored.dtype)
     _convolution(op, op.builder.values[ohwi], o, groups=op.value(0).shape[-1])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tflite
 
 from tinyml.errors import ModelError
-from tinyml.ir.dtypes import DType
+from tinyml.ir.dtypes import DType, storage_bytes
 from tinyml.ir.quant import QuantParams
 
 # What the flatbuffers library raises on bytes that are no flatbuffer.
@@ -29,6 +29,7 @@ MALFORMED = (
 LARGEST_TENSOR = 1 << 26  # elements; no microcontroller comes near it
 
 _DTYPES = {
+    tflite.TensorType.INT4: DType.INT4,
     tflite.TensorType.FLOAT32: DType.FLOAT32,
     tflite.TensorType.INT8: DType.INT8,
     tflite.TensorType.UINT8: DType.UINT8,
@@ -175,12 +176,20 @@ def _tensor(model: Any, table: Any, index: int, content: bytes) -> Tensor:
     data = None
     if dtype is not None and buffer.DataLength() and not table.IsVariable():
         raw = buffer.DataAsNumpy().tobytes()
-        expected = math.prod(shape) * dtype.numpy.itemsize
+        expected = storage_bytes(math.prod(shape), dtype)
         if len(raw) != expected:
             raise ValueError(f"tensor {name!r} {list(shape)} {type_name} holds {len(raw)} bytes, expected {expected}")
-        data = np.frombuffer(raw, dtype.numpy.newbyteorder("<")).astype(dtype.numpy).reshape(shape)
+        data = _elements(raw, dtype, math.prod(shape)).reshape(shape)
     quant = _quant(table.Quantization(), dtype, shape, name, content)
     return Tensor(index, name, shape, free, dtype, type_name, data, quant, bool(table.IsVariable()))
+
+
+def _elements(raw: bytes, dtype: DType, count: int) -> np.ndarray:
+    if dtype is not DType.INT4:
+        return np.frombuffer(raw, dtype.numpy.newbyteorder("<")).astype(dtype.numpy)
+    pairs = np.frombuffer(raw, np.int8)  # the first element in the low nibble
+    unpacked: np.ndarray = np.stack([(pairs << 4) >> 4, pairs >> 4], axis=1).ravel()[:count]
+    return unpacked
 
 
 def _quant(table: Any, dtype: DType | None, shape: tuple[int, ...], name: str, content: bytes) -> QuantParams | None:
