@@ -10,7 +10,7 @@ from helium_core import HeliumCore, build, is_available
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import accepted, check, find, property_test, tilings
-from kernel_harness import Tiling, run
+from kernel_harness import Machine, Tiling, run
 from kernel_host import Host
 
 from tinyml.ir.macs import macs
@@ -18,6 +18,13 @@ from tinyml.ir.ops import Op
 
 _CASES: dict[str, tuple[Op, Callable[[], st.SearchStrategy[graphs.Case]]]] = {
     "tinyml_conv_s8_mve": (Op.CONV2D, helium.convolutions),
+    "tinyml_depthwise_s8_mve": (Op.CONV2D, helium.depthwise),
+    "tinyml_depthwise_3x3_s8_mve": (Op.CONV2D, lambda: helium.depthwise(3)),
+    "tinyml_fully_connected_s8_mve": (Op.FULLY_CONNECTED, graphs.fully_connected),
+    "tinyml_add_s8_mve": (Op.ADD, helium.sums),
+    "tinyml_max_pool_s8_mve": (Op.MAX_POOL2D, lambda: graphs.pools(Op.MAX_POOL2D)),
+    "tinyml_average_pool_s8_mve": (Op.AVERAGE_POOL2D, lambda: graphs.pools(Op.AVERAGE_POOL2D)),
+    "tinyml_lookup_s8_mve": (Op.LOOKUP, helium.lookups),
 }
 
 
@@ -37,19 +44,42 @@ def helium_core(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     core.close()
 
 
+def _check(machine: Machine, symbol: str, case: graphs.Case, tiling: Tiling) -> None:
+    """In place too, where the kernel allows it."""
+    check(machine, symbol, case, tiling)
+    node, graph, _ = case
+    access = find(symbol, node.op).access
+    names = list(graph.activations(node))
+    for name in names if access.in_place_any else names[:1] if access.in_place == 0 else []:
+        check(machine, symbol, case, Tiling(), {name: 0})
+
+
 @pytest.mark.qemu
 @pytest.mark.parametrize("symbol", list(_CASES))
 @settings(property_test, max_examples=100)
 @given(st.data(), tilings)
 def test_helium_agrees(helium_core: HeliumCore, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
-    check(helium_core, symbol, data.draw(_cases(symbol)), tiling)
+    _check(helium_core, symbol, data.draw(_cases(symbol)), tiling)
 
 
 @pytest.mark.parametrize("symbol", list(_CASES))
 @property_test
 @given(st.data(), tilings)
 def test_portable_agrees(host: Host, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
-    check(host, symbol, data.draw(_cases(symbol)), tiling)
+    _check(host, symbol, data.draw(_cases(symbol)), tiling)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("scales", [(0.5, 0.5, 0.5), (0.5, 0.125, 0.25), (0.013, 0.037, 0.041), (0.3, 0.0002, 0.01)])
+def test_helium_add_of_all_pairs(helium_core: HeliumCore, scales: tuple[float, float, float]) -> None:
+    """Ties, saturation, equal scales, and scales far apart."""
+    check(helium_core, "tinyml_add_s8_mve", helium.all_pairs(scales), Tiling())
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("height", "width"), [(2, 1), (3, 5), (64, 64)])
+def test_helium_averages_round_ties_away(helium_core: HeliumCore, height: int, width: int) -> None:
+    check(helium_core, "tinyml_average_pool_s8_mve", helium.averages_near_ties(height, width), Tiling())
 
 
 @pytest.mark.qemu
@@ -61,6 +91,10 @@ def test_portable_agrees(host: Host, symbol: str, data: st.DataObject, tiling: T
         ("tinyml_conv_s8_mve", helium.convolution(3, 48, 48, 3, 16, 2), 0.53),
         ("tinyml_conv_s8_mve", helium.convolution(3, 32, 32, 16, 16), 0.175),
         ("tinyml_conv_s8_mve", helium.convolution(3, 8, 8, 64, 64), 0.135),
+        ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, depthwise=True), 0.7),
+        ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, 2, depthwise=True), 1.35),
+        ("tinyml_depthwise_s8_mve", helium.convolution(5, 20, 20, 48, 48, depthwise=True), 0.47),
+        ("tinyml_depthwise_s8_mve", helium.convolution(7, 20, 20, 48, 48, depthwise=True), 0.35),
     ],
 )
 def test_helium_instructions_per_mac(helium_core: HeliumCore, symbol: str, case: graphs.Case, budget: float) -> None:

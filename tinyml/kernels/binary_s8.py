@@ -117,6 +117,7 @@ def _kernel(op: Op, symbol: str, folder: str, isa: Isa, rejects: Reject, cycles:
 KERNELS = (
     _kernel(Op.ADD, "tinyml_add_s8", "reference", Isa.PORTABLE, _rejects, 45),
     _kernel(Op.ADD, "tinyml_add_s8_dsp", "armv7em", Isa.DSP, first_reason(_rejects, _needs_rows_and_a_half), 15),
+    _kernel(Op.ADD, "tinyml_add_s8_mve", "armv8_1m", Isa.MVE, first_reason(_rejects, _needs_rows_and_a_half), 4),
     _kernel(Op.SUB, "tinyml_sub_s8", "reference", Isa.PORTABLE, _rejects, 45),
     _kernel(Op.MUL, "tinyml_mul_s8", "reference", Isa.PORTABLE, _rejects, 20),
 )

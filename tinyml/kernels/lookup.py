@@ -24,17 +24,21 @@ def _params(node: Node, graph: Graph) -> CParams:
     return CParams("tinyml_lookup_s8_t", {"table": Array("table", table, "parameters", 1), "channels": channels})
 
 
-KERNELS = (
+KERNELS = tuple(
     KernelDescriptor(
-        "tinyml_lookup_s8",
-        "reference/tinyml_lookup_s8.c",
+        symbol,
+        f"{folder}/{symbol}.c",
         "include/tinyml_lookup.h",
         Op.LOOKUP,
-        Isa.PORTABLE,
+        isa,
         _rejects,
         _params,
         no_scratch,
-        cycles_per_element(6),
+        cycles_per_element(cycles),
         Access(in_place=0),
-    ),
+    )
+    for symbol, folder, isa, cycles in (
+        ("tinyml_lookup_s8", "reference", Isa.PORTABLE, 6),
+        ("tinyml_lookup_s8_mve", "armv8_1m", Isa.MVE, 0.4),
+    )
 )

@@ -51,6 +51,10 @@ void tinyml_add_s8(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const 
 void tinyml_add_s8_dsp(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                        const tinyml_tile_t *tile, void *scratch);
 
+/* The same for Helium. */
+void tinyml_add_s8_mve(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                       const tinyml_tile_t *tile, void *scratch);
+
 void tinyml_sub_s8(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                    const tinyml_tile_t *tile, void *scratch);
 

@@ -17,6 +17,9 @@ typedef struct {
 void tinyml_lookup_s8(const tinyml_lookup_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                       const tinyml_tile_t *tile, void *scratch);
 
+void tinyml_lookup_s8_mve(const tinyml_lookup_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                          const tinyml_tile_t *tile, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

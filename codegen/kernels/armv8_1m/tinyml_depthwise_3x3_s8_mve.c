@@ -1,0 +1,65 @@
+/* Depthwise convolution, int8, 3x3, for Helium. SPDX-License-Identifier: Apache-2.0
+ *
+ * A window takes at most 15 of 16 bytes, so that what one load brings serves two sums: the second by weights that are shifted by the
+ * distance of their windows. */
+#include "tinyml_depthwise_vector.h"
+
+#if TINYML_HELIUM
+
+/* Four sums: two windows `shift` bytes apart, two more `next` bytes on; then `step` to the next four. */
+#define PAIRS(shift, next, step)                                                                    \
+    BLOCK(WEIGHTS(0) "ldr r2, [r0, #48]\n vstrb.8 q0, [r2]\n vldrb.u8 q1, [r2, #-" #shift "]\n",    \
+          "vldrb.u8 q5, [r1, #" #next "]\n vldrb.u8 q4, [r1], #" #step "\n"                         \
+          "vmladav.s8 r4, q5, q0\n vmladav.s8 r6, q5, q1\n"                                         \
+          "vmladav.s8 r0, q4, q0\n vmladav.s8 r2, q4, q1\n")
+
+/* 4 rows, stride 1: columns of 6. */
+TINYML_ASSEMBLY static void compute_four_rows(TINYML_UNUSED block_t *block)
+{
+    __asm__(PAIRS(1, 2, 6));
+}
+
+/* 2 rows, stride 2: columns of 5. */
+TINYML_ASSEMBLY static void compute_two_rows(TINYML_UNUSED block_t *block)
+{
+    __asm__(PAIRS(2, 10, 20));
+}
+
+/* 1 row: columns of 3. */
+TINYML_ASSEMBLY static void compute_row(TINYML_UNUSED block_t *block)
+{
+    __asm__(PAIRS(3, 6, 12));
+}
+
+TINYML_ASSEMBLY static void compute_row_stride_2(TINYML_UNUSED block_t *block)
+{
+    __asm__(PAIRS(6, 12, 24));
+}
+
+static void compute(block_t *block, const layout_t *layout)
+{
+    switch (layout->rows) {
+    case 4:
+        compute_four_rows(block);
+        return;
+    case 2:
+        compute_two_rows(block);
+        return;
+    default:
+        if (block->sum_step[0] == 3) {
+            compute_row(block);
+        } else {
+            compute_row_stride_2(block);
+        }
+    }
+}
+
+#else
+#define compute compute_portably
+#endif
+
+void tinyml_depthwise_3x3_s8_mve(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *in,
+                                 const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch)
+{
+    depthwise(op, in, out, tile, scratch, compute);
+}
