@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from tinyml.errors import ToolError, UsageError
 
 _SOCKET = "socket://"
 _BUSY = (errno.EBUSY, errno.EAGAIN)
+_NO_LINES = (errno.EINVAL, errno.ENOTTY)  # of pseudo-terminals, which have neither DTR nor RTS
+_RESET_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,26 @@ def open_port(name: str, baud: int) -> Transport:
     except OSError as error:
         raise _explain(name, error) from None
     return SerialTransport(port, name)
+
+
+def pulse_reset(name: str) -> None:
+    """Pulse DTR and RTS of the port at `name`: that resets boards whose adapter wires one of them to the reset pin. Others,
+    and lines that are no port of this machine, take no notice.
+
+    Raises:
+        ToolError: as `open_port`.
+    """
+    if "://" in name:
+        return
+    serial = pyserial()
+    try:
+        with serial.Serial(name) as port:
+            port.dtr, port.rts = False, True
+            time.sleep(_RESET_SECONDS)
+            port.dtr, port.rts = True, False
+    except OSError as error:
+        if error.errno not in _NO_LINES:
+            raise _explain(name, error) from None
 
 
 def list_ports() -> tuple[PortInfo, ...]:

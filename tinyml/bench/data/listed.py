@@ -202,13 +202,15 @@ def open_folders(
             if path.suffix.lower() not in suffixes:
                 others += 1
                 continue
+            key = path.relative_to(folder).as_posix()
+            if table is None:
+                samples.append(Sample(len(samples), key, label, path))
+                continue
             row = named.pop(path.relative_to(base).as_posix(), None)
             facts: dict[str, object] = dict.fromkeys(c for c in header if c in GROUPS) if row is None else {**row}
             if facts.get("person") is None:
                 facts["person"] = label
-            key = path.relative_to(folder).as_posix()
-            sample = labelled(len(samples), key, path, facts)
-            samples.append(sample if len(classes) == 2 else replace(sample, label=label))
+            samples.append(labelled(len(samples), key, path, facts))
     prefix = "" if base == folder else f"{folder.relative_to(base).as_posix()}/"
     missing = [name for name in named if name is not None and name.startswith(prefix)]
     for name in missing:
