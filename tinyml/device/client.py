@@ -97,7 +97,7 @@ class Client:
         return int(self._command("timestamp", r"m-lap-us-(\d{1,20})")[1])
 
     def model(self) -> DeviceModel:
-        lines = self._lines("model")
+        lines = self.lines("model")
 
         def number(key: str) -> int:
             return int(_match(lines, "model", rf"m-{key}-(\d{{1,12}})")[1])
@@ -132,7 +132,7 @@ class Client:
     def run(self, times: int = 1, *, timeout: float = 600.0) -> RunTime:
         """Run the network `times` times on the input last put. See PROTOCOL.md about inputs that are not preserved."""
         command = f"run {times}"
-        lines = self._lines(command, timeout)
+        lines = self.lines(command, timeout)
         cycles = int(_match(lines, command, r"m-cycles-(\d{1,20})")[1])
         _match(lines, command, "m-run-done")
         laps = [int(found[1]) for line in lines if (found := re.fullmatch(r"m-lap-us-(\d{1,20})", line))]
@@ -143,7 +143,7 @@ class Client:
     def layers(self, times: int = 1, *, timeout: float = 600.0) -> LayerCycles:
         """Run the network `times` times on the input last put, and tell the layers apart. Traced firmware only."""
         command = f"layers {times}"
-        lines = self._lines(command, timeout)
+        lines = self.lines(command, timeout)
         found = (re.fullmatch(r"m-layer-\d{1,10}-(\d{1,20})", line) for line in lines)
         cycles = int(_match(lines, command, r"m-cycles-(\d{1,20})")[1])
         return LayerCycles(tuple(int(layer[1]) for layer in found if layer is not None), cycles)
@@ -177,7 +177,7 @@ class Client:
         return data
 
     def memory(self) -> DeviceMemory:
-        lines = self._lines("mem")
+        lines = self.lines("mem")
         stack, size, arena = (
             int(_match(lines, "mem", rf"m-{key}-(\d{{1,10}})")[1]) for key in ("stack", "stack-size", "arena")
         )
@@ -205,14 +205,15 @@ class Client:
         self.run(timeout=timeout)
         return tuple(self.get(index) for index in range(len(model.output_bytes)))
 
+    def lines(self, command: str, timeout: float | None = None) -> list[str]:
+        """Any command (without its `%`): the lines of its answer, without the last, `m-ready`."""
+        self._send(f"{command}%".encode())
+        return self._reply(command, self._timeout if timeout is None else timeout)
+
     # -- lines -----------------------------------------------------------------------------------------------------
 
     def _command(self, command: str, pattern: str) -> re.Match[str]:
-        return _match(self._lines(command), command, pattern)
-
-    def _lines(self, command: str, timeout: float | None = None) -> list[str]:
-        self._send(f"{command}%".encode())
-        return self._reply(command, self._timeout if timeout is None else timeout)
+        return _match(self.lines(command), command, pattern)
 
     def _send(self, data: bytes) -> None:
         self._transport.write(data)
