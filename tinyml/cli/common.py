@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ _PORT = re.compile(r"[/\\]|://|^COM\d+$", re.IGNORECASE)
 
 MANY_NOTES = 4
 PIPED_WIDTH = 200  # columns of output that goes to a file or another program
+SLOWEST_BAUD, FASTEST_BAUD = 1200, 3_000_000
 DEFAULT_SRAM, DEFAULT_FLASH = 512 << 10, 2 << 20  # of a bare core
 
 MODEL_HELP = "model file: .onnx or .tflite"
@@ -60,6 +62,7 @@ def add_target_flags(parser: argparse.ArgumentParser) -> None:
         default="full",
         help="the board's full speed, or the clock that it starts with (default: full)",
     )
+    group.add_argument("--baud", type=int, metavar="N", help="rate of the serial port (default: the board file's)")
     group.add_argument("--sram", metavar="SIZE", help="limit of SRAM: 192K, 1M, bytes")
     group.add_argument("--flash", metavar="SIZE", help="limit of flash")
     group.add_argument(
@@ -185,13 +188,25 @@ def board_of(arguments: argparse.Namespace, default: str = "stm32h7") -> Board:
     if arguments.target:
         if arguments.clock == "safe":
             raise UsageError("--clock safe: a bare core has no clock to choose")
+        if arguments.baud is not None:
+            raise UsageError("--baud: a bare core has no serial port to set")
         return generic_target(
             arguments.target, DEFAULT_SRAM if sram is None else sram, DEFAULT_FLASH if flash is None else flash
         )
     board = load_board(arguments.board or default)
     if arguments.clock == "safe":
         board = at_safe_clock(board)
+    if arguments.baud is not None:
+        board = _with_baud(board, arguments.baud)
     return with_limits(board, sram, flash)
+
+
+def _with_baud(board: Board, baud: int) -> Board:
+    if board.uart is None:
+        raise UsageError(f"--baud: {board.id} has no serial port")
+    if not SLOWEST_BAUD <= baud <= FASTEST_BAUD:
+        raise UsageError(f"--baud {baud}: expected {SLOWEST_BAUD} to {FASTEST_BAUD}")
+    return replace(board, uart=replace(board.uart, baud=baud))
 
 
 def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
