@@ -1,5 +1,6 @@
 """Board and profile files, and how mistakes in them are told."""
 
+import re
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -9,8 +10,20 @@ from hypothesis import strategies as st
 
 from tinyml.errors import BoardError, UsageError
 from tinyml.resources import resource_dir
-from tinyml.targets import CORES, generic_target, list_boards, list_profiles, load_board, load_profile, parse_size
+from tinyml.targets import (
+    CORES,
+    Link,
+    at_safe_clock,
+    board_template,
+    generic_target,
+    list_boards,
+    list_profiles,
+    load_board,
+    load_profile,
+    parse_size,
+)
 from tinyml.targets.docs import boards_page
+from tinyml.targets.schema import NOT_STATED
 
 BOARDS = resource_dir("boards")
 H7 = (BOARDS / "st_nucleo_h743zi.toml").read_text()
@@ -61,6 +74,60 @@ def test_an_unknown_board_suggests_the_nearest() -> None:
     assert caught.value.hint.startswith("did you mean stm32h7?")
 
 
+def test_what_tinyml_brings_states_every_source() -> None:
+    for board in list_boards():
+        assert all(region.source != NOT_STATED for region in board.regions), board.id
+        assert board.uart is None or board.uart.source != NOT_STATED, board.id
+
+
+def filled_in(text: str) -> str:
+    text = text.replace('core = "FILL IN"', 'core = "cortex-m33"')
+    return text.replace("size_kib = 0 # FILL IN", "size_kib = 512 #", 1).replace(
+        "size_kib = 0 # FILL IN", "size_kib = 64 #"
+    )
+
+
+def test_the_template_is_a_board_once_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(board_template("mine"))
+    with pytest.raises(BoardError, match=r"region\.0\.size_kib = 0: expected: .*greater than 0"):
+        load_board(str(path))
+    path.write_text(filled_in(board_template("mine")))
+    board = load_board(str(path))
+    assert (board.id, board.title, board.core.name, board.has_firmware) == ("mine", "mine", "cortex-m33", False)
+    assert (board.flash_bytes, board.arena_bytes, board.link.stack_bytes) == (512 << 10, 60 << 10, 4096)
+
+
+def test_every_line_of_the_template_that_may_be_left_out_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(re.sub(r"(?m)^#(?! )", "", filled_in(board_template("mine"))))
+    board = load_board(str(path))
+    assert (board.aliases, board.startup, board.timer) == (("mine_for_short",), "none", "systick")
+    assert board.has_firmware
+    assert board.link.stack_bytes == 2048
+
+
+def test_the_least_that_is_a_board(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    region = '[[region]]\nname = "{0}"\nkind = "{0}"\naddress = {1}\nsize_kib = {2}\n'
+    memories = region.format("flash", 0, 128) + region.format("ram", 0x20000000, 8)
+    path.write_text(f'schema_version = 1\nid = "mine"\ncore = "cortex-m0"\n{memories}')
+    board = load_board(str(path))
+    assert board.link == Link("flash", "ram", "ram", "ram", 1024)  # of stack an eighth
+    path.write_text(f'schema_version = 1\nid = "mine"\ncore = "cortex-m0"\n{region.format("ram", 0, 8)}')
+    with pytest.raises(BoardError, match="region: expected one of kind flash"):
+        load_board(str(path))
+
+
+def test_the_safe_clock() -> None:
+    board = at_safe_clock(load_board("stm32h7"))
+    assert (board.clock_hz, board.full_speed) == (64_000_000, False)
+    qemu = load_board("qemu_mps2_an500")
+    assert at_safe_clock(qemu) is qemu
+    with pytest.raises(UsageError, match="host has no clock to choose"):
+        at_safe_clock(load_board("host"))
+
+
 def test_a_path_names_a_board(tmp_path: Path) -> None:
     assert load_board(board_with(tmp_path, 'id = "st_nucleo_h743zi"', 'id = "mine"')).id == "mine"
 
@@ -103,7 +170,7 @@ def test_boards_are_frozen() -> None:
         (
             'emulators = ["unicorn"]',
             'emulators = ["renode"]',
-            r"emulators\.0 = 'renode': expected: .*'qemu' or 'unicorn'",
+            r"emulators\.0 = 'renode': expected: .*'qemu', 'unicorn' or 'rp2040js'",
         ),
         ('emulators = ["unicorn"]', 'emulators = ["qemu"]', "emulators: qemu cannot run it"),
         ("[link]", "[link", "cannot be read as TOML"),

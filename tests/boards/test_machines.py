@@ -128,4 +128,5 @@ def test_the_boards_clock_keeps_qemus_time(built: Build, board: Board) -> None:
 def test_a_machine_of_qemu_is_one_that_was_tried() -> None:
     for board in list_boards():
         assert ("qemu" in board.emulators) == (board.qemu_machine is not None)
+        assert ("rp2040js" in board.emulators) == (board.boot == "rp2040")
         assert ("unicorn" in board.emulators) == (board.has_firmware and board.core.unicorn_model is not None)

@@ -21,7 +21,6 @@ from tinyml.cli.common import (
     print_json,
     print_notes,
     progress,
-    short_name,
 )
 from tinyml.dump import dump_artifact, write_sources
 from tinyml.emit.c.text import identifier
@@ -72,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _partial(arguments, options)
         if arguments.emit == "firmware" and not options.board.has_firmware:
             raise UsageError(f"{options.board.id} takes no firmware", "add --emit c, or choose a board: tinyml boards")
-        name = f"{identifier(options.model_name)}-{short_name(options.board)}{'-trace' if options.traced else ''}"
+        name = f"{identifier(options.model_name)}-{options.board.short_name}{'-trace' if options.traced else ''}"
         out_dir = arguments.out or Path("build") / name
         refuse_foreign(out_dir)
         report = build_report(arguments, options, out_dir)

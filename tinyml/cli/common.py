@@ -320,11 +320,6 @@ def require_calibrated(arguments: argparse.Namespace, quantized: QuantizedModel)
         )
 
 
-def short_name(board: Board) -> str:
-    """What people call it: the first alias, or the id."""
-    return board.aliases[0] if board.aliases else board.id
-
-
 def print_notes(arguments: argparse.Namespace, notes: Sequence[str]) -> None:
     """The notes of a model; of many only the first few, unless --verbose."""
     shown = notes if arguments.verbose or len(notes) <= MANY_NOTES else notes[:2]

@@ -5,9 +5,10 @@ from tinyml.targets.core import CORES, Core, Isa
 from tinyml.targets.limits import at_safe_clock, with_limits
 from tinyml.targets.load import generic_target, list_boards, list_profiles, load_board, load_profile, parse_size
 from tinyml.targets.profile import Profile
+from tinyml.targets.template import board_template
 
 __all__ = [
     "CORES", "Board", "Core", "FlashTools", "Isa", "Link", "MemoryRegion", "Profile", "ReadyBits", "Uart",
-    "at_safe_clock", "generic_target", "list_boards", "list_profiles", "load_board", "load_profile", "parse_size",
-    "with_limits",
+    "at_safe_clock", "board_template", "generic_target", "list_boards", "list_profiles", "load_board", "load_profile",
+    "parse_size", "with_limits",
 ]  # fmt: skip

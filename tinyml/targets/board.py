@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from tinyml.targets.core import Core
 
+UNTESTED = "boots on silicon: untested"
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryRegion:
@@ -119,8 +121,8 @@ class Board:
         qemu_clock_hz: the clock that the firmware reaches there, where the machine has no clock control; its timers count
             something else then.
         qemu_serial: which of the machine's serial ports, in QEMU's order, is the one of `uart`.
-        emulators: where the firmware is known to boot and to answer with the host's bytes: "qemu", "unicorn". The tests
-            run what is named here.
+        emulators: where the firmware is known to boot and to answer with the host's bytes: "qemu", "unicorn", "rp2040js".
+            The tests run what is named here.
         silicon: what is known of real hardware ("boots on silicon: untested").
     """
 
@@ -144,7 +146,7 @@ class Board:
     emulators: tuple[str, ...] = ()
     ready_bits: tuple[ReadyBits, ...] = ()
     flash_tools: FlashTools = FlashTools()
-    silicon: str = "boots on silicon: untested"
+    silicon: str = UNTESTED
     notes: tuple[str, ...] = ()
 
     def region(self, name: str) -> MemoryRegion:
@@ -154,6 +156,11 @@ class Board:
     def has_firmware(self) -> bool:
         """A program can be linked for it. False for the host."""
         return self.uart is not None
+
+    @property
+    def short_name(self) -> str:
+        """What people call it: the first alias, or the id."""
+        return self.aliases[0] if self.aliases else self.id
 
     @property
     def flash_bytes(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tinyml.targets.board import Board
+from tinyml.targets.board import UNTESTED, Board
 
 
 def boards_page(boards: Sequence[Board]) -> str:
@@ -10,10 +10,11 @@ def boards_page(boards: Sequence[Board]) -> str:
     parts = [
         "# Boards",
         "",
-        "Made from the files in boards/ by `tinyml.targets.docs.boards_page`; a test keeps it current. How to add a",
-        "board stands in firmware.md. *Not confirmed* marks what was not read in a source that can be named.",
+        "Made from the files in boards/ by `python -m tinyml.targets.docs`; a test keeps it current. How to add a board, or",
+        "build for one of your own, stands in firmware.md. *Not confirmed* marks what was not read in a source that can be",
+        "named, or what nothing that others wrote has run.",
         "",
-        "| board | alias | core | clock | arena, at most | flash | serial port | QEMU | silicon |",
+        "| board | alias | core | MHz, full / safe | arena, at most | flash | serial port | QEMU | silicon |",
         "|---|---|---|---|---|---|---|---|---|",
         *(_row(board) for board in boards),
     ]
@@ -27,7 +28,7 @@ def _row(board: Board) -> str:
         f"`{board.id}`",
         ", ".join(f"`{alias}`" for alias in board.aliases),
         board.core.name,
-        "" if board.clock_hz is None else f"{board.clock_hz / 1e6:g} MHz",
+        " / ".join(f"{hz / 1e6:g}" for hz in (board.clock_hz, board.safe_clock_hz) if hz is not None),
         _kib(board.arena_bytes),
         _kib(board.flash_bytes),
         "" if board.uart is None else f"{board.uart.driver}, {board.uart.baud}",
@@ -45,11 +46,11 @@ def _section(board: Board) -> list[str]:
     lines = [
         f"## {board.title}",
         "",
-        "| region | address | size | holds | DMA | wait | source |",
-        "|---|---|---|---|---|---|---|",
+        "| region | address | size | holds | DMA | code runs | wait | source |",
+        "|---|---|---|---|---|---|---|---|",
         *(
             f"| {r.name} | {r.address:#010x} | {_kib(r.bytes)} | {', '.join(roles[r.name])} | {'yes' if r.dma else 'no'} "
-            f"| {r.wait_cycles or ''} | {r.source} |"
+            f"| {'yes' if r.execute else 'no'} | {r.wait_cycles or ''} | {r.source} |"
             for r in board.regions
         ),
         "",
@@ -57,11 +58,43 @@ def _section(board: Board) -> list[str]:
     if board.uart is not None:
         lines += [f"Serial port: `{board.uart.driver}` at {board.uart.base:#010x}. {board.uart.source}.", ""]
     if board.emulators:
-        names = {"qemu": f"QEMU (`-M {board.qemu_machine}`)", "unicorn": "tinyml's emulator (Unicorn)"}
+        names = {
+            "qemu": f"QEMU (`-M {board.qemu_machine}`)",
+            "unicorn": "tinyml's emulator (Unicorn, with peripherals of our own)",
+            "rp2040js": "rp2040js",
+        }
         lines += [f"Boots and answers in {' and '.join(names[name] for name in board.emulators)}.", ""]
+    if board.has_firmware and not {"qemu", "rp2040js"} & set(board.emulators):
+        lines += [
+            "No emulator that others wrote has this board: its clock, pins and serial port are as the sources say, and",
+            "**not confirmed** by anything that ran.",
+            "",
+        ]
+    if board.silicon == UNTESTED:
+        lines += [*_how_to_test(board), ""]
     lines += [f"- {note}" for note in board.notes]
     return lines[:-1] if lines[-1] == "" else lines
 
 
+def _how_to_test(board: Board) -> list[str]:
+    name = board.short_name
+    return [
+        f"{UNTESTED[0].upper()}{UNTESTED[1:]}. To change that, open an issue with what the last of these prints:",
+        "",
+        "```",
+        "tinyml zoo ds_cnn",
+        f"tinyml build --board {name} ds_cnn.onnx",
+        f"tinyml flash build/ds_cnn-{name}",
+        f"tinyml verify --board {name} --on PORT --allow-uncalibrated --json ds_cnn.onnx",
+        "```",
+    ]
+
+
 def _kib(size: int) -> str:
     return f"{size // 1024:,} KiB"
+
+
+if __name__ == "__main__":
+    from tinyml.targets.load import list_boards
+
+    print(boards_page(list_boards()), end="")

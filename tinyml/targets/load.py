@@ -119,14 +119,14 @@ def _board_of(path: Path) -> Board:
     file = read_board_file(path)
     board = Board(
         id=file.id,
-        title=file.title,
+        title=file.title or file.id,
         core=_core(path, file),
         clock_hz=file.clock_hz,
         regions=tuple(
             MemoryRegion(r.name, r.kind, r.address, r.size_kib * 1024, r.source, r.wait_cycles, r.dma, r.execute)
             for r in file.region
         ),
-        link=Link(file.link.code, file.link.arena, file.link.stack, file.link.data, file.link.stack_kib * 1024),
+        link=_link(path, file),
         uart=_uart(file),
         timer=file.timer,
         startup=file.startup,
@@ -153,6 +153,19 @@ def _core(path: Path, file: BoardFile) -> Core:
     if file.core not in CORES:
         raise BoardError(f"{path}: core = {file.core!r}: expected one of {', '.join(CORES)}")
     return CORES[file.core]
+
+
+def _link(path: Path, file: BoardFile) -> Link:
+    """As the file says; left out, the largest memories, with 4 KiB of stack or an eighth of it all."""
+    link = file.link
+    if link is not None:
+        return Link(link.code, link.arena, link.stack, link.data, link.stack_kib * 1024)
+    largest = {region.kind: region for region in sorted(file.region, key=lambda r: r.size_kib)}
+    for kind in ("flash", "ram"):
+        if kind not in largest:
+            raise BoardError(f"{path}: region: expected one of kind {kind}")
+    ram = largest["ram"]
+    return Link(largest["flash"].name, ram.name, ram.name, ram.name, min(4096, ram.size_kib * 128))
 
 
 def _uart(file: BoardFile) -> Uart | None:
@@ -199,7 +212,11 @@ def _check_firmware_files(path: Path, board: Board) -> None:
 
 def _check_emulators(path: Path, board: Board) -> None:
     """Those named can run it."""
-    possible = {"qemu": board.qemu_machine is not None, "unicorn": board.core.unicorn_model is not None}
+    possible = {
+        "qemu": board.qemu_machine is not None,
+        "unicorn": board.core.unicorn_model is not None,
+        "rp2040js": board.boot == "rp2040",
+    }
     for name in board.emulators:
         if board.uart is None or not possible[name]:
             raise BoardError(f"{path}: emulators: {name} cannot run it: expected a machine or a core that {name} has")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 
 from tinyml.errors import BoardError
+from tinyml.targets.board import UNTESTED
 
 _T = TypeVar("_T")
 _NO_EXTRA_KEYS = ConfigDict(extra="forbid")
@@ -20,6 +21,8 @@ Flag = Annotated[bool, Field(strict=True)]
 UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
 Sentence = Annotated[str, Field(min_length=1)]
 
+NOT_STATED = "not stated"  # the source of an address, in a file that somebody keeps for themselves
+
 
 @with_config(_NO_EXTRA_KEYS)
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,7 @@ class RegionTable:
     kind: Literal["flash", "ram"]
     address: Word
     size_kib: Positive
-    source: Sentence
+    source: Sentence = NOT_STATED
     wait_cycles: Count = 0
     dma: Flag = True
     execute: Flag = False
@@ -49,8 +52,8 @@ class LinkTable:
 class UartTable:
     driver: Name
     address: Word
-    baud: Positive
-    source: Sentence
+    baud: Positive = 115200
+    source: Sentence = NOT_STATED
     options: dict[Name, Word] = field(default_factory=dict)
 
 
@@ -81,11 +84,11 @@ class FlashToolsTable:
 class BoardFile:
     schema_version: Literal[1]
     id: Name
-    title: Sentence
     core: str
-    silicon: Sentence
     region: Annotated[tuple[RegionTable, ...], Field(min_length=1)]
-    link: LinkTable
+    title: Sentence | None = None
+    silicon: Sentence = UNTESTED
+    link: LinkTable | None = None
     aliases: tuple[Name, ...] = ()
     clock_hz: Positive | None = None
     safe_clock_hz: Positive | None = None
@@ -98,7 +101,7 @@ class BoardFile:
     qemu_machine: str | None = None
     qemu_clock_hz: Positive | None = None
     qemu_serial: Count = 0
-    emulators: tuple[Literal["qemu", "unicorn"], ...] = ()
+    emulators: tuple[Literal["qemu", "unicorn", "rp2040js"], ...] = ()
     flash_tools: FlashToolsTable | None = None
     notes: tuple[Sentence, ...] = ()
 
