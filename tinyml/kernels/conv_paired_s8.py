@@ -138,16 +138,15 @@ def _scratch(node: Node, graph: Graph, rows: int) -> int:
 
 
 def _cost(node: Node, graph: Graph, rows: int) -> float:
-    """Counted instructions. Outputs of a tile go in blocks of four, and one that is left over alone."""
+    """Counted instructions. Outputs of a tile go in blocks of four; two or one may be left over."""
     _, height, width, channels = graph.value(node.output).shape
     taps, pairs = int(np.prod(graph.value(node.inputs[1]).shape[1:])), (channels + 1) // 2
 
     def tile(outputs: int) -> float:
-        blocks, alone = (outputs + 2) // 4, int(outputs % 4 == 1)
-        return (
-            60
-            + blocks * (90 + 6 * taps + pairs * (6 * taps + 58))
-            + alone * (60 + 2 * taps + pairs * (2.5 * taps + 35))
+        blocks = {4: (outputs + 1) // 4, 2: int(outputs % 4 == 2), 1: int(outputs % 4 == 1)}
+        taps_of = {4: 6.0, 2: 3.5, 1: 2.5}
+        return 60 + sum(
+            count * (120 + 4.3 * taps + pairs * (taps_of[n] * taps + 14 + 11 * n)) for n, count in blocks.items()
         )
 
     full, rest = divmod(height, rows)

@@ -127,7 +127,7 @@ KERNELS = (
         ),
         _params,
         no_scratch,
-        lambda node, graph: 1.1 * macs(node, graph),
+        lambda node, graph: macs(node, graph) + 13 * graph.value(node.output).elements,
         Access(whole=True),
     ),
 )

@@ -148,6 +148,68 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
         "pop {r4-r11, pc} \n");
 }
 
+/* Two taps of both filters with two outputs: 28 bytes of code. r4 r6 sums of both lanes, r5 r7 of filter a. */
+#define TAPS_OF_TWO(MAC, R4, R5, R6, R7) \
+    "ldr r2, [r0], #4 \n" \
+    "ldrd r12, lr, [r1], #16 \n" \
+    "sxtb16 r3, r2 \n" \
+    MAC " r4, r12, r2" R4 "\n" \
+    MAC " r6, lr, r2" R6 "\n" \
+    MAC " r5, r12, r3" R5 "\n" \
+    MAC " r7, lr, r3" R7 "\n"
+#define NEXT_TAPS_OF_TWO TAPS_OF_TWO("smlad", ", r4", ", r5", ", r6", ", r7")
+
+/* The same for the first two outputs. r8 rescale, r9 weights_end, r10 and r11 out; [sp] columns, 4 columns_end, 8 the way
+ * into the loop. */
+__attribute__((naked, noinline)) static void multiply_two(const block_t *block __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "ldm r0, {r1-r7} \n"
+        "mov r8, r5 \n"
+        "mov r9, r4 \n"
+        "mov r10, r6 \n"
+        "mov r11, r7 \n"
+        "sub r4, r3, r2 \n"
+        "sub r4, r4, #16 \n"
+        "and r4, r4, #48 \n"
+        "add r5, r4, r4, lsr #1 \n"
+        "add r5, r5, r4, lsr #2 \n"
+        "adr r12, 3f \n"
+        "sub r5, r12, r5 \n"
+        "orr r5, r5, #1 \n"
+        "push {r2, r3, r5} \n"
+        "mov r0, r1 \n"
+        "1: ldr r1, [sp] \n"
+        TAPS_OF_TWO("smuad", "", "", "", "")
+        "ldr pc, [sp, #8] \n"
+        "2: \n"
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        "3: ldr r2, [sp, #4] \n"
+        "cmp r1, r2 \n"
+        "bne.w 2b \n"
+        "sub r4, r4, r5 \n"
+        "sub r6, r6, r7 \n"
+        "ldm r8!, {r2, r3, r12, lr} \n"
+        RESCALE("r5", "lsl #1")
+        RESCALE("r7", "lsl #1")
+        "ldm r8!, {r2, r3, r12, lr} \n"
+        RESCALE("r4", "asr #7")
+        RESCALE("r6", "asr #7")
+        "bfi r5, r4, #8, #8 \n"
+        "bfi r7, r6, #8, #8 \n"
+        "strh r5, [r10], #2 \n"
+        "strh r7, [r11], #2 \n"
+        "cmp r0, r9 \n"
+        "bne.w 1b \n"
+        "add sp, sp, #12 \n"
+        "pop {r4-r11, pc} \n");
+}
+
 /* Two taps of both filters with one output: 20 bytes of code. r4 the sum of both lanes, r5 of filter a. */
 #define TAPS_OF_ONE(MAC, R4, R5) \
     "ldr r12, [r1], #16 \n" \
@@ -229,6 +291,11 @@ static void multiply_block(const block_t *block)
     multiply(block, OUTPUTS);
 }
 
+static void multiply_two(const block_t *block)
+{
+    multiply(block, 2);
+}
+
 static void multiply_one(const block_t *block)
 {
     multiply(block, 1);
@@ -238,8 +305,10 @@ static void multiply_one(const block_t *block)
 
 static void multiply_outputs(const block_t *block, int32_t outputs)
 {
-    if (outputs > 1) {
+    if (outputs > 2) {
         multiply_block(block);
+    } else if (outputs == 2) {
+        multiply_two(block);
     } else {
         multiply_one(block);
     }

@@ -1,6 +1,19 @@
 /* Fully connected layer, int8, four outputs at a time, two a lane, for SMLAD. SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
+
 #include "tinyml_fully_connected_paired_s8.h"
 #include "tinyml_requant.h"
+
+/* Some of the outputs of a row, a multiple of four. */
+typedef struct {
+    const int8_t *x;
+    const int8_t *x_end; /* of the multiple of four */
+    const int8_t *weights;
+    const int8_t *weights_end;
+    const int32_t *rescale;
+    int8_t *out;
+    const int8_t *rest; /* inputs that are left, filled up to four; or NULL */
+} block_t;
 
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
 
@@ -23,37 +36,69 @@
     "smlad r10, lr, r7, r10 \n" \
     "smlad r11, lr, r3, r11 \n"
 
-/* Adds the products of the inputs from x to `end`, fours of them, to the sums of both pairs: of both lanes, of the lower. */
-__attribute__((naked, noinline)) static void multiply(const int8_t *weights __attribute__((unused)),
-                                                      const int8_t *x __attribute__((unused)),
-                                                      const int8_t *end __attribute__((unused)),
-                                                      int32_t sum[4] __attribute__((unused)))
+/* SHIFT doubles what was summed. */
+#define RESCALE(SUM, SHIFT) \
+    "ldm r1!, {r4-r7} \n" \
+    "add " SUM ", r4, " SUM ", " SHIFT "\n" \
+    "smmla " SUM ", " SUM ", r5, r6 \n" \
+    "asr " SUM ", " SUM ", r7 \n" \
+    "ssat " SUM ", #8, " SUM "\n"
+
+/* r0 weights, r1 x, r2 x_end; [sp] x, 4 weights_end, 8 rescale, 12 out, 16 rest, 20 the way into the loop. */
+__attribute__((naked, noinline)) static void multiply(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
-        "push {r3-r11, lr} \n"
-        "ldm r3, {r8-r11} \n"
-        "sub r4, r2, r1 \n" /* n fours, n mod 4 of them to begin with */
-        "and r4, r4, #12 \n"
-        "adr r5, 2f \n"
-        "sub r5, r5, r4, lsl #4 \n"
-        "orr r5, r5, #1 \n"
-        "bx r5 \n"
+        "push {r4-r11, lr} \n"
+        "ldm r0, {r1-r7} \n"
+        "sub r8, r2, r1 \n" /* n fours, n mod 4 of them to begin with */
+        "and r8, r8, #12 \n"
+        "adr r9, 3f \n"
+        "sub r9, r9, r8, lsl #4 \n"
+        "orr r9, r9, #1 \n"
+        "push {r1, r4-r7, r9} \n"
+        "mov r0, r3 \n"
         "1: \n"
+        "ldr r1, [sp] \n"
+        "movs r3, #0 \n"
+        "mov r8, r3 \n"
+        "mov r9, r3 \n"
+        "mov r10, r3 \n"
+        "mov r11, r3 \n"
+        "ldr pc, [sp, #20] \n"
+        "2: \n"
         FOUR
         FOUR
         FOUR
         FOUR
-        "2: cmp r1, r2 \n"
+        "3: cmp r1, r2 \n"
+        "bne.w 2b \n"
+        "ldr r1, [sp, #16] \n"
+        "cbz r1, 4f \n"
+        FOUR
+        "4: sub r8, r8, r9 \n" /* 256 times the upper lanes */
+        "sub r10, r10, r11 \n"
+        "ldrd r1, r12, [sp, #8] \n"
+        RESCALE("r9", "lsl #1")
+        RESCALE("r8", "asr #7")
+        RESCALE("r11", "lsl #1")
+        RESCALE("r10", "asr #7")
+        "bfi r9, r8, #8, #8 \n"
+        "bfi r11, r10, #8, #8 \n"
+        "pkhbt r9, r9, r11, lsl #16 \n"
+        "str r9, [r12], #4 \n"
+        "strd r1, r12, [sp, #8] \n"
+        "ldr r3, [sp, #4] \n"
+        "cmp r0, r3 \n"
         "bne.w 1b \n"
-        "ldr r3, [sp] \n"
-        "stm r3, {r8-r11} \n"
-        "pop {r3-r11, pc} \n");
+        "add sp, sp, #24 \n"
+        "pop {r4-r11, pc} \n");
 }
 
 #else
 
-static void multiply(const int8_t *weights, const int8_t *x, const int8_t *end, int32_t sum[4])
+/* Adds the products of the inputs from x to `end`, fours of them, to the sums of both pairs: of both lanes, of the lower. */
+static const int8_t *add_products(const int8_t *weights, const int8_t *x, const int8_t *end, int32_t sum[4])
 {
     for (; x < end; x += 4, weights += 16) {
         for (int32_t i = 0; i < 8; ++i) {
@@ -64,47 +109,79 @@ static void multiply(const int8_t *weights, const int8_t *x, const int8_t *end, 
             sum[pair + 1] += input * lower;
         }
     }
+    return weights;
+}
+
+static void multiply(const block_t *block)
+{
+    const int8_t *w = block->weights;
+    const int32_t *r = block->rescale;
+    int8_t *o = block->out;
+
+    while (w < block->weights_end) {
+        int32_t sum[4] = {0};
+        w = add_products(w, block->x, block->x_end, sum);
+        if (block->rest) {
+            w = add_products(w, block->rest, block->rest + 4, sum);
+        }
+        sum[0] = (sum[0] - sum[1]) >> 8; /* the upper lanes of both pairs */
+        sum[2] = (sum[2] - sum[3]) >> 8;
+        for (int32_t i = 0; i < 4; ++i, r += 4) {
+            const int32_t high = (int32_t)((int64_t)(2 * sum[i ^ 1] + r[0]) * r[1] >> 32);
+            *o++ = (int8_t)tinyml_clamp((high + r[2]) >> r[3], INT8_MIN, INT8_MAX);
+        }
+    }
 }
 
 #endif
 
-/* The output whose rescaling is at r. */
-static inline int32_t rescale(const int32_t *r, int32_t sum)
+/* The last outputs, three or less. */
+static void multiply_last(block_t *block, int32_t depth, int32_t outputs)
 {
-    return ((int32_t)((int64_t)(2 * sum + r[0]) * r[1] >> 32) + r[2]) >> r[3];
+    int32_t rescale[16];
+    int8_t four[4];
+    int8_t *const out = block->out;
+
+    for (int32_t i = 0; i < 16; ++i) {
+        rescale[i] = i < 4 * outputs ? block->rescale[i] : 0;
+    }
+    block->weights = block->weights_end;
+    block->weights_end += 4 * depth;
+    block->rescale = rescale;
+    block->out = four;
+    multiply(block);
+    for (int32_t i = 0; i < outputs; ++i) {
+        out[i] = four[i];
+    }
 }
 
 void tinyml_fully_connected_paired_s8_dsp(const tinyml_fully_connected_paired_s8_t *op, const tinyml_rows_t *in,
                                           const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch)
 {
-    const int32_t low = op->out_min, high = op->out_max;
-    const int32_t outputs = op->out_channels;
-    const int32_t whole = op->depth & ~3;
+    const int32_t outputs = op->out_channels, fours = outputs & ~3;
+    const int32_t whole = op->depth & ~3, depth = (op->depth + 3) & ~3;
+    const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
     (void)scratch;
 
     for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
         const int8_t *x = (const int8_t *)in->base + y * op->depth;
-        const int8_t *w = op->weights;
-        const int32_t *r = op->rescale;
         int8_t *o = tinyml_row(out, y);
         int8_t rest[4] = {0};
+        block_t block = {x, x + whole, op->weights, op->weights + fours * depth, op->rescale, o,
+                         whole < op->depth ? rest : NULL};
         for (int32_t k = whole; k < op->depth; ++k) {
             rest[k - whole] = x[k];
         }
-        for (int32_t c = 0; c < outputs; c += 4) {
-            int32_t sum[4] = {0};
-            multiply(w, x, x + whole, sum);
-            w += 4 * whole;
-            if (whole < op->depth) {
-                multiply(w, rest, rest + 4, sum);
-                w += 16;
-            }
-            sum[0] = (sum[0] - sum[1]) >> 8; /* the upper lanes of both pairs */
-            sum[2] = (sum[2] - sum[3]) >> 8;
-            const int32_t count = outputs - c < 4 ? outputs - c : 4;
-            for (int32_t i = 0; i < count; ++i, r += 4) {
-                *o++ = (int8_t)tinyml_clamp(rescale(r, sum[i ^ 1]), low, high);
-            }
+        if (fours > 0) {
+            multiply(&block);
+        }
+        if (fours < outputs) {
+            block.rescale = op->rescale + 4 * fours;
+            block.out = o + fours;
+            multiply_last(&block, depth, outputs - fours);
+        }
+        for (int32_t c = 0; clamped && c < outputs; ++c) {
+            o[c] = (int8_t)tinyml_clamp(o[c], op->out_min, op->out_max);
         }
     }
 }

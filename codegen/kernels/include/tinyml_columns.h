@@ -39,37 +39,93 @@ static inline void widen_four(int16_t *column, const int8_t *x, int32_t offset)
 #endif
 }
 
-/* The columns of 1x1 windows: `outputs` of them, the same channels of each at a time. */
-static void widen_pixels(int16_t *columns, const int8_t *const x[OUTPUTS], int32_t outputs, int32_t count,
-                         int32_t offset)
+/* `fours` times four taps of all outputs of a block, from consecutive inputs. */
+#if TINYML_COLUMNS == 4 && defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
+__attribute__((naked, noinline)) static void widen_fours(int16_t *column __attribute__((unused)),
+                                                         const int8_t *const x[OUTPUTS] __attribute__((unused)),
+                                                         int32_t fours __attribute__((unused)),
+                                                         int32_t offset __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "add r6, r0, r2, lsl #5 \n"
+        "push {r6} \n"
+        "pkhbt r3, r3, r3, lsl #16 \n"
+        "ldrd r4, r5, [r1, #8] \n"
+        "ldrd r1, r2, [r1] \n"
+        "b 2f \n"
+        "1: ldr r6, [r1], #4 \n"
+        "ldr r7, [r2], #4 \n"
+        "ldr r8, [r4], #4 \n"
+        "ldr r9, [r5], #4 \n"
+        "sxtab16 r10, r3, r6 \n"
+        "sxtab16 r11, r3, r7 \n"
+        "sxtab16 r12, r3, r8 \n"
+        "sxtab16 lr, r3, r9 \n"
+        "stm r0!, {r10, r11, r12, lr} \n"
+        "sxtab16 r6, r3, r6, ror #8 \n"
+        "sxtab16 r7, r3, r7, ror #8 \n"
+        "sxtab16 r8, r3, r8, ror #8 \n"
+        "sxtab16 r9, r3, r9, ror #8 \n"
+        "stm r0!, {r6-r9} \n"
+        "2: ldr r10, [sp] \n"
+        "cmp r0, r10 \n"
+        "bne 1b \n"
+        "pop {r3-r11, pc} \n");
+}
+#else
+static inline void widen_fours(int16_t *column, const int8_t *const x[OUTPUTS], int32_t fours, int32_t offset)
 {
     const int8_t *p = x[0], *q = x[1];
-    int32_t left = count;
 #if TINYML_COLUMNS == 4
     const int8_t *r = x[2], *s = x[3];
-
-    if (outputs > 1) {
-        for (; left >= 4; left -= 4, columns += 4 * OUTPUTS, p += 4, q += 4, r += 4, s += 4) {
-            widen_four(columns, p, offset);
-            widen_four(columns + 2, q, offset);
-            widen_four(columns + 4, r, offset);
-            widen_four(columns + 6, s, offset);
-        }
-#else
-    if (outputs > 1) {
-        for (; left >= 4; left -= 4, columns += 4 * OUTPUTS, p += 4, q += 4) {
-            widen_four(columns, p, offset);
-            widen_four(columns + 2, q, offset);
-        }
 #endif
-    } else {
-        for (; left >= 4; left -= 4, columns += 4 * OUTPUTS, p += 4) {
-            widen_four(columns, p, offset);
+    for (; fours > 0; --fours, column += 4 * OUTPUTS) {
+        widen_four(column, p, offset);
+        widen_four(column + 2, q, offset);
+        p += 4;
+        q += 4;
+#if TINYML_COLUMNS == 4
+        widen_four(column + 4, r, offset);
+        widen_four(column + 6, s, offset);
+        r += 4;
+        s += 4;
+#endif
+    }
+}
+#endif
+
+/* Runs of `count` taps that the outputs of a block have from consecutive inputs: the multiples of four to `column`, what is
+ * left to position `rest` of `columns` and those that follow. */
+static inline void widen_runs(int16_t *column, int16_t *columns, const int8_t *const x[OUTPUTS], int32_t count, int32_t rest,
+                       int32_t offset)
+{
+    widen_fours(column, x, count / 4, offset);
+    for (int32_t k = count & ~3; k < count; ++k, ++rest) {
+        int16_t *to = columns + element(rest);
+        for (int32_t i = 0; i < OUTPUTS; ++i) {
+            to[2 * i] = (int16_t)(x[i][k] + offset);
         }
     }
-    for (int32_t i = 0; i < outputs; ++i) {
-        for (int32_t k = 0; k < left; ++k) {
-            columns[2 * i + element(k)] = (int16_t)(x[i][count - left + k] + offset);
+}
+
+/* The windows of the outputs of a block that lie side by side and inside the image, with no gaps between their columns. x is
+ * the first element of each. */
+static void widen_windows(const tinyml_window_t *w, int32_t offset, const tinyml_rows_t *in, const int8_t *x[OUTPUTS],
+                          int16_t *columns)
+{
+    const int32_t run = w->kernel_width * w->in_channels, whole = run & ~3;
+    int32_t rest = w->kernel_height * whole;
+
+    for (int32_t ky = 0;; rest += run - whole) {
+        widen_runs(columns + ky * whole * OUTPUTS, columns, x, run, rest, offset);
+        if (++ky == w->kernel_height) {
+            return;
+        }
+        x[0] = tinyml_row_below(in, x[0], w->dilation_y);
+        for (int32_t i = 1; i < OUTPUTS; ++i) {
+            x[i] = x[i - 1] + w->stride_x * w->in_channels;
         }
     }
 }
@@ -186,7 +242,7 @@ typedef struct {
     int32_t x;
     int32_t left; /* outputs to come */
     window_rows_t rows;
-    const int8_t *from; /* the input of a 1x1 window */
+    const int8_t *from; /* the first element of the window, where it lies inside the image */
     int8_t *to;
 } walk_t;
 
@@ -202,34 +258,68 @@ static inline walk_t walk_of(const tinyml_window_t *w, const tinyml_rows_t *in, 
     return walk;
 }
 
-/* Widens the windows of the next block, and says where its outputs lie. Their number is OUTPUTS, or 1 at the end: a block
- * that is not full repeats its last output. There must be some left. */
+/* Goes on to the next output, and finds its row of the input where it is the first of a row. */
+static inline void walk_on(walk_t *walk)
+{
+    const tinyml_window_t *w = walk->window;
+
+    walk->to += walk->out_channels;
+    walk->from += w->stride_x * w->in_channels;
+    if (++walk->x >= walk->end_col) {
+        walk->x = walk->first_col;
+        walk->to = (int8_t *)tinyml_row(walk->out, walk->y) + (walk->x - walk->out->first_col) * walk->out_channels;
+        walk->rows = find_rows(w, walk->in, walk->y++);
+        walk->from = walk->rows.first + (walk->x * w->stride_x - w->pad_left - walk->in->first_col) * w->in_channels;
+    }
+}
+
+/* Whether the windows of this output and those that fill a block lie side by side and inside the image. */
+static inline int32_t walk_inside(const walk_t *walk)
+{
+    const tinyml_window_t *w = walk->window;
+    const int32_t origin = walk->x * w->stride_x - w->pad_left;
+
+    return walk->rows.taps.end - walk->rows.taps.first == w->kernel_height && origin >= 0 && w->dilation_x == 1
+           && walk->x + OUTPUTS <= walk->end_col
+           && origin + (OUTPUTS - 1) * w->stride_x + w->kernel_width <= w->in_width;
+}
+
+/* Widens the windows of the next block, and says where its outputs lie. Their number is a power of two, OUTPUTS or less at
+ * the end; a block of OUTPUTS that is not full repeats its last output. There must be some left. */
 static inline int32_t widen_block(walk_t *walk, int16_t *columns, int8_t *start[OUTPUTS])
 {
     const tinyml_window_t *w = walk->window;
-    const int32_t outputs = walk->left > 1 ? OUTPUTS : 1;
+    const int32_t outputs = walk->left > 2 ? OUTPUTS : walk->left;
     const int8_t *pixels[OUTPUTS] = {0};
+    int32_t inside = 0;
 
-    for (int32_t i = 0; i < outputs; ++i) {
-        if (i < walk->left) {
-            walk->to += walk->out_channels;
-            walk->from += w->stride_x * w->in_channels;
-            if (++walk->x >= walk->end_col) {
-                walk->x = walk->first_col;
-                walk->to = (int8_t *)tinyml_row(walk->out, walk->y)
-                           + (walk->x - walk->out->first_col) * walk->out_channels;
-                walk->rows = find_rows(w, walk->in, walk->y++);
-                walk->from = walk->rows.first + (walk->x * w->stride_x - walk->in->first_col) * w->in_channels;
+    if (walk->pointwise && outputs > 1) {
+        for (int32_t i = 0; i < OUTPUTS; ++i) {
+            if (i < walk->left) {
+                walk_on(walk);
             }
+            pixels[i] = walk->from;
+            start[i] = walk->to;
+        }
+        widen_runs(columns, columns, pixels, w->in_channels, w->in_channels & ~3, walk->in_offset);
+        walk->left -= OUTPUTS;
+        return outputs;
+    }
+    for (int32_t i = 0; i < OUTPUTS; ++i) {
+        if (i < walk->left) {
+            walk_on(walk);
         }
         pixels[i] = walk->from;
         start[i] = walk->to;
-        if (!walk->pointwise) {
+        if (i == 0 && outputs == OUTPUTS) {
+            inside = walk_inside(walk);
+        }
+        if (!inside && i < outputs) {
             widen_window(w, walk->in_offset, walk->in, &walk->rows, walk->x, columns + 2 * i);
         }
     }
-    if (walk->pointwise) {
-        widen_pixels(columns, pixels, outputs, w->in_channels, walk->in_offset);
+    if (inside) {
+        widen_windows(w, walk->in_offset, walk->in, pixels, columns);
     }
     walk->left -= OUTPUTS;
     return outputs;
