@@ -19,12 +19,13 @@ from tinyml.ir.verify import verify
 from tinyml.memory import check, fits, plan_memory
 from tinyml.memory.plan import MemoryPlan
 from tinyml.passes import canonicalize, lower
-from tinyml.profile import Profile, profile_emulated
+from tinyml.profile import Profile, count_candidates, profile_emulated
 from tinyml.quantize import Budget, Preprocess, QuantizedModel, prepare
 from tinyml.quantize.assign import WEIGHTED
 from tinyml.quantize.observers import OBSERVERS
 from tinyml.schedule import schedule
 from tinyml.schedule.model import Objective, Schedule
+from tinyml.schedule.select import Counts
 from tinyml.targets import Board, list_boards
 
 CODE_ALLOWANCE = 32 * 1024  # code of kernels and firmware, until a build has counted it
@@ -48,6 +49,7 @@ class Options:
         reserve_sram: bytes of RAM that the application keeps for itself.
         keep_input: the network must not overwrite its input.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
+        autotune: count the kernels that can compute each node, and take the fastest.
         check_fit: refuse what the board has no room for.
         traced: firmware that can also tell the cycles of each layer and send any tensor.
     """
@@ -71,6 +73,7 @@ class Options:
     labels: tuple[str, ...] = ()
     toolchain: str | None = None
     benchmark: str | None = None
+    autotune: bool = False
     check_fit: bool = True
     traced: bool = False
 
@@ -209,8 +212,12 @@ def _cycles(options: Options, precision: str) -> dict[str, int]:
 
 
 def _schedule(done: Compilation, _: Say) -> Schedule:
-    options = done.options
-    return schedule(lower(need(done.quantized).graph), options.board.core.isa, objective=options.objective)
+    options, graph = done.options, lower(need(done.quantized).graph)
+    counts: Counts = {}
+    if options.autotune:
+        toolchain = find_toolchain(options.toolchain)
+        counts = count_candidates(graph, options.board, toolchain, options.work_dir / "autotune")
+    return schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
 
 
 def _plan(done: Compilation, _: Say) -> MemoryPlan:

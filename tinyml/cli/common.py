@@ -128,6 +128,11 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         default=Objective.BALANCED.value,
         help="what to save where there is a choice",
     )
+    group.add_argument(
+        "--autotune",
+        action="store_true",
+        help="count all kernels that fit a layer in the emulator, and take the fastest (kept for later builds)",
+    )
 
 
 def refuse_build_flags(arguments: argparse.Namespace) -> None:
@@ -224,6 +229,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         cycles=arguments.cycles,
         min_sqnr=arguments.min_sqnr,
         objective=Objective(arguments.objective),
+        autotune=arguments.autotune,
         calibration=arguments.calibration,
         preprocess=_preprocess(arguments),
         io=arguments.io,

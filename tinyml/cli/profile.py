@@ -3,8 +3,9 @@
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,9 +26,11 @@ from tinyml.device.places import EMULATOR, QEMU, check_identity, open_board
 from tinyml.errors import ToolError, UsageError
 from tinyml.profile import Firmware, Measurement, measure_emulated, measure_served, samples
 from tinyml.report.built import Built, open_build
+from tinyml.report.document import LayerSection
 from tinyml.report.profile import ProfileDocument, compare, make_profile
 from tinyml.report.profile_page import profile_page
-from tinyml.report.profile_text import changes_table, profile_summary, profile_table
+from tinyml.report.profile_text import candidates_table, changes_table, profile_summary, profile_table
+from tinyml.report.terminal import short_source
 
 MOST_RUNS = 10_000
 
@@ -47,6 +50,11 @@ def add_parser(verbs: Verbs) -> None:
     group.add_argument(
         "--compare", type=Path, metavar="EARLIER.json", help="show what changed since an earlier `profile --json`"
     )
+    group.add_argument(
+        "--why",
+        metavar="LAYER",
+        help="show the kernels that a layer could have, and why it has the one; its number, or a part of its name",
+    )
     group.add_argument("--html", type=Path, metavar="FILE", help="write a page with drawings")
     add_output_flags(parser)
     parser.set_defaults(handler=lambda arguments: run(arguments, parser))
@@ -56,6 +64,8 @@ def run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     _check(arguments)
     earlier = None if arguments.compare is None else _earlier(arguments.compare)
     with _build(arguments, parser) as built:
+        if arguments.why is not None:
+            return _why(arguments, built)
         with progress(arguments) as on_stage:
             on_stage(f"profile on {arguments.on}")
             done = measure(built, arguments.on, arguments.runs, arguments.warm_up)
@@ -124,6 +134,8 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> It
         if not options.board.has_firmware:
             raise UsageError(f"{options.board.id} takes no firmware", "choose a board: tinyml boards")
         arguments.emit, arguments.no_cache = "firmware", False
+        if arguments.why is not None:  # the question is what the others would cost
+            options = replace(options, autotune=True)
         folder = Path(work) / "build"
         build_report(arguments, options, folder)
         yield open_build(folder)
@@ -146,6 +158,42 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--runs {arguments.runs}: expected 1 to {MOST_RUNS}")
     if not 0 <= arguments.warm_up <= MOST_RUNS:
         raise UsageError(f"--warm-up {arguments.warm_up}: expected 0 to {MOST_RUNS}")
+
+
+def _why(arguments: argparse.Namespace, built: Built) -> int:
+    index = _find_layer(arguments.why, built.report.layers)
+    layer = built.report.layers[index]
+    if arguments.json:
+        print_json(asdict(layer))
+        return 0
+    out = console(arguments)
+    out.print(
+        f"layer {index}: {layer.op} {short_source(layer.source)} on {built.board.title}", style="bold", markup=False
+    )
+    out.print()
+    out.print(candidates_table(layer))
+    if all(candidate.instructions is None for candidate in layer.candidates):
+        reason = "nothing to choose from" if _choices(layer) < 2 else "built without --autotune"
+        out.print(f"\nno trials were counted: {reason}", markup=False)
+    return 0
+
+
+def _choices(layer: LayerSection) -> int:
+    return sum(candidate.predicted is not None for candidate in layer.candidates)
+
+
+def _find_layer(text: str, layers: Sequence[LayerSection]) -> int:
+    """A layer by its number, else by its name, else by a part of name, source or function that no other has."""
+    if text.isdecimal() and int(text) < len(layers):
+        return int(text)
+    names = [(layer.name, layer.source, layer.function) for layer in layers]
+    found = [i for i, parts in enumerate(names) if text in parts]
+    found = found or [i for i, parts in enumerate(names) if any(text in part for part in parts)]
+    if len(found) != 1:
+        some = ", ".join(f"{i} ({short_source(layers[i].source)})" for i in found[:5]) + (", …" if found[5:] else "")
+        what = f"{len(found)} layers have that in their names: {some}" if found else "no layer is called so"
+        raise UsageError(f"--why {text}: {what}", f"a number from 0 to {len(layers) - 1} names one, too")
+    return found[0]
 
 
 def _earlier(path: Path) -> ProfileDocument:

@@ -113,13 +113,15 @@ def conv_params(
     return params
 
 
-def conv_cost(mac: float, output: float, column_tap: float = 0) -> Callable[[Node, Graph], float]:
-    """Cycles of a multiply-accumulate, of an output, and of widening a tap, which all outputs of a group then share."""
+def conv_cost(mac: float, output: float, column_tap: float = 0, tap: float = 0) -> Callable[[Node, Graph], float]:
+    """Cycles of a multiply-accumulate, of an output, of widening a tap, which all outputs of a group then share, and of
+    turning to the channels of a tap."""
 
     def cost(node: Node, graph: Graph) -> float:
         out = graph.value(node.output)
         per_group = out.shape[-1] // attrs_of(node).groups
-        return (mac + column_tap / per_group) * macs(node, graph) + output * out.elements
+        channels = graph.value(node.inputs[1]).shape[-1]
+        return (mac + column_tap / per_group + tap / channels) * macs(node, graph) + output * out.elements
 
     return cost
 
@@ -143,7 +145,8 @@ def _kernel(
 
 
 KERNELS = (
-    _kernel("tinyml_conv_s8", "reference", Isa.PORTABLE, _rejects_any, conv_params(weights_by_filter), conv_cost(6, 60)),
+    _kernel("tinyml_conv_s8", "reference", Isa.PORTABLE, _rejects_any, conv_params(weights_by_filter),
+            conv_cost(6, 60, tap=15)),
     _kernel("tinyml_conv_1x1_s8", "reference", Isa.PORTABLE, _rejects_pointwise,
             conv_params(weights_by_filter, fold_zero_point=True), conv_cost(5, 30)),
     _kernel("tinyml_conv_s8_dsp", "armv7em", Isa.DSP, _rejects_any, conv_params(_weights_in_pairs),

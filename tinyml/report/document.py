@@ -13,6 +13,7 @@ from tinyml.errors import ToolError
 from tinyml.ir.graph import Graph, Value
 from tinyml.memory import live_bytes
 from tinyml.pipeline import Compilation, need
+from tinyml.schedule.model import Candidate
 
 SCHEMA_VERSION: Literal[1] = 1
 _log = logging.getLogger(__name__)
@@ -119,8 +120,22 @@ class LatencySection:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateSection:
+    """A kernel of a layer's operation. predicted: cycles by the kernel's own formula, None where it cannot compute the layer;
+    instructions (counted) and cycles (modelled): of a trial in the emulator, None without --autotune, or where there was no
+    choice; verdict: why it was taken, or not."""
+
+    kernel: str
+    predicted: float | None
+    instructions: int | None
+    cycles: int | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
 class LayerSection:
-    """function: of the emitted C; arena: bytes of the arena that are live while the layer runs."""
+    """function: of the emitted C; arena: bytes of the arena that are live while the layer runs; candidates: the kernels to
+    choose from, that which was taken first."""
 
     function: str
     name: str
@@ -132,6 +147,7 @@ class LayerSection:
     instructions: int | None
     cycles: int | None
     arena: int
+    candidates: tuple[CandidateSection, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +211,7 @@ def make_report(done: Compilation) -> Report:
                 instructions=cost.instructions if cost else None,
                 cycles=cost.cycles if cost else None,
                 arena=live[layer.stage],
+                candidates=tuple(map(_candidate, need(done.schedule).selections[layer.node].candidates)),
             )
         )
     return Report(
@@ -227,6 +244,17 @@ def make_report(done: Compilation) -> Report:
         toolchain=None
         if done.image is None
         else ToolchainSection(done.image.toolchain.name, done.image.toolchain.version, done.image.toolchain.cflags),
+    )
+
+
+def _candidate(candidate: Candidate) -> CandidateSection:
+    counted = candidate.counted
+    return CandidateSection(
+        kernel=candidate.symbol,
+        predicted=candidate.predicted,
+        instructions=None if counted is None else counted.instructions,
+        cycles=None if counted is None else counted.cycles,
+        verdict=candidate.verdict,
     )
 
 

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tinyml.report.document import LayerSection
 from tinyml.report.profile import KNOWN_ERROR, Change, ProfileDocument, Spent
 from tinyml.report.terminal import count, duration, layer_table, shape_text, short_source
 
@@ -90,6 +91,23 @@ def profile_table(profile: ProfileDocument, width: int) -> Table:
     ]
     known = [column for column in COLUMNS if any(row[column[0]] is not None for row in rows)]
     return layer_table(rows, known, width)
+
+
+def candidates_table(layer: LayerSection) -> Table:
+    """The kernels that a layer could have, the chosen one first."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("kernel")
+    for name in ("predicted cycles", "counted instructions", "modelled cycles"):
+        table.add_column(name, justify="right")
+    table.add_column("why", overflow="fold")
+    for index, candidate in enumerate(layer.candidates):
+        figures = (candidate.predicted, candidate.instructions, candidate.cycles)
+        table.add_row(
+            Text(candidate.kernel.removeprefix("tinyml_"), style="" if index else "bold"),
+            *("" if figure is None else f"{figure:,.0f}" for figure in figures),
+            Text(("taken: " if not index else "") + candidate.verdict),
+        )
+    return table
 
 
 def changes_table(changes: Sequence[Change], unit: str) -> Table:

@@ -31,16 +31,50 @@ class Objective(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What a kernel costs on a node, counted in the emulator. cycles: modelled, of the same run; None for cores without a
+    model."""
+
+    instructions: int
+    cycles: int | None
+
+    @property
+    def cost(self) -> int:
+        return self.instructions if self.cycles is None else self.cycles
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A kernel of a node's operation.
+
+    Attributes:
+        predicted: cycles by the kernel's own formula; None where it cannot compute the node.
+        counted: None where nothing was counted.
+        verdict: why it was taken, or not.
+    """
+
+    symbol: str
+    predicted: float | None
+    counted: Counted | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """The kernel of a node, and why.
 
     Attributes:
-        rejected: the candidates that were not taken, with the reason.
+        candidates: all kernels of its operation, the one that was taken first.
     """
 
     kernel: KernelDescriptor
     reason: str
-    rejected: tuple[tuple[str, str], ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def rejected(self) -> tuple[tuple[str, str], ...]:
+        """The candidates that were not taken, with the reason."""
+        return tuple((c.symbol, c.verdict) for c in self.candidates if c.symbol != self.kernel.symbol)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,6 @@
 """The stage: Graph -> Schedule. Chooses a kernel for every node and cuts the graph into stages, one a node."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -8,11 +8,14 @@ from tinyml.errors import ModelError
 from tinyml.ir.graph import Graph, Node, Value
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.kernels.registry import candidates
-from tinyml.schedule.model import VIEWS, Objective, Schedule, Selection
+from tinyml.schedule.model import VIEWS, Candidate, Counted, Objective, Schedule, Selection
 from tinyml.targets.core import Isa
 
 # (node, graph, features of the core) -> kernels of that operation, each with the reason why it cannot serve, or None
 Candidates = Callable[[Node, Graph, frozenset[Isa]], Sequence[tuple[KernelDescriptor, str | None]]]
+
+# (name of a node, symbol of a kernel) -> what it costs there
+Counts = Mapping[tuple[str, str], Counted]
 
 
 def schedule(
@@ -21,8 +24,12 @@ def schedule(
     *,
     objective: Objective = Objective.BALANCED,
     kernels: Candidates = candidates,
+    counts: Counts = MappingProxyType({}),
 ) -> Schedule:
     """Runs the graph layer by layer, in its own order, each node by the fastest kernel that can compute it.
+
+    Where kernels of a node were counted, the least count decides, and those that were not are out; otherwise the least
+    prediction.
 
     Layer by layer the objectives coincide; `objective` is recorded for the stages that follow.
 
@@ -37,7 +44,7 @@ def schedule(
         able = [kernel for kernel, reason in offered if reason is None]
         reasons = [(kernel.symbol, reason) for kernel, reason in offered if reason is not None]
         if able:
-            selections[node.name] = _fastest(node, graph, able, reasons)
+            selections[node.name] = _fastest(node, graph, able, reasons, counts)
         else:
             refused.append((node, reasons))
     if refused:
@@ -49,20 +56,31 @@ def schedule(
     return replace(empty, stages=tuple(empty.stage((node,)) for node in computed))
 
 
-def _fastest(node: Node, graph: Graph, able: list[KernelDescriptor], refusals: list[tuple[str, str]]) -> Selection:
-    """The kernel of least predicted cycles; among equals the first that is offered."""
-    costs = [kernel.cost(node, graph) for kernel in able]
-    least = min(costs)
-    best = costs.index(least)
-    slower = [
-        (kernel.symbol, f"{cost:,.0f} cycles predicted")
-        for i, (kernel, cost) in enumerate(zip(able, costs, strict=True))
-        if i != best
-    ]
+def _fastest(
+    node: Node, graph: Graph, able: list[KernelDescriptor], refusals: list[tuple[str, str]], counts: Counts
+) -> Selection:
+    """The kernel of least cost; among equals the first that is offered."""
+    predicted = [kernel.cost(node, graph) for kernel in able]
+    counted = [counts.get((node.name, kernel.symbol)) for kernel in able]
+    tried = [i for i, count in enumerate(counted) if count is not None]
+    costs = [predicted[i] if count is None else count.cost for i, count in enumerate(counted)]
+    best = min(tried or range(len(able)), key=lambda i: costs[i])
+    verdicts = [f"{cost:,.0f} {_unit(count)}" for cost, count in zip(costs, counted, strict=True)]
     reason = (
-        f"{least:,.0f} cycles predicted, the least of {len(able)}" if slower else "the only one that can compute it"
+        f"{verdicts[best]}, the least of {len(tried or able)}" if len(able) > 1 else "the only one that can compute it"
     )
-    return Selection(able[best], reason, (*slower, *refusals))
+    offered = [
+        Candidate(kernel.symbol, predicted[i], counted[i], reason if i == best else verdicts[i])
+        for i, kernel in enumerate(able)
+    ]
+    offered.insert(0, offered.pop(best))
+    return Selection(able[best], reason, (*offered, *(Candidate(symbol, None, None, why) for symbol, why in refusals)))
+
+
+def _unit(count: Counted | None) -> str:
+    if count is None:
+        return "cycles predicted"
+    return "instructions counted" if count.cycles is None else "cycles modelled"
 
 
 def _counted(nodes: int) -> str:

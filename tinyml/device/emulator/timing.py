@@ -12,10 +12,12 @@ Neither model knows flash wait states, bus contention or the state that one bloc
 docs/emulator.md states what is known of their errors.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import capstone
@@ -206,6 +208,12 @@ _MODELS: Mapping[str, Callable[[Sequence[_Instruction]], int]] = {"cortex-m4": _
 def has_cycle_model(core: Core) -> bool:
     """Whether cycles of this core can be modelled; otherwise a block costs as many cycles as it has instructions."""
     return core.name in _MODELS
+
+
+@cache
+def timing_digest() -> str:
+    """Hash of the models: what was modelled by others is out of date."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
 @cache
