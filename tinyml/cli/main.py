@@ -13,7 +13,7 @@ from tinyml.errors import TinymlError
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line. Each verb's module adds its own flags and its `run` function."""
-    from tinyml.cli import analyze, bench, boards, build, doctor, emulate, profile, run, verify, zoo
+    from tinyml.cli import analyze, bench, boards, build, doctor, emulate, flash, profile, run, verify, zoo
 
     top = argparse.ArgumentParser(
         prog="tinyml",
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"tinyml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for module in (analyze, build, run, verify, profile, emulate, bench, boards, doctor, zoo):
+    for module in (analyze, build, run, verify, profile, flash, emulate, bench, boards, doctor, zoo):
         module.add_parser(verbs)
     return top
 
