@@ -45,6 +45,6 @@ class DoesNotFitError(TinymlError):
 
 
 class MismatchError(TinymlError):
-    """Two executions that must agree do not."""
+    """Two executions that must agree do not. Raised behind the results, which say where."""
 
     exit_code = 4

@@ -5,17 +5,19 @@ import io
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from tinyml import __version__
+from tinyml.cli.common import print_json
 from tinyml.cli.project import flags_beside
-from tinyml.errors import TinymlError
+from tinyml.errors import MismatchError, TinymlError
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line. Each verb's module adds its own flags and its `run` function."""
     from tinyml.cli import analyze, bench, boards, build, doctor, emulate, flash, profile, run, verify, zoo
 
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="tinyml",
         allow_abbrev=False,
         description="A compiler for neural networks on microcontrollers.",
@@ -29,40 +31,76 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code; never raises for a user's mistake."""
+    """Returns the exit code; never raises for a user's mistake.
+
+    With --json a failure, too, is a document on stdout, `{"error": {...}}`, besides what people read on stderr. Results that
+    differ are a document of their own.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
     top = parser()
-    given = sys.argv[1:] if argv is None else argv
+    given = list(sys.argv[1:] if argv is None else argv)
     if not given:
         top.print_help()
         return 2
-    arguments = top.parse_args(given)
     try:
-        if hasattr(arguments, "observer"):  # a verb that takes a model to compile
-            beside = flags_beside(arguments.model, given)
-            arguments = top.parse_args([given[0], *beside, *given[1:]]) if beside else arguments
-        code: int = arguments.handler(arguments)
-        return code
+        return _run(top, given)
+    except _SyntaxError as e:
+        print(f"{e.usage}{e}", file=sys.stderr)
+        return _failed(given, 2, "usage", str(e).strip())
     except TinymlError as e:
-        print(f"tinyml {arguments.verb}: {e}", file=sys.stderr)
-        return e.exit_code
+        print(f"tinyml {given[0]}: {e}", file=sys.stderr)
+        if isinstance(e, MismatchError):
+            return e.exit_code
+        return _failed(given, e.exit_code, type(e).__name__.removesuffix("Error").lower(), e.what, e.hint)
     except KeyboardInterrupt:
         print("\ninterrupted; nothing half-written was left behind", file=sys.stderr)
-        return 130
+        return _failed(given, 130, "interrupted", "interrupted")
     except BrokenPipeError:
         return 0
     except OSError as e:
-        print(f"tinyml {arguments.verb}: {e.filename or 'output'}: {e.strerror or e}", file=sys.stderr)
-        return 1
-    except Exception:
+        what = f"{e.filename or 'output'}: {e.strerror or e}"
+        print(f"tinyml {given[0]}: {what}", file=sys.stderr)
+        return _failed(given, 1, "system", what)
+    except Exception as e:
         traceback.print_exc()
-        print(
-            f"\nThis is a bug in tinyml {__version__}. Please report it with the lines above and, if you may, the model.",
-            file=sys.stderr,
+        hint = (
+            f"This is a bug in tinyml {__version__}. Please report it with the lines above and, if you may, the model."
         )
-        return 70
+        print(f"\n{hint}", file=sys.stderr)
+        return _failed(given, 70, "bug", f"{type(e).__name__}: {e}", hint)
+
+
+def _run(top: argparse.ArgumentParser, given: list[str]) -> int:
+    arguments = top.parse_args(given)
+    if hasattr(arguments, "observer"):  # a verb that takes a model to compile
+        beside = flags_beside(arguments.model, given)
+        arguments = top.parse_args([given[0], *beside, *given[1:]]) if beside else arguments
+    code: int = arguments.handler(arguments)
+    return code
+
+
+def _failed(given: Sequence[str], code: int, kind: str, message: str, hint: str | None = None) -> int:
+    """Says so on stdout where JSON was asked for. Returns the exit code."""
+    if "--json" in given:
+        print_json({"error": {"kind": kind, "message": message, "hint": hint, "exit_code": code}})
+    return code
+
+
+class _SyntaxError(Exception):
+    """The command line cannot be parsed. usage: of the verb, ends with a line end."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class _Parser(argparse.ArgumentParser):
+    """Leaves it to `main` to tell of mistakes."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _SyntaxError(f"{self.prog}: error: {message}", self.format_usage())
 
 
 if __name__ == "__main__":
