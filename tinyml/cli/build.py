@@ -16,7 +16,6 @@ from tinyml.cli.common import (
     add_output_flags,
     add_target_flags,
     console,
-    need_file,
     options_of,
     print_json,
     print_notes,
@@ -25,6 +24,7 @@ from tinyml.cli.common import (
 from tinyml.dump import dump_artifact, write_sources
 from tinyml.emit.c.text import identifier
 from tinyml.errors import UsageError
+from tinyml.frontends import need_model
 from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model, need
 from tinyml.report.document import Report, make_report
 from tinyml.report.terminal import layer_table, shape_text, short_source, summary
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def build_report(arguments: argparse.Namespace, options: Options, out_dir: Path) -> Report:
     """Builds, or takes the finished build of the same content from the cache, into `out_dir`."""
-    need_file(options.model)
+    need_model(options.model)
     toolchain = find_toolchain(options.toolchain)
     key = build_key(options, f"{toolchain.name} {toolchain.version} {arguments.emit}")
     cached = None if arguments.no_cache else cached_build(key)

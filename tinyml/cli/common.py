@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tinyml.emit.c.text import identifier
-from tinyml.errors import ModelError, UsageError
+from tinyml.errors import UsageError
 from tinyml.pipeline import Options
 from tinyml.quantize import Preprocess, QuantizedModel
 from tinyml.quantize.model import EFFORTS, PRECISIONS
@@ -36,7 +36,7 @@ PIPED_WIDTH = 200  # columns of output that goes to a file or another program
 SLOWEST_BAUD, FASTEST_BAUD = 1200, 3_000_000
 DEFAULT_SRAM, DEFAULT_FLASH = 512 << 10, 2 << 20  # of a bare core
 
-MODEL_HELP = "model file: .onnx or .tflite"
+MODEL_HELP = "model file: .onnx, .tflite; with TensorFlow installed also .keras, .h5 or a SavedModel folder"
 
 
 def add_output_flags(parser: argparse.ArgumentParser) -> None:
@@ -305,12 +305,6 @@ def progress(arguments: argparse.Namespace) -> Iterator[Callable[[str], None]]:
 def print_json(document: object) -> None:
     json.dump(document, sys.stdout, indent=2)
     sys.stdout.write("\n")
-
-
-def need_file(path: Path) -> None:
-    """Refuses a model path that is not a readable file, before anything else is done."""
-    if not path.is_file():
-        raise ModelError(f"model {path}: {'is a folder' if path.is_dir() else 'no such file'}")
 
 
 def require_calibrated(arguments: argparse.Namespace, quantized: QuantizedModel) -> None:

@@ -27,6 +27,7 @@ from tinyml.cli.common import (
 )
 from tinyml.device.places import EMULATOR, QEMU, check_identity, is_port, open_board
 from tinyml.errors import UsageError
+from tinyml.frontends import is_saved_model
 from tinyml.ir.graph import Graph
 from tinyml.pipeline import compile_model, need
 from tinyml.quantize import Preprocess
@@ -70,7 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None and arguments.output.suffix != ".npz":
         raise UsageError(f"--output {arguments.output}: expected a name that ends in .npz")
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
-        runnable = _built(arguments) if arguments.model.is_dir() else _compiled(arguments, Path(work))
+        runnable = (
+            _built(arguments)
+            if arguments.model.is_dir() and not is_saved_model(arguments.model)
+            else _compiled(arguments, Path(work))
+        )
         graph = runnable.graph
         if arguments.input is None:
             sample = random_inputs(graph, arguments.seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 from tinyml.errors import ModelError
 from tinyml.ir.graph import Graph
 
-__all__ = ["load_model", "model_files"]
+__all__ = ["is_saved_model", "load_model", "model_files", "need_model"]
 
 
 def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
@@ -18,9 +18,12 @@ def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None
     Raises:
         ModelError: the file is missing, malformed, or holds what cannot be compiled.
     """
-    if not path.is_file():
-        raise ModelError(f"model {path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    need_model(path)
     match path.suffix.lower():
+        case suffix if suffix in (".keras", ".h5") or path.is_dir():
+            from tinyml.frontends import keras
+
+            graph = keras.load(path, input_shapes=input_shapes)
         case ".tflite":
             from tinyml.frontends import tflite
 
@@ -29,14 +32,28 @@ def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None
             from tinyml.frontends import onnx
 
             graph = onnx.load(path, input_shapes=input_shapes)
-        case ".keras" | ".h5":
-            raise ModelError(f"model {path}: Keras files are not read yet", "convert it to .tflite or .onnx first")
         case suffix:
             raise ModelError(
-                f"model {path}: cannot tell its format from the suffix {suffix!r}", "expected .onnx or .tflite"
+                f"model {path}: cannot tell its format from the suffix {suffix!r}",
+                "expected .onnx, .tflite, .keras or .h5",
             )
     _refuse_constant_outputs(graph, path)
     return graph
+
+
+def need_model(path: Path) -> None:
+    """Refuses a path that can be no model, before anything else is done.
+
+    Raises:
+        ModelError: it is neither a file nor a SavedModel folder.
+    """
+    if not path.is_file() and not is_saved_model(path):
+        raise ModelError(f"model {path}: {'is a folder' if path.is_dir() else 'no such file'}")
+
+
+def is_saved_model(path: Path) -> bool:
+    """A folder as TensorFlow's SavedModel has it."""
+    return (path / "saved_model.pb").is_file()
 
 
 def _refuse_constant_outputs(graph: Graph, path: Path) -> None:
@@ -55,6 +72,8 @@ def _refuse_constant_outputs(graph: Graph, path: Path) -> None:
 
 def model_files(path: Path) -> tuple[Path, ...]:
     """The file of a model, and those that it keeps weights in."""
+    if path.is_dir():
+        return tuple(sorted(file for file in path.rglob("*") if file.is_file()))
     if path.suffix.lower() == ".onnx" and b"location" in path.read_bytes():
         from tinyml.frontends.onnx.reader import data_files
 

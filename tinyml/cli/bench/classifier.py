@@ -26,7 +26,6 @@ from tinyml.cli.common import (
     add_output_flags,
     add_target_flags,
     console,
-    need_file,
     options_of,
     print_json,
     progress,
@@ -37,6 +36,7 @@ from tinyml.device.client import Client
 from tinyml.device.places import EMULATOR, QEMU, check_identity, is_port, open_board
 from tinyml.device.serial_port import pulse_reset
 from tinyml.errors import DoesNotFitError, UsageError
+from tinyml.frontends import need_model
 from tinyml.pipeline import Compilation, Options, compile_model, need
 from tinyml.report.bench_page import bench_page
 from tinyml.report.bench_terminal import bench_tables
@@ -104,7 +104,7 @@ def run_classifier(
     arguments: argparse.Namespace, benchmark: str, open_data: Callable[[], Dataset], person_output: int = 1
 ) -> int:
     """Runs a model over a labelled set, and writes results.jsonl, report.json and report.html."""
-    need_file(arguments.model)
+    need_model(arguments.model)
     if arguments.jobs < 1:
         raise UsageError(f"--jobs {arguments.jobs}: expected 1 or more")
     selection = Selection(arguments.limit, arguments.seed, arguments.shard)
