@@ -22,6 +22,7 @@ from tinyml.passes import canonicalize, lower
 from tinyml.profile import Profile, count_candidates, profile_emulated
 from tinyml.quantize import Budget, Preprocess, QuantizedModel, prepare
 from tinyml.quantize.assign import WEIGHTED
+from tinyml.quantize.calibration import pixels_as_stored
 from tinyml.quantize.observers import OBSERVERS
 from tinyml.schedule import schedule
 from tinyml.schedule.model import Objective, Schedule
@@ -243,6 +244,7 @@ def _emit(done: Compilation, _: Say) -> SourceBundle:
         quantization=quantized.scheme,
         warning=None if quantized.calibrated else UNCALIBRATED,
         labels=options.labels,
+        preprocess=quantized.preprocess or pixels_as_stored(graph.value(graph.inputs[0])),
     )
     return emit_c(need(done.plan), identity)
 

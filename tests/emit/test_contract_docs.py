@@ -16,11 +16,12 @@ CONTRACT = Path(__file__).resolve().parent.parent.parent / "docs" / "contract.md
 def test_example(tmp_path: Path) -> None:
     model = zoo.save("ds_cnn", tmp_path / "ds_cnn.onnx")
     done = compiled(model, tmp_path, name="person", calibration=calibration(model))
-    (example,) = re.findall(r"```c\n(.*?)```", CONTRACT.read_text(encoding="utf-8"), re.DOTALL)
+    example, camera = re.findall(r"```c\n(.*?)```", CONTRACT.read_text(encoding="utf-8"), re.DOTALL)
     source = write(need(done.bundle), tmp_path / "src")
     (source / "user.c").write_text(
-        f"#include <stdio.h>\n{example}\n"
+        f"#include <stdio.h>\n{example}\n{camera}\n"
         "int main(void)\n{\n"
+        "    person_t camera = {0};\n    if (look(&camera, 0) != 0) return 2;\n"
         "    static PERSON_INPUT_TYPE image[PERSON_INPUT_BYTES];\n"
         "    if (fread(image, 1, sizeof image, stdin) != sizeof image) return 1;\n"
         '    printf("%d", (int)classify(image));\n'
@@ -36,10 +37,11 @@ def test_example(tmp_path: Path) -> None:
 
 
 def test_macros_are_those_of_the_header(tmp_path: Path) -> None:
-    """Every macro of a header is in the document, and the other way round."""
+    """Every macro of the headers is in the document, and the other way round."""
     model = zoo.save("ds_cnn", tmp_path / "ds_cnn.onnx")
     done = compiled(model, tmp_path, name="person", calibration=calibration(model), labels=tuple("abcdefghijkl"))
-    defined = set(re.findall(r"^#define (PERSON_\w+) ", need(done.bundle).files["person.h"], re.MULTILINE))
+    headers = "".join(need(done.bundle).files[path] for path in ("person.h", "person_pixels.h"))
+    defined = set(re.findall(r"^#define (PERSON_\w+)[ (]", headers, re.MULTILINE))
     text = CONTRACT.read_text(encoding="utf-8")
     told = set(re.findall(r"\bPERSON_\w+", text))
     told |= {f"PERSON_{port}{suffix}" for port in ("INPUT", "OUTPUT") for suffix in re.findall(r"`…(_\w+)`", text)}

@@ -116,7 +116,9 @@ def decode(file: Path, height: int, width: int, channels: int, fit: Fit) -> np.n
     if fit == "crop":
         x, y, w, h = centre(*converted.size, width, height)
         converted = converted.crop((x, y, x + w, y + h))
-    resized = converted.resize((width, height), Image.Resampling.BILINEAR)
+    # Rows first, then columns, whatever the version of Pillow would choose: the emitted C does the same.
+    along = converted.resize((width, converted.height), Image.Resampling.BILINEAR)
+    resized = along.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized).reshape(height, width, channels)
 
 

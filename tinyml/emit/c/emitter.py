@@ -1,6 +1,7 @@
 """MemoryPlan -> C sources."""
 
 import re
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,8 +15,11 @@ from tinyml.emit.c.context import (
     reset_contexts,
     stage_contexts,
 )
+from tinyml.emit.c.pixels import pixels_context, takes_pictures
 from tinyml.emit.c.text import comment_text, identifier
+from tinyml.ir.graph import Value
 from tinyml.memory.plan import MemoryPlan
+from tinyml.quantize.pictures import Preprocess
 from tinyml.resources import resource_dir
 
 _INCLUDE = re.compile(r'^#include "(tinyml_\w+\.h)"', re.MULTILINE)
@@ -29,6 +33,7 @@ class Identity:
     Attributes:
         model_file: file name without its folder.
         target: title of the board, or the core.
+        preprocess: how pixels become inputs; None where nothing is known of it.
         warning: one line that the header must shout ("UNCALIBRATED: …"), or None.
     """
 
@@ -39,10 +44,12 @@ class Identity:
     quantization: str
     warning: str | None = None
     labels: tuple[str, ...] = field(default=())
+    preprocess: Preprocess | None = None
 
 
 def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
-    """`<name>.h`, `<name>.c`, `<name>_weights.c`, and the kernels that they use."""
+    """`<name>.h`, `<name>.c`, `<name>_weights.c`, and the kernels that they use; for a network that takes a picture,
+    `<name>_pixels.h` and `.c` besides."""
     name = identifier(identity.name)
     arenas = arena_contexts(plan)
     members = {arena.name: context.member for arena, context in zip(plan.arenas, arenas, strict=True)}
@@ -89,10 +96,23 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
         f"{name}.h": environment.get_template("model.h.j2").render(context),
         f"{name}.c": environment.get_template("model.c.j2").render(context),
         f"{name}_weights.c": environment.get_template("weights.c.j2").render(context),
+        **_pixel_files(environment, context, graph.value(graph.inputs[0]), identity),
         **kernel_files,
     }
     emitted = tuple(layer.emitted for layer in layers)
     return SourceBundle(name, files, emitted, plan, weights_bytes, parameters_bytes)
+
+
+def _pixel_files(
+    environment: Environment, context: Mapping[str, object], value: Value, identity: Identity
+) -> dict[str, str]:
+    """Converters of camera frames, for a network with one input that is a picture."""
+    inputs = context["inputs"]
+    if identity.preprocess is None or not isinstance(inputs, Sized) or len(inputs) != 1 or not takes_pictures(value):
+        return {}
+    name = str(context["name"])
+    filled = {**context, **pixels_context(name, value, identity.preprocess)}
+    return {f"{name}_pixels.{kind}": environment.get_template(f"pixels.{kind}.j2").render(filled) for kind in "hc"}
 
 
 def _kernel_files(sources: list[str], own: list[str]) -> dict[str, str]:
