@@ -14,13 +14,15 @@ from pathlib import Path
 from kernel_layout import KERNELS, Memory
 
 from tinyml.kernels.registry import KERNELS as DESCRIPTORS
+from tinyml.targets.core import Isa
 
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 _SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
-def symbols() -> list[str]:
-    return list(dict.fromkeys(kernel.symbol for kernel in DESCRIPTORS))
+def symbols(isa: Isa | None = None) -> list[str]:
+    """Of all kernels, or of those for one feature."""
+    return list(dict.fromkeys(kernel.symbol for kernel in DESCRIPTORS if isa in (None, kernel.isa)))
 
 
 def compiler() -> list[str]:
@@ -31,11 +33,12 @@ def compiler() -> list[str]:
     return [sys.executable, "-m", "ziglang", "cc", "-O1", "-g", "-fsanitize=undefined", "-fno-sanitize-recover=all"]
 
 
-def build(folder: Path) -> Path:
-    """The driver with every kernel; built once for the same sources, also by parallel workers."""
-    sources = sorted(KERNELS.glob("*/*.c"))
+def build(folder: Path, isa: Isa | None = None, flags: Sequence[str] = ()) -> Path:
+    """The driver with every kernel, or those for one feature; built once for the same sources, also by parallel workers."""
+    chosen = {kernel.source for kernel in DESCRIPTORS if isa in (None, kernel.isa)}
+    sources = sorted(path for path in KERNELS.glob("*/*.c") if path.relative_to(KERNELS).as_posix() in chosen)
     driver = Path(__file__).with_name("driver.c")
-    command = compiler()
+    command = [*compiler(), *flags]
     digest = hashlib.sha256(repr(command).encode())
     for path in (driver, *sources, *sorted(KERNELS.glob("include/*.h"))):
         digest.update(path.read_bytes())
@@ -48,16 +51,18 @@ def build(folder: Path) -> Path:
             time.sleep(0.2)
             continue
         try:
-            _compile(command, sources, driver, folder, program)
+            _compile(command, symbols(isa), sources, driver, folder, program)
         finally:
             lock.unlink()
     return program
 
 
-def _compile(command: list[str], sources: list[Path], driver: Path, folder: Path, program: Path) -> None:
+def _compile(
+    command: list[str], names: list[str], sources: list[Path], driver: Path, folder: Path, program: Path
+) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         listing = Path(work) / "kernels.inc"
-        listing.write_text("".join(f"KERNEL({name})\n" for name in symbols()))
+        listing.write_text("".join(f"KERNEL({name})\n" for name in names))
         built = Path(work) / "driver"
         include = ["-I", str(KERNELS / "include"), "-I", work]
         objects = []
@@ -73,9 +78,9 @@ class Host:
 
     pointer = struct.calcsize("P")
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, isa: Isa | None = None) -> None:
         self._program = program
-        self._index = {name: i for i, name in enumerate(symbols())}
+        self._index = {name: i for i, name in enumerate(symbols(isa))}
         self._process: subprocess.Popen[bytes] | None = None
 
     def call(self, symbol: str, memory: Memory, args: Sequence[int]) -> list[bytes]:

@@ -36,6 +36,20 @@ def test_convolution(host: Host, symbol: str, kind: str, data: st.DataObject, ti
     check(host, symbol, data.draw(graphs.convolutions(DType.INT8, kind)), tiling)
 
 
+@pytest.mark.parametrize("machine", ["host", "host_with_avx2"])
+@pytest.mark.parametrize(
+    ("symbol", "kind"),
+    [("tinyml_conv_s8_host", "any"), ("tinyml_conv_s8_host", "pointwise"), ("tinyml_depthwise_s8_host", "depthwise")],
+)
+@property_test
+@given(st.data(), tilings)
+def test_convolution_for_hosts(
+    request: pytest.FixtureRequest, machine: str, symbol: str, kind: str, data: st.DataObject, tiling: Tiling
+) -> None:
+    case = data.draw(graphs.convolutions(DType.INT8, kind).filter(accepted(symbol, Op.CONV2D)))
+    check(request.getfixturevalue(machine), symbol, case, tiling)
+
+
 @pytest.mark.parametrize("kind", ["any", "pointwise"])
 @property_test
 @given(st.data(), tilings)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tinyml.build.files import cache_dir
@@ -59,7 +60,7 @@ class Toolchain:
         """What a C file is compiled with, apart from include paths and definitions."""
         if core.name == "host":
             pic = () if sys.platform == "win32" else ("-fPIC",)
-            return (*_COMMON_FLAGS, *pic)
+            return (*_COMMON_FLAGS, "-O3", *pic, *_host_features(self.command))
         if self.is_zig:
             machine: tuple[str, ...] = ("-target", core.zig_target, f"-mcpu={core.zig_cpu}")
         else:
@@ -69,6 +70,17 @@ class Toolchain:
     def compile_command(self, core: Core, arguments: Sequence[str]) -> list[str]:
         driver = ("cc",) if self.is_zig else ()
         return [*self.command, *driver, *self.cflags(core), *arguments]
+
+
+@cache
+def _host_features(command: tuple[str, ...]) -> tuple[str, ...]:
+    """What the kernels for hosts use and this machine has, as the compiler says. Zig asks the machine by itself."""
+    try:
+        arguments = [*command, "-march=native", "-dM", "-E", "-x", "c", "-"]
+        done = subprocess.run(arguments, input=b"", capture_output=True, check=False)
+    except OSError:
+        return ()
+    return ("-mavx2",) if b"#define __AVX2__" in done.stdout else ()
 
 
 def find_toolchain(preferred: str | None = None) -> Toolchain:

@@ -10,6 +10,7 @@ class Isa(enum.Enum):
     PORTABLE = "portable"
     DSP = "dsp"  # SMLAD and friends: Cortex-M4, M7, M33
     MVE = "mve"  # Helium: Cortex-M55, M85
+    HOST = "host"  # AVX2, where the machine that tinyml runs on has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,6 @@ CORES = {
              "cortex_m33", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M33"),
         Core("cortex-m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "thumb-freestanding-eabihf",
              "cortex_m55+mve", frozenset({_P, _D, _M}), True, None, has_caches=True),
-        Core("host", (), "native", "native", frozenset({_P}), True, None),
+        Core("host", (), "native", "native", frozenset({_P, Isa.HOST}), True, None),
     )
 }  # fmt: skip
