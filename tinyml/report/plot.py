@@ -82,7 +82,15 @@ def ticks(axis: Axis, form: str, scale: float = 1.0) -> tuple[Tick, ...]:
     Args:
         form: format of a number that `scale` was multiplied with.
     """
-    return tuple(Tick(axis.at(value), form.format(value * scale)) for value in _round(axis.low, axis.high))
+    values = _powers(axis.low, axis.high) if axis.logarithmic else _round(axis.low, axis.high)
+    return tuple(Tick(axis.at(value), form.format(value * scale)) for value in values)
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    values = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
+    return [value for value in values if low <= value <= high]
 
 
 def _round(low: float, high: float) -> list[float]:

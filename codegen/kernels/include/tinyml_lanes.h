@@ -3,9 +3,9 @@
 #define TINYML_LANES_H
 
 #include <stdint.h>
-#include <string.h>
 
 #include "tinyml_conv_s8.h"
+#include "tinyml_memory.h"
 #include "tinyml_requant.h"
 
 #if defined(__AVX2__)
@@ -21,10 +21,9 @@ static inline tinyml_lanes_t tinyml_lanes_load(const int32_t *from)
 /* sum + w[2 i] * low half + w[2 i + 1] * high half of `pair`, in each lane i. No product may reach 2^30. */
 static inline tinyml_lanes_t tinyml_lanes_pair(tinyml_lanes_t sum, const int16_t *w, const int16_t *pair)
 {
-    int32_t both;
-    memcpy(&both, pair, sizeof both);
     const __m256i weights = _mm256_loadu_si256((const __m256i *)(const void *)w);
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(weights, _mm256_set1_epi32(both)));
+    const __m256i both = _mm256_set1_epi32((int32_t)tinyml_load_word(pair));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(weights, both));
 }
 
 /* sum + w * (x + offset), which has to fit into 16 bits. */
@@ -75,7 +74,9 @@ typedef struct {
 static inline tinyml_lanes_t tinyml_lanes_load(const int32_t *from)
 {
     tinyml_lanes_t lanes;
-    memcpy(lanes.of, from, sizeof lanes.of);
+    for (int32_t i = 0; i < 8; ++i) {
+        lanes.of[i] = from[i];
+    }
     return lanes;
 }
 
@@ -114,7 +115,7 @@ static inline void tinyml_lanes_store(const tinyml_conv_s8_t *op, int32_t c, tin
     } else {
         int8_t lanes[8];
         tinyml_lanes_finish(op, c, sum, lanes);
-        memcpy(to, lanes, (size_t)rest);
+        tinyml_copy(to, lanes, rest);
     }
 }
 

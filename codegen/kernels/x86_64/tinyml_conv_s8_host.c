@@ -17,7 +17,7 @@ static void gather(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const in
     const int32_t depth = w->in_channels;
     const int32_t first_col = cols.origin + cols.first * w->dilation_x - in->first_col;
     if (rows.end - rows.first < w->kernel_height || cols.end - cols.first < w->kernel_width) {
-        memset(to, 0, sizeof *to * (size_t)(w->kernel_height * w->kernel_width * depth));
+        tinyml_fill(to, 0, (int32_t)sizeof *to * w->kernel_height * w->kernel_width * depth);
     }
     for (int32_t ky = rows.first; ky < rows.end; ++ky) {
         const int8_t *i = row + first_col * depth;

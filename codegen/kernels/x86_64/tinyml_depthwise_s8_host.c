@@ -32,7 +32,7 @@ void tinyml_depthwise_s8_host(const tinyml_conv_s8_host_t *op, const tinyml_rows
                             sum = tinyml_lanes_tap(sum, f, i, conv->in_offset);
                         } else {
                             int8_t lanes[8] = {0};
-                            memcpy(lanes, i, (size_t)(channels - c));
+                            tinyml_copy(lanes, i, channels - c);
                             sum = tinyml_lanes_tap(sum, f, lanes, conv->in_offset);
                         }
                         i += w->dilation_x * channels;
