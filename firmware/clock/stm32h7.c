@@ -16,6 +16,7 @@
 #define RCC_PLLCKSELR 0x58024428u
 #define RCC_PLLCFGR 0x5802442Cu
 #define RCC_PLL1DIVR 0x58024430u
+#define RCC_AHB2ENR 0x580244DCu
 #define RCC_APB4ENR 0x580244F4u
 #define SYSCFG_PWRCR 0x5800042Cu
 #define FLASH_ACR 0x52002000u
@@ -74,6 +75,9 @@ uint32_t clock_init(void)
     /* Revision Y has no overdrive and ends at 400 MHz. */
     const int overdrive = (*reg(DBGMCU_IDCODE) >> 16) != REVISION_Y;
     const uint32_t multiplier = overdrive ? 240u : 200u;
+
+    *reg(RCC_AHB2ENR) |= 7u << 29; /* SRAM1EN, SRAM2EN, SRAM3EN: off after reset */
+    (void)*reg(RCC_AHB2ENR);
 
     if (!TINYML_FULL_SPEED || !raise_voltage(overdrive)) {
         return HSI_HZ;

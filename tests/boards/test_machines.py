@@ -11,8 +11,10 @@ import pytest
 from emitted_c import calibration, noise
 
 from tinyml import zoo
+from tinyml.build.firmware import build_firmware
 from tinyml.build.host import HostModel, build_host_library
 from tinyml.build.image import FirmwareImage
+from tinyml.build.toolchain import find_toolchain
 from tinyml.device.client import Client
 from tinyml.device.emulator import EmulatedBoard
 from tinyml.device.qemu import PROGRAM, qemu_board
@@ -123,6 +125,23 @@ def test_the_boards_clock_keeps_qemus_time(built: Build, board: Board) -> None:
         second = client.timestamp()
         after = time.monotonic()
     assert (second_asked - between) * 0.99 <= (second - first) / 1e6 <= (after - before) * 1.01
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("board_id", ["stm32h7", "stm32l4r5"])
+def test_tracing_costs_less_than_a_hundredth(built: Build, tmp_path: Path, board_id: str) -> None:
+    plain = built("ds_cnn", board_id, "ziglang")
+    traced = build_firmware(plain.bundle, plain.board, find_toolchain("ziglang"), tmp_path, traced=True)
+    inputs = noise(plain.bundle.plan.schedule.graph, 0)
+    cycles = []
+    for image in (plain, traced):
+        with running("unicorn", image) as client:
+            for index, data in enumerate(inputs):
+                client.put(index, data)
+            cycles.append(client.run(1).cycles)
+    assert cycles[0] < cycles[1] < cycles[0] * 1.01
+    assert b"tinyml_trace" not in plain.elf.read_bytes()
+    assert b"tinyml_trace" in traced.elf.read_bytes()
 
 
 def test_a_machine_of_qemu_is_one_that_was_tried() -> None:

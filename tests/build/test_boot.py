@@ -18,6 +18,7 @@ from tinyml.build.toolchain import find_toolchain
 from tinyml.device.client import Client
 from tinyml.device.emulator import EmulatedBoard
 from tinyml.emit.bundle import SourceBundle
+from tinyml.errors import ToolError
 from tinyml.targets import Board, at_safe_clock, list_boards, load_board
 
 BAUD, BITS_A_BYTE = 921_600, 10
@@ -97,6 +98,27 @@ def test_the_board_answers_where_its_oscillators_do_not_start(build: Build, name
     client = Client(EmulatedBoard(image.elf, replace(board, ready_bits=(), clock_hz=hz)))
     client.connect()
     assert client.model().clock_hz == hz
+
+
+@pytest.mark.parametrize("name", ["stm32h7", "nrf52840", "pico", "pico2", "qemu_microbit"])
+def test_a_reset_on_request(build: Build, name: str) -> None:
+    board = load_board(name)
+    client = Client(EmulatedBoard(build(board).elf, board))
+    client.connect()
+    client.put(0, bytes(4))
+    before = client.timestamp()
+    client.reset()
+    assert client.timestamp() < before
+    assert client.name() == "tinyml"
+
+
+def test_a_serial_port_whose_dma_leaves_its_memory_is_an_error(build: Build) -> None:
+    board = load_board("nrf52840")
+    elf = build(board).elf
+    no_dma = replace(board, regions=tuple(replace(region, dma=False) for region in board.regions))
+    client = Client(EmulatedBoard(elf, no_dma))
+    with pytest.raises(ToolError, match=r"DMA is given 1 bytes at 0x2000\w+, which it does not reach"):
+        client.connect()
 
 
 class CountingLine:
