@@ -1,22 +1,27 @@
 """`tinyml VERB …`: parse, call, print."""
 
 import argparse
+import importlib
 import io
+import json
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
 from tinyml import __version__
-from tinyml.cli.common import print_json
-from tinyml.cli.project import flags_beside
 from tinyml.errors import MismatchError, TinymlError
 
+# Modules of this package.
+VERBS = ("analyze", "build", "run", "verify", "profile", "flash", "emulate", "bench", "boards", "doctor", "zoo")
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line. Each verb's module adds its own flags and its `run` function."""
-    from tinyml.cli import analyze, bench, boards, build, doctor, emulate, flash, profile, run, verify, zoo
 
+def parser(only: Sequence[str] = VERBS) -> argparse.ArgumentParser:
+    """The command line. Each verb's module adds its own flags and its `run` function.
+
+    Args:
+        only: verbs to know of. Their modules are loaded, and no others: that takes a second where all are.
+    """
     top = _Parser(
         prog="tinyml",
         allow_abbrev=False,
@@ -25,8 +30,8 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"tinyml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for module in (analyze, build, run, verify, profile, flash, emulate, bench, boards, doctor, zoo):
-        module.add_parser(verbs)
+    for verb in only:
+        importlib.import_module(f"tinyml.cli.{verb}").add_parser(verbs)
     return top
 
 
@@ -39,13 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
-    top = parser()
     given = list(sys.argv[1:] if argv is None else argv)
-    if not given:
-        top.print_help()
-        return 2
     try:
-        return _run(top, given)
+        if not given:
+            parser().print_help()
+            return 2
+        return _run(parser([given[0]] if given[0] in VERBS else VERBS), given)
     except _SyntaxError as e:
         print(f"{e.usage}{e}", file=sys.stderr)
         return _failed(given, 2, "usage", str(e).strip())
@@ -73,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(top: argparse.ArgumentParser, given: list[str]) -> int:
+    from tinyml.cli.project import flags_beside
+
     arguments = top.parse_args(given)
     if hasattr(arguments, "observer"):  # a verb that takes a model to compile
         beside = flags_beside(arguments.model, given)
@@ -84,7 +90,8 @@ def _run(top: argparse.ArgumentParser, given: list[str]) -> int:
 def _failed(given: Sequence[str], code: int, kind: str, message: str, hint: str | None = None) -> int:
     """Says so on stdout where JSON was asked for. Returns the exit code."""
     if "--json" in given:
-        print_json({"error": {"kind": kind, "message": message, "hint": hint, "exit_code": code}})
+        error = {"kind": kind, "message": message, "hint": hint, "exit_code": code}
+        print(json.dumps({"error": error}, indent=2))
     return code
 
 
