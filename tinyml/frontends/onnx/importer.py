@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from onnx import TensorProto
+
 from tinyml.errors import ModelError
 from tinyml.frontends.onnx.inputs import Input
 from tinyml.frontends.onnx.names import UniqueNames, printable
@@ -84,7 +86,9 @@ class _Reading:
                 array = decode(proto, self._file.folder)
             except ValueError as e:
                 raise ModelError(f"{self._file.path}: {e}") from e
-            self.tensors[proto.name] = Known(array, self._constant_names.take(proto.name))
+            self.tensors[proto.name] = Known(
+                array, self._constant_names.take(proto.name), int4=proto.data_type == TensorProto.INT4
+            )
             stated = type_name(proto.data_type)
             if array.dtype.kind == "f" and stated != "float":
                 narrowed[stated] = narrowed.get(stated, 0) + 1

@@ -93,7 +93,7 @@ def evaluate(op: Op, inputs: Sequence[Known], attrs: Attrs) -> Known | None:
         quant = _moved(op, inputs[0], attrs)
         if quant is None:
             return None
-    return Known(_EVALUATE[op](attrs, [i.array for i in inputs]), inputs[0].name, quant)
+    return Known(_EVALUATE[op](attrs, [i.array for i in inputs]), inputs[0].name, quant, inputs[0].int4)
 
 
 def _moved(op: Op, x: Known, attrs: Attrs) -> QuantParams | None:

@@ -36,7 +36,8 @@ class Emitter:
         if isinstance(tensor, str):
             return tensor
         if id(tensor) not in self._constants:
-            name = self.builder.constant(tensor.name or "constant", tensor.array, tensor.quant)
+            dtype = DType.INT4 if tensor.int4 else None
+            name = self.builder.constant(tensor.name or "constant", tensor.array, tensor.quant, dtype)
             if tensor.quant is not None:
                 name = self.builder.node(Op.DEQUANTIZE, [name], source=source)
             self._constants[id(tensor)] = (tensor, name)

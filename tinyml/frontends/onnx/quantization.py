@@ -30,7 +30,10 @@ def _quantize_linear(node: NodeContext) -> list[Tensor]:
     return [node.emit_node(Op.QUANTIZE, [name], QuantizeAttrs(quant.dtype), quant)]
 
 
-@handler("DequantizeLinear", "from int8, uint8, int16 or int32 with known parameters; per axis only of known tensors")
+@handler(
+    "DequantizeLinear",
+    "from int8, uint8, int16 or int32 with known parameters; per axis or from int4 only of known tensors",
+)
 def _dequantize_linear(node: NodeContext) -> list[Tensor]:
     x = node.tensor(0)
     if node.attr_int("output_dtype", TensorProto.FLOAT) not in (TensorProto.FLOAT, TensorProto.FLOAT16):
@@ -38,7 +41,8 @@ def _dequantize_linear(node: NodeContext) -> list[Tensor]:
     if isinstance(x, Known):
         if x.quant is not None or x.array.dtype.name not in {d.value for d in _QUANTIZED}:
             raise UnsupportedError(f"its input is {x.array.dtype.name}, expected a quantized integer")
-        return [Known(x.array, x.name, _parameters(node, x, DType.of(x.array)))]
+        stored = DType.INT4 if x.int4 else DType.of(x.array)
+        return [Known(x.array, x.name, _parameters(node, x, stored), x.int4)]
     dtype = node.dtype(x)
     if dtype not in _QUANTIZED:
         raise UnsupportedError(f"its input is {dtype.value}, expected a quantized integer")
@@ -56,7 +60,9 @@ def _parameters(node: NodeContext, x: Tensor, fallback: DType | None) -> QuantPa
     node.attr_int("precision", 0)
     scale = node.known(1, "its scale")
     zero = node.known(2, "its zero point") if node.optional(2) is not None else np.zeros(scale.shape, np.int64)
-    dtype = fallback if node.optional(2) is None else _integer(zero)
+    given = node.optional(2)
+    four_bits = isinstance(given, Known) and given.int4
+    dtype = fallback if given is None else DType.INT4 if four_bits else _integer(zero)
     if dtype is None or (fallback is not None and dtype is not fallback):
         raise UnsupportedError(f"its zero point is {zero.dtype.name}")
     if scale.dtype.kind != "f" or scale.size != zero.size or max(scale.ndim, zero.ndim) > 1 or not scale.size:

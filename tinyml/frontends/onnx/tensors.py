@@ -23,11 +23,13 @@ class Known:
     Attributes:
         quant: where the model dequantizes a constant: `array` holds the stored integers, the tensor means
             the real numbers quant.dequantize(array).
+        int4: the file stores it in 4 bits; `array` holds one number an int8.
     """
 
     array: np.ndarray
     name: str = ""
     quant: QuantParams | None = None
+    int4: bool = False
 
 
 # A known tensor, or the name of a value in the graph that is being built.
@@ -104,6 +106,8 @@ def decode(proto: Any, folder: Path) -> np.ndarray:
     what = f"tensor {proto.name!r}"
     shape = tuple(int(n) for n in proto.dims)
     check_size(shape, what)
+    if proto.data_type == TensorProto.INT4 and not proto.HasField("segment"):
+        return _nibbles(proto, folder, math.prod(shape), what).reshape(shape)
     target = numpy_dtype(proto.data_type)
     if target is None:
         raise ValueError(f"{what} holds {type_name(proto.data_type)}, which is not supported")
@@ -126,6 +130,17 @@ def decode(proto: Any, folder: Path) -> np.ndarray:
         flat = (flat.astype(np.uint32) << 16).view(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # a double beyond float32 is infinite
         return np.asarray(flat.astype(target).reshape(shape))
+
+
+def _nibbles(proto: Any, folder: Path, count: int, what: str) -> np.ndarray:
+    """int4 as int8: two in a byte, the first one low; bytes are raw, or one in each int32."""
+    raw = _raw_bytes(proto, folder, what)
+    packed = np.array(proto.int32_data if raw is None else list(raw), np.int64)
+    if len(packed) != (count + 1) // 2 or np.any((packed < 0) | (packed > 255)):
+        raise ValueError(f"{what} has {len(packed)} bytes of data, {count} numbers of 4 bits need {(count + 1) // 2}")
+    nibbles = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1)[:count]
+    signed: np.ndarray = ((nibbles ^ 8) - 8).astype(np.int8)
+    return signed
 
 
 def _typed_field(proto: Any, stored: np.dtype[Any], count: int, what: str) -> np.ndarray:
