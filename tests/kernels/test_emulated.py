@@ -49,7 +49,16 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     **{f"tinyml_depthwise_{size}x{size}_s8_dsp": partial(_planar_depthwise, size) for size in (3, 5, 7)},
     "tinyml_add_s8": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8", Op.ADD)),
     "tinyml_add_s8_dsp": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8_dsp", Op.ADD)),
+    "tinyml_depthwise_s8_dsp": lambda: graphs.convolutions(kind="depthwise").filter(
+        accepted("tinyml_depthwise_s8_dsp", Op.CONV2D)
+    ),
     "tinyml_average_pool_s8": lambda: graphs.pools(Op.AVERAGE_POOL2D),
+    "tinyml_average_pool_s8_dsp": lambda: graphs.pools(Op.AVERAGE_POOL2D).filter(
+        accepted("tinyml_average_pool_s8_dsp", Op.AVERAGE_POOL2D)
+    ),
+    "tinyml_max_pool_s8_dsp": lambda: graphs.pools(Op.MAX_POOL2D).filter(
+        accepted("tinyml_max_pool_s8_dsp", Op.MAX_POOL2D)
+    ),
     "tinyml_softmax_s8": lambda: graphs.quants(low=-10, high=2).flatmap(
         lambda q: graphs.unary(Op.SOFTMAX, lambda _: SoftmaxAttrs(), q, _SOFTMAX)
     ),

@@ -58,6 +58,12 @@ def test_convolution_in_lanes(host: Host, kind: str, data: st.DataObject, tiling
     check(host, "tinyml_conv_paired_s8_dsp", data.draw(cases), tiling)
 
 
+@property_test
+@given(graphs.convolutions(kind="depthwise").filter(accepted("tinyml_depthwise_s8_dsp", Op.CONV2D)), tilings)
+def test_depthwise_in_fours(host: Host, case: graphs.Case, tiling: Tiling) -> None:
+    check(host, "tinyml_depthwise_s8_dsp", case, tiling)
+
+
 @pytest.mark.parametrize("size", [3, 5, 7])
 @property_test
 @given(st.data(), tilings)
@@ -95,12 +101,18 @@ def test_binary(host: Host, op: Op, symbol: str, data: st.DataObject, tiling: Ti
 
 
 @pytest.mark.parametrize(
-    ("op", "symbol"), [(Op.MAX_POOL2D, "tinyml_max_pool_s8"), (Op.AVERAGE_POOL2D, "tinyml_average_pool_s8")]
+    ("op", "symbol"),
+    [
+        (Op.MAX_POOL2D, "tinyml_max_pool_s8"),
+        (Op.MAX_POOL2D, "tinyml_max_pool_s8_dsp"),
+        (Op.AVERAGE_POOL2D, "tinyml_average_pool_s8"),
+        (Op.AVERAGE_POOL2D, "tinyml_average_pool_s8_dsp"),
+    ],
 )
 @property_test
 @given(st.data(), tilings)
 def test_pool(host: Host, op: Op, symbol: str, data: st.DataObject, tiling: Tiling) -> None:
-    check(host, symbol, data.draw(graphs.pools(op)), tiling)
+    check(host, symbol, data.draw(graphs.pools(op).filter(accepted(symbol, op))), tiling)
 
 
 @pytest.mark.parametrize(

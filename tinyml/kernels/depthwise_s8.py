@@ -15,7 +15,7 @@ from tinyml.kernels.common import (
     whole,
 )
 from tinyml.kernels.conv_s8 import COMMON, attrs_of, bias_of, conv_params, needs_depthwise, weights_by_tap
-from tinyml.kernels.descriptor import CParams, KernelDescriptor
+from tinyml.kernels.descriptor import CParams, Field, KernelDescriptor
 from tinyml.targets.core import Isa
 
 _SCRATCH = 2000  # bytes that 5x5 and 7x7 are content with, if the window lets them; more would mean fewer blocks
@@ -27,13 +27,11 @@ _PAIRS, _PAIR_BYTES, _CHANNEL_BYTES = 25, 12, 36
 
 def _needs_planes(size: int) -> Callable[[Node, Graph], str | None]:
     def rejects(node: Node, graph: Graph) -> str | None:
-        attrs, x, w = attrs_of(node), graph.value(node.inputs[0]), graph.value(node.inputs[1])
+        attrs, w = attrs_of(node), graph.value(node.inputs[1])
         if w.shape[1:3] != (size, size):
             return f"computes {size}x{size} windows, this one is {w.shape[1]}x{w.shape[2]}"
-        if w.shape[0] != x.shape[-1]:
-            return f"gives one channel for one, this gives {w.shape[0]} for {x.shape[-1]}"
-        if w.shape[0] < 4:
-            return f"computes four channels at a time, there are {w.shape[0]}"
+        if (reason := _needs_blocks(node, graph)) is not None:
+            return reason
         if attrs.dilation != (1, 1):
             return f"computes windows without gaps, dilation is {attrs.dilation}"
         if attrs.stride[1] > 2:
@@ -166,8 +164,8 @@ def _row_params(node: Node, graph: Graph) -> CParams:
     return _params(node, graph, 0, _row_block(node, graph))
 
 
-def _portable_cost(node: Node, graph: Graph, rows: int) -> float:
-    """Nine instructions a tap that lies in the image, and 45 an output."""
+def _taps_inside(node: Node, graph: Graph) -> int:
+    """Multiply-accumulates, without those of padding."""
     attrs, x, w, out = attrs_of(node), *(graph.value(n) for n in (*node.inputs[:2], node.output) if n is not None)
     inside = [
         sum(
@@ -177,14 +175,47 @@ def _portable_cost(node: Node, graph: Graph, rows: int) -> float:
         )
         for axis in (0, 1)
     ]
-    return 9 * inside[0] * inside[1] * out.shape[-1] + 45 * out.elements
+    return inside[0] * inside[1] * out.shape[-1]
+
+
+def _cost_of_taps(tap: float, output: float) -> Callable[[Node, Graph], float]:
+    def cost(node: Node, graph: Graph) -> float:
+        return tap * _taps_inside(node, graph) + output * graph.value(node.output).elements
+
+    return cost
+
+
+def _needs_blocks(node: Node, graph: Graph) -> str | None:
+    x, w = graph.value(node.inputs[0]), graph.value(node.inputs[1])
+    if w.shape[0] != x.shape[-1]:
+        return f"gives one channel for one, this gives {w.shape[0]} for {x.shape[-1]}"
+    return f"computes four channels at a time, there are {w.shape[0]}" if w.shape[0] < 4 else None
+
+
+def _needs_right_shifts(node: Node, graph: Graph) -> str | None:
+    """Taps outside the image are skipped here, so sums on the way may be larger than `_largest_sums` by twice the taps."""
+    _, shift = _factors(node, graph)
+    if shift.max() > 0 or shift.min() < -_MOST_SHIFT:
+        return f"shifts by {-_MOST_SHIFT} to 0 bits, this one by {shift.min()} to {shift.max()}"
+    taps = np.abs(graph.value(node.inputs[1]).constant.astype(np.int64)).reshape(len(shift), -1).sum(axis=1)
+    return (
+        "sums have to stay below 2^30, these may not"
+        if (_largest_sums(node, graph) + 256 * taps).max() >= 1 << 30
+        else None
+    )
+
+
+def _conv_fields(node: Node, graph: Graph, *, fold_zero_point: bool) -> dict[str, Field]:
+    multiplier, shift = _factors(node, graph)
+    return {
+        **conv_params(weights_by_tap, fold_zero_point=fold_zero_point)(node, graph).fields,
+        "multiplier": parameter_array("multiplier", multiplier.astype(np.int32)),
+        "shift": parameter_array("shift", shift.astype(np.int8)),
+    }
 
 
 def _params(node: Node, graph: Graph, patch_bytes: int, block_cols: int) -> CParams:
-    multiplier, shift = _factors(node, graph)
-    conv = dict(conv_params(weights_by_tap, fold_zero_point=True)(node, graph).fields)
-    conv["multiplier"] = parameter_array("multiplier", multiplier.astype(np.int32))
-    conv["shift"] = parameter_array("shift", shift.astype(np.int8))
+    conv = _conv_fields(node, graph, fold_zero_point=True)
     return CParams("tinyml_depthwise_s8_t", {"conv": conv, "patch_bytes": patch_bytes, "block_cols": block_cols})
 
 
@@ -219,7 +250,18 @@ KERNELS = (
         first_reason(*COMMON, needs_depthwise),
         conv_params(weights_by_tap),
         no_scratch,
-        whole(_portable_cost),
+        _cost_of_taps(9, 45),
+    ),
+    KernelDescriptor(
+        "tinyml_depthwise_s8_dsp",
+        "armv7em/tinyml_depthwise_s8_dsp.c",
+        "include/tinyml_conv_s8.h",
+        Op.CONV2D,
+        Isa.DSP,
+        first_reason(*COMMON, needs_depthwise, _needs_blocks, _needs_right_shifts),
+        lambda node, graph: CParams("tinyml_conv_s8_t", _conv_fields(node, graph, fold_zero_point=False)),
+        no_scratch,
+        _cost_of_taps(5, 50),
     ),
     _spread(3, _row_params, _row_scratch, _row_cost),
     *(_spread(size, _planar_params, _planar_scratch, _planar_cost) for size in (5, 7)),

@@ -100,9 +100,17 @@ static inline void tinyml_finish_four(const tinyml_conv_s8_t *op, int32_t c, uin
 
 static inline int8_t tinyml_finish(const tinyml_finish_t *f, int32_t sum)
 {
+#if TINYML_DEPTHWISE_ASSEMBLY
+    int32_t high, result;
+    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(sum), "r"(f->multiplier));
+    high += f->shift < 0 ? high >> 31 : 0;
+    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"((high + f->rounding) >> (f->shift & 31)));
+    return (int8_t)result;
+#else
     const int32_t high = (int32_t)(((int64_t)sum * f->multiplier + (INT64_C(1) << 31)) >> 32);
     const int32_t tie = f->shift < 0 && high < 0 ? -1 : 0;
     return (int8_t)tinyml_clamp((high + tie + f->rounding) >> (f->shift & 31), -128, 127);
+#endif
 }
 
 #endif

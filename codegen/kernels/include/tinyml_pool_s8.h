@@ -28,6 +28,12 @@ void tinyml_max_pool_s8(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, con
 void tinyml_average_pool_s8(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                             const tinyml_tile_t *tile, void *scratch);
 
+/* The same, for four channels or more; averages of at most 256 taps. */
+void tinyml_max_pool_s8_dsp(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                            const tinyml_tile_t *tile, void *scratch);
+void tinyml_average_pool_s8_dsp(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                                const tinyml_tile_t *tile, void *scratch);
+
 /* The same for Helium; averages of at most 4096 taps. */
 void tinyml_max_pool_s8_mve(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                             const tinyml_tile_t *tile, void *scratch);
