@@ -17,7 +17,7 @@ from tinyml.build.host import HostModel, build_host_library
 from tinyml.device.client import Client
 from tinyml.device.emulator import EmulatedBoard
 from tinyml.device.qemu import find_qemu, run_in_qemu
-from tinyml.errors import ModelError, ToolError
+from tinyml.errors import DoesNotFitError, ModelError, ToolError
 from tinyml.frontends import load_model
 from tinyml.ir.ops import Op
 from tinyml.pipeline import Compilation, Options, compile_model, need
@@ -68,11 +68,14 @@ def compare(name: str, model: Path, expected: Sequence[Sample], folder: Path) ->
     except ToolError as error:
         yield (name, f"QEMU: {error.what}", "", ""), None
         return
-    machine = load_board("qemu_mps2_an500")
-    image = need(compiled(model, machine, folder / "qemu").image)
-    yield verdict(
-        name, "QEMU, Cortex-M7", expected, run_in_qemu(image.elf, machine, [inputs for inputs, _ in expected])
-    )
+    inputs = [inputs for inputs, _ in expected]
+    for core, machine in (("Cortex-M7", "qemu_mps2_an500"), ("Cortex-M55", "qemu_mps3_an547")):
+        try:
+            image = need(compiled(model, load_board(machine), folder / machine).image)
+        except DoesNotFitError as error:
+            yield (name, f"QEMU, {core}: {error.what}", "", ""), None
+            continue
+        yield verdict(name, f"QEMU, {core}", expected, run_in_qemu(image.elf, image.board, inputs))
 
 
 def compiled(model: Path, board: Board, folder: Path) -> Compilation:

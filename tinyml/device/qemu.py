@@ -29,8 +29,12 @@ def find_qemu() -> Path:
 
 
 @contextlib.contextmanager
-def qemu_board(elf: Path, board: Board) -> Iterator[Transport]:
+def qemu_board(elf: Path, board: Board, *, counting: bool = False) -> Iterator[Transport]:
     """QEMU with the firmware from reset on, and its serial line; ended with the context.
+
+    Args:
+        counting: every instruction takes a nanosecond of the machine's time: the board's cycles then are instructions
+            times `board.clock_hz` / 10^9, repeatable but for the fraction of a cycle.
 
     Raises:
         ToolError: QEMU is missing, has no such board, or ends by itself.
@@ -47,6 +51,7 @@ def qemu_board(elf: Path, board: Board) -> Iterator[Transport]:
             str(program), "-M", board.qemu_machine, "-kernel", str(elf), "-display", "none", "-monitor", "none",
             "-chardev", f"socket,id=line,host={host},port={port},nodelay=on",
             *["-serial", "null"] * board.qemu_serial, "-serial", "chardev:line",
+            *(["-icount", "shift=0"] if counting else []),
         ]  # fmt: skip
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
