@@ -90,8 +90,8 @@ def _three(node: Node, graph: Graph) -> _Layout:
 
 def _space(node: Node, graph: Graph, layout: _Layout, cols: int, rows: int) -> int:
     """Bytes of scratch for so many rows and columns of outputs."""
-    low = _Layout(1, layout.kernel, layout.stride).scratch(cols)
-    return low if rows == 1 else max(low, layout.scratch(cols))
+    heights = {1, min(2, rows, layout.rows), layout.rows if rows > 2 else 1}
+    return max(_Layout(n, layout.kernel, layout.stride).scratch(cols) for n in heights)
 
 
 def _block_cols(node: Node, graph: Graph, layout: _Layout) -> int:
@@ -99,7 +99,7 @@ def _block_cols(node: Node, graph: Graph, layout: _Layout) -> int:
     width = graph.value(node.output).shape[2]
     blocks = range(1, -(-width // 4) + 1)
     sizes = (min(-(-width // (4 * n)) * 4, width) for n in blocks)
-    return next((cols for cols in sizes if _space(node, graph, layout, cols, 2) <= _SCRATCH), min(4, width))
+    return next((cols for cols in sizes if _space(node, graph, layout, cols, 4) <= _SCRATCH), min(4, width))
 
 
 def _kernel(symbol: str, rejects: Reject, three: bool, per_sum: float) -> KernelDescriptor:

@@ -30,6 +30,7 @@ typedef struct {
     int32_t out_min;
     int32_t out_max;
     int32_t left; /* channels, counted down */
+    const int32_t *rescale_end;
 } run_t;
 
 /* Columns of an image that are laid out for windows. The assembly knows this order. */
@@ -39,6 +40,8 @@ typedef struct {
     int32_t bytes; /* of a pixel */
     int32_t count;
     int32_t to_step;
+    int32_t together;       /* pixels of a vector; 1 where they are too large */
+    const uint8_t *offsets; /* of the bytes of so many pixels */
 } columns_t;
 
 #if TINYML_HELIUM
@@ -52,83 +55,122 @@ typedef struct {
 #define NEXT_STEP "vldrb.u8 q0, [r3], #16\n vldrb.u8 q1, [r5], #16\n" STEP_OF("vmladava.s8", LOAD_WEIGHTS)
 #define BOTH(what, how) what " q4, q4, " how "\n" what " q5, q5, " how "\n"
 
-/* r1 weights, r3 and r5 windows, r7 rescaling, r9 half the steps that are left, r11 the run; sums of the first output in
- * r0 r2 r4 r6, of the second in r8 r10 r12 r14; q6 and q7 bounds. `first_step` leaves r1, r3 and r5 where the second one starts.
- * Ties are rounded away from zero: where the product is negative, 1 is taken off before the shift rounds up. */
-#define RUN(first_step, store)                                              \
-    ".syntax unified\n"                                                     \
-    "push {r4-r11, lr}\n vpush {d8-d15}\n"                                  \
-    "mov r11, r0\n"                                                         \
-    "ldrd r0, r2, [r11, #52]\n vdup.32 q6, r0\n vdup.32 q7, r2\n"           \
-    "1: ldrd r1, r7, [r11, #28]\n"                                          \
-    "ldr r0, [r11, #36]\n str r0, [r11, #60]\n"                             \
-    "2: ldrd r3, r5, [r11, #0]\n"                                           \
-    first_step                                                              \
-    "ldr r9, [r11, #44]\n lsrs r9, r9, #1\n bcc 4f\n beq 5f\n"              \
-    "3:" NEXT_STEP                                                          \
-    "4:" NEXT_STEP                                                          \
-    "subs r9, r9, #1\n bne 3b\n"                                            \
-    "5: vmov q4[2], q4[0], r0, r4\n vmov q4[3], q4[1], r2, r6\n"            \
-    "vmov q5[2], q5[0], r8, r12\n vmov q5[3], q5[1], r10, r14\n"            \
-    "vldrw.u32 q0, [r7], #16\n vldrw.u32 q1, [r7], #16\n vldrb.s32 q2, [r7], #4\n" \
-    BOTH("vadd.i32", "q0") BOTH("vqrdmulh.s32", "q1")                       \
-    "vshr.s32 q0, q4, #31\n vshr.s32 q3, q5, #31\n"                         \
-    "vadd.i32 q4, q4, q0\n vadd.i32 q5, q5, q3\n"                           \
-    "ldr r6, [r11, #48]\n ldrd r2, r4, [r11, #8]\n"                         \
-    BOTH("vrshl.s32", "q2") BOTH("vadd.i32", "r6")                          \
-    BOTH("vmax.s32", "q6") BOTH("vmin.s32", "q7")                           \
-    store                                                                   \
-    "strd r2, r4, [r11, #8]\n bgt 2b\n"                                     \
-    "ldrd r0, r6, [r11, #16]\n ldrd r3, r5, [r11, #0]\n"                    \
-    "add r2, r2, r6\n add r4, r4, r6\n strd r2, r4, [r11, #8]\n"            \
-    "add r3, r3, r0\n add r5, r5, r0\n strd r3, r5, [r11, #0]\n"            \
-    "ldr r0, [r11, #24]\n subs r0, r0, #1\n str r0, [r11, #24]\n bne 1b\n"  \
+/* Sums of the first output are in r0 r2 r4 r6, of the second in r8 r10 r12 r14; r7 rescaling, r11 the run, q6 and q7 bounds.
+ * TIES rounds them away from zero: where the product is negative, 1 is taken off before the shift rounds up. */
+#define TIES "vshr.s32 q2, q4, #31\n vshr.s32 q3, q5, #31\n vadd.i32 q4, q4, q2\n vadd.i32 q5, q5, q3\n"
+#define RESCALE(ties)                                                                               \
+    "vmov q4[2], q4[0], r0, r4\n vmov q4[3], q4[1], r2, r6\n"                                       \
+    "vmov q5[2], q5[0], r8, r12\n vmov q5[3], q5[1], r10, r14\n"                                    \
+    "vldrw.u32 q2, [r7], #16\n vldrw.u32 q3, [r7], #16\n"                                           \
+    BOTH("vadd.i32", "q2") BOTH("vqrdmulh.s32", "q3") ties                                          \
+    "vldrb.s32 q2, [r7], #4\n ldr r6, [r11, #48]\n"                                                \
+    BOTH("vrshl.s32", "q2") BOTH("vadd.i32", "r6") BOTH("vmax.s32", "q6") BOTH("vmin.s32", "q7")
+
+/* For each pair of outputs. `pair` starts with r1 weights and r7 rescaling; where it ends, r2 and r4 are past the outputs. */
+#define RUN(pair)                                                                                   \
+    ".syntax unified\n"                                                                             \
+    "push {r4-r11, lr}\n vpush {d8-d15}\n"                                                          \
+    "mov r11, r0\n"                                                                                 \
+    "ldrd r0, r2, [r11, #52]\n vdup.32 q6, r0\n vdup.32 q7, r2\n"                                   \
+    "1: ldrd r1, r7, [r11, #28]\n"                                                                  \
+    pair                                                                                            \
+    "ldrd r0, r6, [r11, #16]\n ldrd r3, r5, [r11, #0]\n"                                            \
+    "add r2, r2, r6\n add r4, r4, r6\n strd r2, r4, [r11, #8]\n"                                    \
+    "add r3, r3, r0\n add r5, r5, r0\n strd r3, r5, [r11, #0]\n"                                    \
+    "ldr r0, [r11, #24]\n subs r0, r0, #1\n str r0, [r11, #24]\n bne 1b\n"                          \
     "vpop {d8-d15}\n pop {r4-r11, pc}\n"
 
+/* r3 and r5 windows, r9 half the steps that are left. `first_step` leaves r1, r3 and r5 where the second one starts. */
+#define FOURS(first_step, ties, store)                                                              \
+    "ldr r0, [r11, #36]\n str r0, [r11, #60]\n"                                                     \
+    "2: ldrd r3, r5, [r11, #0]\n"                                                                   \
+    first_step                                                                                      \
+    "ldr r9, [r11, #44]\n lsrs r9, r9, #1\n bcc 4f\n beq 5f\n"                                      \
+    "3:" NEXT_STEP                                                                                  \
+    "4:" NEXT_STEP                                                                                  \
+    "subs r9, r9, #1\n bne 3b\n"                                                                    \
+    "5:" RESCALE(ties)                                                                              \
+    "ldrd r2, r4, [r11, #8]\n" store "strd r2, r4, [r11, #8]\n bgt 2b\n"
+
+#define FIRST_WHOLE "vldrb.u8 q0, [r3], #16\n vldrb.u8 q1, [r5], #16\n" STEP_OF("vmladav.s8", LOAD_WEIGHTS)
+#define STORE_WHOLE                                                                                 \
+    "ldr r0, [r11, #60]\n vstrb.32 q4, [r2], #4\n vstrb.32 q5, [r4], #4\n"                          \
+    "subs r0, r0, #4\n str r0, [r11, #60]\n"
+
 /* Whole steps, whole fours of filters. */
-TINYML_ASSEMBLY static void run_even(TINYML_UNUSED run_t *run)
+TINYML_ASSEMBLY static void run_whole(TINYML_UNUSED run_t *run)
 {
-    __asm__(RUN("vldrb.u8 q0, [r3], #16\n vldrb.u8 q1, [r5], #16\n" STEP_OF("vmladav.s8", LOAD_WEIGHTS),
-                "ldr r0, [r11, #60]\n"
-                "vstrb.32 q4, [r2], #4\n vstrb.32 q5, [r4], #4\n"
-                "subs r0, r0, #4\n str r0, [r11, #60]\n"));
+    __asm__(RUN(FOURS(FIRST_WHOLE, TIES, STORE_WHOLE)));
+}
+
+/* The same where the clamp hides how negative results round. */
+TINYML_ASSEMBLY static void run_whole_clamped(TINYML_UNUSED run_t *run)
+{
+    __asm__(RUN(FOURS(FIRST_WHOLE, "", STORE_WHOLE)));
 }
 
 #define LOAD_SOME_WEIGHTS(q) "vldrb.u8 " q ", [r1]\n add r1, r1, r9\n"
+#define LOAD_SOME "vctp.8 r9\n vpstt\n vldrbt.u8 q0, [r3]\n vldrbt.u8 q1, [r5]\n"
 
 /* Any number of taps and filters. Inputs past the window read as zero, whatever weights meet them there. */
 TINYML_ASSEMBLY static void run_any(TINYML_UNUSED run_t *run)
 {
-    __asm__(RUN("ldr r9, [r11, #40]\n vctp.8 r9\n vpstt\n vldrbt.u8 q0, [r3]\n vldrbt.u8 q1, [r5]\n"
-                "add r3, r3, r9\n add r5, r5, r9\n" STEP_OF("vmladav.s8", LOAD_SOME_WEIGHTS),
-                "ldr r0, [r11, #60]\n vctp.32 r0\n vpstt\n"
-                "vstrbt.32 q4, [r2], #4\n vstrbt.32 q5, [r4], #4\n"
-                "subs r0, r0, #4\n str r0, [r11, #60]\n"));
+    __asm__(RUN(FOURS("ldr r9, [r11, #40]\n" LOAD_SOME
+                      "add r3, r3, r9\n add r5, r5, r9\n" STEP_OF("vmladav.s8", LOAD_SOME_WEIGHTS),
+                      TIES,
+                      "ldr r0, [r11, #60]\n vctp.32 r0\n vpstt\n"
+                      "vstrbt.32 q4, [r2], #4\n vstrbt.32 q5, [r4], #4\n"
+                      "subs r0, r0, #4\n str r0, [r11, #60]\n")));
+}
+
+/* One step of any number of taps, whole fours of filters, clamped: the inputs stay in q0 and q1, r3 and r5 are outputs. */
+TINYML_ASSEMBLY static void run_short_clamped(TINYML_UNUSED run_t *run)
+{
+    __asm__(RUN("ldrd r3, r5, [r11, #0]\n ldr r9, [r11, #40]\n" LOAD_SOME "ldrd r3, r5, [r11, #8]\n"
+                "2:" STEP_OF("vmladav.s8", LOAD_SOME_WEIGHTS) RESCALE("")
+                "ldr r0, [r11, #64]\n vstrb.32 q4, [r3], #4\n vstrb.32 q5, [r5], #4\n"
+                "cmp r7, r0\n bne 2b\n"
+                "mov r2, r3\n mov r4, r5\n"));
 }
 
 static void compute(run_t *run)
 {
-    if (run->first == STEP && run->channels % FILTERS == 0) {
-        run_even(run);
-    } else {
+    const int32_t whole = run->channels % FILTERS == 0;
+    const int32_t clamped = run->out_min >= run->out_offset;
+    if (whole && clamped && run->steps == 1) {
+        run_short_clamped(run);
+    } else if (!whole || run->first < STEP) {
         run_any(run);
+    } else if (clamped) {
+        run_whole_clamped(run);
+    } else {
+        run_whole(run);
     }
 }
 
+/* Of pixels smaller than half a vector, as many as it holds at a time. */
 TINYML_ASSEMBLY static void copy_columns(TINYML_UNUSED const columns_t *columns)
 {
     __asm__(".syntax unified\n"
-            "push {r4-r6, lr}\n"
-            "ldm r0, {r0, r1, r2, r3, r4}\n"
+            "push {r4-r8, lr}\n"
+            "ldm r0, {r0, r1, r2, r3, r4, r5, r6}\n"
+            "cmp r5, #1\n bgt 4f\n"
             "cmp r2, #16\n bgt 2f\n"
             "vctp.8 r2\n dls lr, r3\n"
             "1: vpstt\n vldrbt.u8 q0, [r1]\n vstrbt.8 q0, [r0]\n add r1, r1, r2\n add r0, r0, r4\n le lr, 1b\n"
-            "pop {r4-r6, pc}\n"
+            "pop {r4-r8, pc}\n"
             "2: mov r5, r0\n mov r6, r1\n"
             "dlstp.8 lr, r2\n"
             "3: vldrb.u8 q0, [r6], #16\n vstrb.8 q0, [r5], #16\n letp lr, 3b\n"
             "add r1, r1, r2\n add r0, r0, r4\n subs r3, r3, #1\n bne 2b\n"
-            "pop {r4-r6, pc}\n");
+            "pop {r4-r8, pc}\n"
+            "4: vldrb.u8 q1, [r6]\n"
+            "udiv r7, r3, r5\n mls r3, r7, r5, r3\n mul r3, r3, r2\n"
+            "mul r2, r2, r5\n mul r4, r4, r5\n vctp.8 r2\n"
+            "wls lr, r7, 6f\n"
+            "5: vpstt\n vldrbt.u8 q0, [r1]\n vstrbt.8 q0, [r0, q1]\n add r1, r1, r2\n add r0, r0, r4\n le lr, 5b\n"
+            "6: vctp.8 r3\n vpstt\n vldrbt.u8 q0, [r1]\n vstrbt.8 q0, [r0, q1]\n"
+            "pop {r4-r8, pc}\n");
 }
 
 #else
@@ -192,7 +234,7 @@ static void run_of(const tinyml_conv_vector_s8_t *op, const int8_t *pixel, int32
     run_t run = {
         {pixel, pixel + step}, {out, out + channels}, 2 * step, 2 * channels - whole, count / 2,
         op->weights, op->rescale, channels, taps - (steps - 1) * STEP, steps,
-        op->out_offset, op->out_min, op->out_max, 0,
+        op->out_offset, op->out_min, op->out_max, 0, op->rescale + whole / FILTERS * RESCALE_WORDS,
     };
     if (run.pairs > 0) {
         compute(&run);
@@ -212,9 +254,24 @@ static void fill_columns(int8_t *to, int32_t value, int32_t bytes, int32_t count
     }
 }
 
+/* Where the bytes of neighbouring pixels go, and of how many pixels. */
+static int32_t offsets_of(const tinyml_window_t *w, uint8_t offsets[STEP])
+{
+    const int32_t depth = w->in_channels;
+    const int32_t step = w->kernel_height * depth;
+    int32_t count = 1;
+    while ((count + 1) * depth <= STEP && count * step + depth <= UINT8_MAX) {
+        ++count;
+    }
+    for (int32_t i = 0; count > 1 && i < count * depth; ++i) {
+        offsets[i] = (uint8_t)(i / depth * step + i % depth);
+    }
+    return count;
+}
+
 /* The columns of the image that the windows of outputs [x, x + cols) of row y see. */
 static void lay_out(const tinyml_conv_vector_s8_t *op, const tinyml_rows_t *in, int32_t y, int32_t x, int32_t cols,
-                    int8_t *scratch)
+                    columns_t columns, int8_t *scratch)
 {
     const tinyml_window_t *w = &op->window;
     const int32_t depth = w->in_channels;
@@ -231,10 +288,9 @@ static void lay_out(const tinyml_conv_vector_s8_t *op, const tinyml_rows_t *in, 
             continue;
         }
         const int8_t *row = tinyml_row(in, rows.origin + ky * w->dilation_y);
-        const columns_t columns = {
-            to + inside.first * step, row + (first + inside.first - in->first_col) * depth, depth,
-            inside.end - inside.first, step,
-        };
+        columns.to = to + inside.first * step;
+        columns.from = row + (first + inside.first - in->first_col) * depth;
+        columns.count = inside.end - inside.first;
         fill_columns(to, op->in_zero_point, depth, inside.first, step);
         copy_columns(&columns);
         fill_columns(to + inside.end * step, op->in_zero_point, depth, width - inside.end, step);
@@ -255,6 +311,11 @@ void tinyml_conv_s8_mve(const tinyml_conv_vector_s8_t *op, const tinyml_rows_t *
     const int32_t pointwise = w->kernel_height == 1 && w->kernel_width == 1 && w->pad_top == 0 && w->pad_left == 0
                               && (end - 1) * w->stride_y < w->in_height
                               && (tile->col + tile->cols - 1) * w->stride_x < w->in_width;
+    uint8_t offsets[STEP] = {0};
+    const columns_t columns = {
+        scratch, in->base, w->in_channels, 0, w->kernel_height * w->in_channels, pointwise ? 1 : offsets_of(w, offsets),
+        offsets,
+    };
     int32_t rows = 1; /* that are computed as one */
     if (pointwise && w->stride_y == 1 && w->stride_x == 1
         && end_to_end(in, tile->row, tile->rows, tile->cols * w->in_channels)
@@ -271,7 +332,7 @@ void tinyml_conv_s8_mve(const tinyml_conv_vector_s8_t *op, const tinyml_rows_t *
         }
         for (int32_t x = 0; x < tile->cols; x += op->block_cols) {
             const int32_t cols = tile->cols - x < op->block_cols ? tile->cols - x : op->block_cols;
-            lay_out(op, in, y, tile->col + x, cols, scratch);
+            lay_out(op, in, y, tile->col + x, cols, columns, scratch);
             run_of(op, scratch, w->stride_x * w->kernel_height * w->in_channels, to + x * op->out_channels, cols);
         }
     }

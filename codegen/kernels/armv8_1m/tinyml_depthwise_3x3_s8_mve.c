@@ -19,8 +19,14 @@ TINYML_ASSEMBLY static void compute_four_rows(TINYML_UNUSED block_t *block)
     __asm__(PAIRS(1, 2, 6));
 }
 
-/* 2 rows, stride 2: columns of 5. */
+/* 2 rows, stride 1: columns of 4. */
 TINYML_ASSEMBLY static void compute_two_rows(TINYML_UNUSED block_t *block)
+{
+    __asm__(PAIRS(1, 4, 8));
+}
+
+/* 2 rows, stride 2: columns of 5. */
+TINYML_ASSEMBLY static void compute_two_rows_stride_2(TINYML_UNUSED block_t *block)
 {
     __asm__(PAIRS(2, 10, 20));
 }
@@ -38,19 +44,13 @@ TINYML_ASSEMBLY static void compute_row_stride_2(TINYML_UNUSED block_t *block)
 
 static void compute(block_t *block, const layout_t *layout)
 {
-    switch (layout->rows) {
-    case 4:
+    const int32_t column_rows = layout->column_rows;
+    if (layout->rows == 4) {
         compute_four_rows(block);
-        return;
-    case 2:
-        compute_two_rows(block);
-        return;
-    default:
-        if (block->sum_step[0] == 3) {
-            compute_row(block);
-        } else {
-            compute_row_stride_2(block);
-        }
+    } else if (layout->rows == 2) {
+        (column_rows == 4 ? compute_two_rows : compute_two_rows_stride_2)(block);
+    } else {
+        (block->sum_step[0] == column_rows ? compute_row : compute_row_stride_2)(block);
     }
 }
 

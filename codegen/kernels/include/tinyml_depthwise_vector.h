@@ -17,6 +17,7 @@
 #define LANES 16
 #define VECTORS 4
 #define SUMS 4
+#define TABLES 160 /* bytes of scratch before the planes */
 
 /* A way to lay out columns. */
 typedef struct {
@@ -242,7 +243,7 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
     int8_t *const first = tinyml_row(out, tile->row);
     int8_t *const to = first + (tile->col - out->first_col) * depth;
     block_t block = {
-        scratch + 160, plane_bytes, to, 0, op->weights, taps, op->rescale, layout->index,
+        scratch + TABLES, plane_bytes, to, 0, op->weights, taps, op->rescale, layout->index,
         {layout->mask[0], layout->mask[1], layout->mask[2], layout->mask[3]}, scratch + 16,
         {w->stride_y, w->stride_y, 0}, 0, 0, tile->rows, 0, op->out_offset, {0, 0, 0, 0},
     };
@@ -274,10 +275,10 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
         block.lanes = tile->cols % 4;
     }
     spread_t parts[2];
-    const int32_t count = prepare_planes(op, layout, in, tile, scratch + 160, plane_bytes, parts);
+    const int32_t count = prepare_planes(op, layout, in, tile, scratch + TABLES, plane_bytes, parts);
     for (int32_t left = depth; left > 0; left -= CHANNELS) {
         block.channels = left < CHANNELS ? left : CHANNELS;
-        block.planes = scratch + 160;
+        block.planes = scratch + TABLES;
         for (int32_t i = 0; i < count; ++i) {
             parts[i].channels = block.channels;
             spread(&parts[i]);
@@ -301,15 +302,22 @@ static void limit(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *o
 static void depthwise(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                       const tinyml_tile_t *tile, int8_t *scratch, compute_t compute)
 {
-    const layout_t low = lay_out(&op->window, 1, (uint8_t *)scratch + 32);
-    const layout_t high = lay_out(&op->window, op->block_rows, (uint8_t *)scratch + 96);
+    /* Three rows that are left over go as four, of which one is not kept; two or one in ways of their own. */
+    const int32_t rest = tile->rows % op->block_rows;
+    layout_t high = {0, 0, 0, {0, 0, 0, 0}, 0}, low = high;
+    if (tile->rows >= op->block_rows || rest == 3) {
+        high = lay_out(&op->window, op->block_rows, (uint8_t *)scratch + 32);
+    }
+    if (rest == 1 || rest == 2) {
+        low = lay_out(&op->window, rest, (uint8_t *)scratch + 96);
+    }
     const int32_t end = tile->row + tile->rows, end_col = tile->col + tile->cols;
 
     tinyml_fill(scratch, 0, 16);
     for (int32_t col = tile->col; col < end_col; col += op->block_cols) {
         const int32_t cols = end_col - col < op->block_cols ? end_col - col : op->block_cols;
         for (int32_t row = tile->row; row < end;) {
-            const layout_t *layout = end - row > 1 ? &high : &low;
+            const layout_t *layout = end - row >= op->block_rows || end - row == 3 ? &high : &low;
             const int32_t rows = end - row < layout->rows ? end - row : layout->rows;
             const tinyml_tile_t part = {row, rows, col, cols};
             compute_block(op, layout, in, out, &part, scratch, compute);

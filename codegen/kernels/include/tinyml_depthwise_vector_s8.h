@@ -33,7 +33,7 @@ typedef struct {
 
 /* scratch: 160 bytes, and 8 planes: with cols = block_cols, rounded up to a multiple of 4 / block_rows, a plane takes
  * (cols - 1) * stride_x * column_rows + (block_rows - 1) * stride_y bytes and the lanes of a window, rounded up to a multiple
- * of 16. As much, if that is more, as with 1 in place of block_rows, for rows that are left over. */
+ * of 16. As much, if that is more, as with 1, or 2, in place of a larger block_rows, for rows that are left over. */
 void tinyml_depthwise_s8_mve(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch);
 
