@@ -44,13 +44,41 @@ class _Layout:
         last = (-(-cols // abreast) * abreast - 1) * self.stride[1] * self.column_rows
         return _TABLES + _CHANNELS * (last + (self.rows - 1) * self.stride[0] + 16 * self.vectors)
 
-    def instructions(self, height: int, width: int, channels: int) -> float:
-        """Counted: 5 a pixel that is spread, 12 and 8 a vector for four sums, 36 and 5 a vector for a channel."""
-        passes = -(-height // self.rows)
+    def once(self, width: int, channels: int) -> float:
+        """Instructions for `rows` rows. Counted: 5 for 8 pixels that are spread, 12 and 8 a vector for four sums, 36 and 5 a
+        vector for a channel."""
         seen = (width - 1) * self.stride[1] + self.kernel[1]
-        spread = self.column_rows * (5 * seen + 40)
-        sums = 36 + 5 * self.vectors + -(-width * self.rows // 4) * (16 + 8 * self.vectors)
-        return passes * (-(-channels // _CHANNELS) * spread + channels * sums)
+        spread = 40 + self.column_rows * (5 * seen + 6)
+        abreast = 4 // self.rows
+        sums = 36 + 5 * self.vectors + -(-width // abreast) * (16 + 8 * self.vectors)
+        return 200 + -(-channels // _CHANNELS) * spread + channels * sums
+
+    def tile(self, rows: int, width: int, channels: int) -> float:
+        """Instructions of a call for so many rows; those that are left over go as the header says."""
+        passes, rest = divmod(rows, self.rows)
+        if rest == 3:
+            passes, rest = passes + 1, 0
+        rested = _Layout(rest, self.kernel, self.stride) if rest else None
+        cols = self.block_cols(width)
+        blocks = [cols] * (width // cols) + ([width % cols] if width % cols else [])
+        return 150 + sum(
+            passes * self.once(block, channels) + (rested.once(block, channels) if rested else 0) for block in blocks
+        )
+
+    def tiles(self, rows: int, height: int, width: int, channels: int) -> float:
+        """Instructions of a layer in tiles of so many rows."""
+        whole, rest = divmod(height, rows)
+        return whole * self.tile(rows, width, channels) + (self.tile(rest, width, channels) if rest else 0)
+
+    def space(self, cols: int, rows: int) -> int:
+        """Bytes of scratch for so many rows and columns of outputs."""
+        heights = {1, min(2, rows, self.rows), self.rows if rows > 2 else 1}
+        return max(_Layout(n, self.kernel, self.stride).scratch(cols) for n in heights)
+
+    def block_cols(self, width: int) -> int:
+        """As many columns as _SCRATCH has room for, blocks of about the same size, multiples of four; at least four."""
+        sizes = (min(-(-width // (4 * n)) * 4, width) for n in range(1, -(-width // 4) + 1))
+        return next((cols for cols in sizes if self.space(cols, self.rows) <= _SCRATCH), min(4, width))
 
 
 def _layouts(node: Node, graph: Graph) -> tuple[_Layout, ...]:
@@ -62,7 +90,7 @@ def _layouts(node: Node, graph: Graph) -> tuple[_Layout, ...]:
 
 def _best(node: Node, graph: Graph) -> _Layout:
     _, height, width, channels = graph.value(node.output).shape
-    return min(reversed(_layouts(node, graph)), key=lambda layout: layout.instructions(height, width, channels))
+    return min(reversed(_layouts(node, graph)), key=lambda layout: layout.tile(height, width, channels))
 
 
 def _needs_lanes(node: Node, graph: Graph) -> str | None:
@@ -88,20 +116,6 @@ def _three(node: Node, graph: Graph) -> _Layout:
     return _Layout(4 // stride[0], (3, 3), stride)
 
 
-def _space(node: Node, graph: Graph, layout: _Layout, cols: int, rows: int) -> int:
-    """Bytes of scratch for so many rows and columns of outputs."""
-    heights = {1, min(2, rows, layout.rows), layout.rows if rows > 2 else 1}
-    return max(_Layout(n, layout.kernel, layout.stride).scratch(cols) for n in heights)
-
-
-def _block_cols(node: Node, graph: Graph, layout: _Layout) -> int:
-    """As many columns as _SCRATCH has room for, blocks of about the same size, multiples of four; at least four."""
-    width = graph.value(node.output).shape[2]
-    blocks = range(1, -(-width // 4) + 1)
-    sizes = (min(-(-width // (4 * n)) * 4, width) for n in blocks)
-    return next((cols for cols in sizes if _space(node, graph, layout, cols, 4) <= _SCRATCH), min(4, width))
-
-
 def _kernel(symbol: str, rejects: Reject, three: bool, per_sum: float) -> KernelDescriptor:
     def layout_of(node: Node, graph: Graph) -> _Layout:
         return _three(node, graph) if three else _best(node, graph)
@@ -120,7 +134,7 @@ def _kernel(symbol: str, rejects: Reject, three: bool, per_sum: float) -> Kernel
                 "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
                 "in_zero_point": zero_point_of(x),
                 "block_rows": layout.rows,
-                "block_cols": _block_cols(node, graph, layout),
+                "block_cols": layout.block_cols(out.shape[2]),
                 "out_offset": zero_point_of(out),
                 "out_min": low,
                 "out_max": high,
@@ -129,11 +143,14 @@ def _kernel(symbol: str, rejects: Reject, three: bool, per_sum: float) -> Kernel
 
     def scratch(node: Node, graph: Graph, rows: int) -> int:
         layout = layout_of(node, graph)
-        return _space(node, graph, layout, _block_cols(node, graph, layout), rows)
+        return layout.space(layout.block_cols(graph.value(node.output).shape[2]), rows)
+
+    def tile_cost(node: Node, graph: Graph, rows: int) -> float:
+        _, height, width, channels = graph.value(node.output).shape
+        return layout_of(node, graph).tiles(rows, height, width, channels) * per_sum
 
     def cost(node: Node, graph: Graph) -> float:
-        _, height, width, channels = graph.value(node.output).shape
-        return layout_of(node, graph).instructions(height, width, channels) * per_sum
+        return tile_cost(node, graph, graph.value(node.output).shape[1])
 
     return KernelDescriptor(
         symbol,
@@ -145,6 +162,7 @@ def _kernel(symbol: str, rejects: Reject, three: bool, per_sum: float) -> Kernel
         params,
         scratch,
         cost,
+        tile_cost=tile_cost,
     )
 
 
