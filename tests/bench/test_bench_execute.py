@@ -130,8 +130,13 @@ class Board:
         return self.data[:1]
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinyml.bench.execute._PAUSE_SECONDS", 0.001)
+
+
 def on_board(board: Board) -> OnBoard:
-    return OnBoard(PREPARATION, IDENTITY, board.connect, reset=board.reset, timeout=1.0, pause=0.001)
+    return OnBoard(PREPARATION, IDENTITY, board.connect, reset=board.reset, timeout=1.0)
 
 
 def test_a_board_that_fails_now_and_then() -> None:

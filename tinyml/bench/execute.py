@@ -27,7 +27,7 @@ _CHUNK = 8  # samples that travel to a process together
 _AHEAD = 3  # chunks that wait for each process
 _DECODED_AHEAD = 4  # pictures that wait for a board
 _ATTEMPTS = 4
-_PAUSE_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0  # before the first new attempt; doubled for each further one
 
 
 class Runner(Protocol):
@@ -149,14 +149,12 @@ class OnBoard:
         *,
         reset: Callable[[], None],
         timeout: float,
-        pause: float = _PAUSE_SECONDS,
     ) -> None:
         """
         Args:
             connect: gives the board ready for commands, or raises ToolError.
             reset: resets the board as far as that is possible from here, or raises ToolError.
-            timeout: seconds within which an inference must have ended; pause: seconds to wait before the first new attempt,
-                doubled for each further one.
+            timeout: seconds within which an inference must have ended.
         """
         self.resets = 0
         self._preparation = preparation
@@ -164,7 +162,6 @@ class OnBoard:
         self._connect = connect
         self._reset = reset
         self._timeout = timeout
-        self._pause = pause
         self._line = ExitStack()
         self._client: Client | None = None
 
@@ -197,7 +194,7 @@ class OnBoard:
                 if attempt == _ATTEMPTS - 1:
                     raise
                 self.resets += 1
-                time.sleep(self._pause * 2**attempt)
+                time.sleep(_PAUSE_SECONDS * 2**attempt)
                 with suppress(ToolError):
                     self._reset()
         raise AssertionError("unreachable")
