@@ -1,10 +1,12 @@
 """`tinyml bench mlperf-tiny`, and the runner's two scripts on a pseudo-terminal."""
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,11 +15,12 @@ from emitted_c import calibration
 from served_board import served
 
 from tinyml import zoo
-from tinyml.bench.mlperf_tiny import SCRIPTS, open_dataset
+from tinyml.bench.mlperf_tiny import SCRIPTS, measure_performance, open_dataset
 from tinyml.bench.mlperf_tiny.scores import quality
 from tinyml.build.benchmark import BENCHMARKS
 from tinyml.build.host import HostModel, build_host_library
 from tinyml.cli import main as cli
+from tinyml.device.client import Client
 from tinyml.device.serial_port import open_port
 from tinyml.errors import TinymlError
 from tinyml.ir.dtypes import DType
@@ -145,6 +148,28 @@ def test_the_verb_on_a_port_and_in_the_emulator(made: Made, capsys: pytest.Captu
     assert len(emulated["windows"]) == 5 and window["inferences"] == 2 and not emulated["long_enough"]
     assert emulated["throughput"] == pytest.approx(2e6 / window["microseconds"])
     assert emulated["note"] == "runner-compatible, not a submission"
+
+
+@pytest.mark.parametrize(
+    ("latency_us", "inferences", "enough"),
+    # The runner's own number; what takes ten seconds; what answers within the runner's thirty.
+    [(600_000, 20, True), (18_000, 567, True), (2_000_000, 15, True), (40_000_000, 1, True), (0, None, False)],
+)
+def test_windows_are_as_long_as_a_submission_s(latency_us: int, inferences: int | None, enough: bool) -> None:
+    asked: list[str] = []
+
+    class Board:
+        def lines(self, command: str, timeout: float | None = None) -> list[str]:
+            asked.append(command)
+            if not command.startswith("infer"):
+                return ["m-load-done"]
+            count = int(command.split()[1])
+            return ["m-lap-us-5", f"m-lap-us-{5 + count * latency_us}", "m-results-[0.5,0.5]"]
+
+    found = measure_performance(cast(Client, Board()), SCRIPTS["vww"], [bytes(62)], None, lambda stage: None)
+    assert {window.inferences for window in found.windows} == {inferences or math.ceil(1.02e7)}
+    assert found.long_enough == enough and len(found.windows) == 5
+    assert asked[:4] == ["db load 62", f"db {'00' * 31}", f"db {'00' * 31}", "infer 1 1"]
 
 
 def test_scores_by_hand() -> None:

@@ -20,6 +20,7 @@ from tinyml.targets.board import Board, MemoryRegion
 OUTSIDE = ""  # the name under which `costs` has what ran outside the watched functions
 
 _PAGE = 4096
+_CLOCK_HZ = 1_000_000  # of a board without a clock, as firmware/board_config.h.j2 has it
 _TRANSLATION_BYTES = 64 << 20  # room for translated code; Unicorn reserves a gigabyte by itself
 # Where an interrupt handler returns to: the last page of external memory, which no board fills.
 _INTERRUPT_END = 0x9FFF_F000
@@ -146,7 +147,7 @@ class EmulatedBoard:
 
     def wait(self, seconds: float) -> None:
         """Let time go by while the firmware waits for input: its clocks go on, nothing is executed."""
-        self._registers.skip(round(seconds * (self.board.clock_hz or 0)))
+        self._registers.skip(round(seconds * (self.board.clock_hz or _CLOCK_HZ)))
         self._meter.alarm = self._registers.next_tick
 
     def write(self, data: bytes) -> None:
