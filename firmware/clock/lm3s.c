@@ -23,7 +23,6 @@
 #define RCC_SYSDIV_4 (3u << 23) /* 200 MHz / 4 */
 
 #define CRYSTAL_HZ 8000000u
-#define PATIENCE 100000u
 
 uint32_t clock_init(void)
 {
@@ -34,12 +33,9 @@ uint32_t clock_init(void)
     rcc = (rcc & ~RCC_SYSDIV) | RCC_XTAL_8MHZ | RCC_SYSDIV_4 | RCC_USESYSDIV;
     *reg(RCC) = rcc;
     uint32_t hz = CRYSTAL_HZ / 4u;
-    for (uint32_t tries = 0; tries < PATIENCE; ++tries) {
-        if ((*reg(RIS) & RIS_PLLLRIS) != 0) {
-            *reg(RCC) = rcc & ~RCC_BYPASS;
-            hz = TINYML_CLOCK_HZ;
-            break;
-        }
+    if (becomes(RIS, RIS_PLLLRIS, RIS_PLLLRIS)) {
+        *reg(RCC) = rcc & ~RCC_BYPASS;
+        hz = TINYML_CLOCK_HZ;
     }
 
     *reg(RCGC1) |= 1u << 0; /* UART0 */

@@ -14,7 +14,6 @@ uint32_t clock_init(void)
     *reg(EVENTS_HFCLKSTARTED) = 0;
     *reg(TASKS_HFCLKSTART) = 1u;
     /* Without a crystal the internal oscillator goes on, within 1.5 %. */
-    for (uint32_t tries = 0; tries < 50000u && *reg(EVENTS_HFCLKSTARTED) == 0; ++tries) {
-    }
+    (void)becomes(EVENTS_HFCLKSTARTED, 1u, 1u);
     return 64000000u;
 }

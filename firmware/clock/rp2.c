@@ -37,17 +37,6 @@
 #define CRYSTAL_HZ 12000000u
 #define RING_OSCILLATOR_HZ 6500000u /* about: it has no certain speed */
 
-/* Waits until the bits under mask are `wanted`, for some milliseconds at most. */
-static int becomes(uint32_t address, uint32_t mask, uint32_t wanted)
-{
-    for (uint32_t tries = 0; tries < 50000u; ++tries) {
-        if ((*reg(address) & mask) == wanted) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static void reset_and_release(uint32_t block)
 {
     *reg(RESETS) |= block;

@@ -30,17 +30,6 @@
 
 #define HSI_HZ 16000000u
 
-/* Waits until the bits under mask are `wanted`, for some milliseconds at most. */
-static int becomes(uint32_t address, uint32_t mask, uint32_t wanted)
-{
-    for (uint32_t tries = 0; tries < 50000u; ++tries) {
-        if ((*reg(address) & mask) == wanted) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 uint32_t clock_init(void)
 {
     *reg(RCC_CFGR) = RCC_CFGR_PPRE1_4 | RCC_CFGR_PPRE2_2; /* and the internal oscillator, as after reset */

@@ -33,17 +33,6 @@
 
 #define HSI_HZ 16000000u
 
-/* Waits until the bits under mask are `wanted`, for some milliseconds at most. */
-static int becomes(uint32_t address, uint32_t mask, uint32_t wanted)
-{
-    for (uint32_t tries = 0; tries < 50000u; ++tries) {
-        if ((*reg(address) & mask) == wanted) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* Core voltage for more than 180 MHz. */
 static int overdrive(void)
 {

@@ -27,17 +27,6 @@
 
 #define MSI_HZ 4000000u
 
-/* Waits until the bits under mask are `wanted`, for some milliseconds at most. */
-static int becomes(uint32_t address, uint32_t mask, uint32_t wanted)
-{
-    for (uint32_t tries = 0; tries < 50000u; ++tries) {
-        if ((*reg(address) & mask) == wanted) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 uint32_t clock_init(void)
 {
     *reg(RCC_APB1ENR1) |= 1u << 28; /* PWREN */

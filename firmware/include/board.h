@@ -49,4 +49,15 @@ static inline volatile uint32_t *reg(uint32_t address)
     return (volatile uint32_t *)(uintptr_t)address;
 }
 
+/* Waits until the bits under mask are `wanted`, for some milliseconds at most: hardware that never answers hangs nothing. */
+static inline int becomes(uint32_t address, uint32_t mask, uint32_t wanted)
+{
+    for (uint32_t tries = 0; tries < 50000u; ++tries) {
+        if ((*reg(address) & mask) == wanted) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 #endif

@@ -24,11 +24,7 @@ static void connect(uint32_t pin)
 void uart_init(uint32_t clock_hz)
 {
     *reg(RESETS) &= ~TINYML_UART_RESET_BITS; /* the UART, the pins and their pads */
-    for (uint32_t tries = 0; tries < 50000u; ++tries) {
-        if ((*reg(RESETS_DONE) & TINYML_UART_RESET_BITS) == TINYML_UART_RESET_BITS) {
-            break;
-        }
-    }
+    (void)becomes(RESETS_DONE, TINYML_UART_RESET_BITS, TINYML_UART_RESET_BITS);
     connect(TINYML_UART_TX_PIN);
     connect(TINYML_UART_RX_PIN);
     port_init(clock_hz);
