@@ -7,6 +7,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +71,13 @@ def compare(name: str, model: Path, expected: Sequence[Sample], folder: Path) ->
         return
     inputs = [inputs for inputs, _ in expected]
     for core, machine in (("Cortex-M7", "qemu_mps2_an500"), ("Cortex-M55", "qemu_mps3_an547")):
+        board = load_board(machine)
+        if machine == "qemu_mps3_an547":  # its largest RAM: speed does not matter here
+            board = replace(board, link=replace(board.link, arena="sram"))
         try:
-            image = need(compiled(model, load_board(machine), folder / machine).image)
+            image = need(compiled(model, board, folder / machine).image)
         except DoesNotFitError as error:
-            yield (name, f"QEMU, {core}: {error.what}", "", ""), None
+            yield (name, f"QEMU, {core}: {error.what.splitlines()[0]}", "", ""), None
             continue
         yield verdict(name, f"QEMU, {core}", expected, run_in_qemu(image.elf, image.board, inputs))
 

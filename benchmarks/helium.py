@@ -10,30 +10,19 @@ from pathlib import Path
 
 import numpy as np
 from common import Row, shared_folder, show, size
+
+# ruff: isort: split
+from budget_table import write_table
 from golden import litert_reference, random_inputs
+from helium_cost import BARS, BOARD, HEAD, TABLE, count, measure
 from instructions import KINDS, kind_of
 
+from tinyml.build.toolchain import ARM_GCC
 from tinyml.device.client import Client
 from tinyml.device.qemu import find_qemu, qemu_board
 from tinyml.errors import ToolError
 from tinyml.pipeline import Compilation, Options, compile_model, need
-from tinyml.targets import Board, load_board
-
-# Millions; None: no bar.
-BARS = {
-    "mlperf_tiny/vww_96_int8": 2.8,
-    "mlperf_tiny/ic_resnet8_int8": 2.6,
-    "mlperf_tiny/kws_dscnn_int8": None,
-    "mlperf_tiny/ad01_int8": None,
-    "wake_vision/mcunet-vww0": None,
-    "wake_vision/mcunet-vww1": None,
-}
-BOARD = "qemu_mps3_an547"
-
-
-def instructions(cycles: int, board: Board) -> float:
-    """QEMU gives each a nanosecond."""
-    return cycles * 1e9 / board.clock_hz
+from tinyml.targets import load_board
 
 
 def compiled(model: Path, folder: Path, toolchain: str | None, *, traced: bool) -> Compilation:
@@ -68,14 +57,12 @@ def row(path: Path, name: str, bar: float | None, toolchain: str | None) -> Row:
             client = Client(transport, timeout=60.0)
             client.connect()
             exact = list(client.infer(inputs)) == expected
-            for index, data in enumerate(inputs):
-                client.put(index, data)
-            count = instructions(client.run().cycles, image.board)
             stack = client.memory().stack_bytes
+        instructions = count(image, inputs)
         kinds = shares(compiled(model, Path(folder) / "traced", toolchain, traced=True), inputs)
     cells = (
         name,
-        f"{count / 1e6:.2f} M",
+        f"{instructions / 1e6:.2f} M",
         "" if bar is None else f"{bar:.2f} M",
         *(f"{100 * kinds[kind] / kinds.total():.0f} %" for kind in KINDS),
         size(need(done.plan).peak_bytes),
@@ -84,7 +71,7 @@ def row(path: Path, name: str, bar: float | None, toolchain: str | None) -> Row:
         size(image.sizes.weights_bytes),
         "yes" if exact else "no",
     )
-    return cells, exact and (bar is None or count <= bar * 1e6)
+    return cells, exact and (bar is None or instructions <= bar * 1e6)
 
 
 def rows(toolchain: str | None, names: list[str]) -> Iterator[Row]:
@@ -97,12 +84,18 @@ def rows(toolchain: str | None, names: list[str]) -> Iterator[Row]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--toolchain", help="arm-none-eabi-gcc or ziglang; the first that is found")
+    parser.add_argument("--write", action="store_true", help="renew the table in tests/budgets/, and do nothing else")
     parser.add_argument("models", nargs="*", help="parts of names: only these")
     arguments = parser.parse_args()
     try:
         find_qemu()
     except ToolError as error:
         print(f"skipped: {error.what}")
+        sys.exit(0)
+    if arguments.write:
+        write_table(
+            {name: measure(shared_folder() / "models" / f"{name}.tflite", ARM_GCC) for name in BARS}, TABLE, HEAD
+        )
         sys.exit(0)
     columns = ("model", "instructions", "bar", *KINDS, "arena", "stack", "code", "weights", "exact")
     sys.exit(show("Instructions of an inference with Helium", columns, rows(arguments.toolchain, arguments.models)))

@@ -47,12 +47,12 @@ class Budget:
         ]
 
 
-def read_table() -> Mapping[str, Budget]:
-    return {name: Budget(**row) for name, row in tomllib.loads(TABLE.read_text(encoding="utf-8")).items()}
+def read_table(path: Path = TABLE) -> Mapping[str, Budget]:
+    return {name: Budget(**row) for name, row in tomllib.loads(path.read_text(encoding="utf-8")).items()}
 
 
-def write_table(table: Mapping[str, Budget]) -> None:
-    TABLE.write_text("\n".join([_HEAD, *_rows(table)]), encoding="utf-8", newline="\n")
+def write_table(table: Mapping[str, Budget], path: Path = TABLE, head: str = _HEAD) -> None:
+    path.write_text("\n".join([head, *_rows(table)]), encoding="utf-8", newline="\n")
 
 
 def _rows(table: Mapping[str, Budget]) -> Iterator[str]:
