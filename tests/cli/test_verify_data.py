@@ -50,6 +50,21 @@ def test_effort_does_not_spoil_the_figures_of_layers(folder: Path, capsys: pytes
     assert min(layer["own_sqnr_db"] or 99 for layer in document["layers"]) > 15
 
 
+def test_the_front_of_precisions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["analyze", str(folder / "net.onnx"), "--calibration", str(folder / "pictures"), "--board", "stm32h7"]
+    assert main([*flags, "--precision", "mixed", "--json"]) == 0
+    front = json.loads(capsys.readouterr().out)["precision_front"]
+    assert [p["weight_bytes"] for p in front] == sorted(p["weight_bytes"] for p in front)
+    assert [p["sqnr_db"] for p in front] == sorted(p["sqnr_db"] for p in front)
+    assert [p["taken"] for p in front] == [False] * (len(front) - 1) + [True]  # the most accurate fits
+    assert front[-1]["share"] > 0.99 and front[0]["share"] == pytest.approx(0.5, abs=0.01)
+    flash = 72 * 1024 + front[0]["weight_bytes"]
+    assert main([*flags, "--precision", "mixed", "--flash", str(flash), "--min-sqnr", "1"]) == 0
+    assert "<- this one" in capsys.readouterr().out
+    assert main([*flags, "--precision", "mixed", "--flash", "40K"]) == 3
+    assert "weights take at least" in capsys.readouterr().err
+
+
 def test_classes_that_do_not_fit(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in "abcdefgh":
         (tmp_path / name).mkdir()

@@ -177,6 +177,7 @@ def test_w4a8_and_mixed() -> None:
     assert "w4a8" in w4a8.scheme
     stored = [w4a8.graph.value(n.inputs[1]) for n in w4a8.graph.nodes if n.name in ALL_W4]
     assert sum(w.bytes for w in stored) <= 0.53 * sum(w.elements for w in stored) + 1
+    assert w4a8.choice is not None and w4a8.choice.taken in w4a8.choice.search.front
     assert prepare(graph, calibration=data(seen), precision="mixed").scheme == "int8"
     assert "5 layers w4a8" in prepare(graph, precision="w4a8").scheme
     for options in ({"precision": "mixed"}, {"effort": "high"}):

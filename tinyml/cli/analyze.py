@@ -91,6 +91,8 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
             no_wrap=True,
             overflow="ellipsis",
         )
+    if analysis.precision_front:
+        _print_front(arguments, analysis)
     for fit in analysis.boards:
         if fit.fits:
             out.print(f"  [green]fits[/]     {fit.board}, {fit.sram_bytes - analysis.arena_bytes:,} bytes of SRAM left")
@@ -102,3 +104,29 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
             ]
             out.print(f"  [red]too big[/]  {fit.board}: {', '.join(over)}")
     print_notes(arguments, analysis.notes)
+
+
+def _print_front(arguments: argparse.Namespace, analysis: Analysis) -> None:
+    out = console(arguments)
+    timed = any(point.cycles for point in analysis.precision_front)
+    columns = (
+        ("bytes", "weights"),
+        ("share", "of int8's"),
+        *([("cycles", "cycles")] if timed else []),
+        ("sqnr", "predicted dB"),
+        ("count", "layers of 4 bits"),
+        ("taken", ""),
+    )
+    rows = [
+        {
+            "bytes": point.weight_bytes,
+            "share": point.share,
+            "cycles": point.cycles,
+            "sqnr": point.sqnr_db,
+            "count": len(point.four_bits),
+            "taken": "<- this one" if point.taken else "",
+        }
+        for point in analysis.precision_front
+    ]
+    out.print("\nprecision of weights: choices that no other beats")
+    out.print(layer_table(rows, columns, out.width))

@@ -33,7 +33,7 @@ class Search:
     """Attributes:
     layers: what there was to choose for, in order of execution.
     base_error: relative noise power at the output with 8-bit weights throughout.
-    front: the best choices by rising bytes of weights; the last is int8 throughout.
+    front: the best choices by rising bytes of weights; the last is int8 wherever 4 bits would change anything.
     """
 
     layers: tuple[LayerChoice, ...]
@@ -79,6 +79,14 @@ def search(
 def packed_bytes(elements: int) -> int:
     """Bytes of 4-bit weights."""
     return (elements + 1) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A search, and which point of its front was taken."""
+
+    search: Search
+    taken: Allocation
 
 
 @dataclass(frozen=True, slots=True)

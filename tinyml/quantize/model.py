@@ -11,7 +11,7 @@ from tinyml.quantize.assign import WEIGHTED, decide, float_reason
 from tinyml.quantize.calibration import CalibrationData, Sample, from_samples, open_calibration
 from tinyml.quantize.equalize import equalize
 from tinyml.quantize.int8 import quantizable, quantize_int8
-from tinyml.quantize.mixed import W4A8_SHARE, Budget, Search, best_within, search
+from tinyml.quantize.mixed import W4A8_SHARE, Budget, Choice, Search, best_within, search
 from tinyml.quantize.observers import MeanSquaredError, ObserverFactory
 from tinyml.quantize.params import Range
 from tinyml.quantize.pictures import Preprocess
@@ -43,6 +43,7 @@ class QuantizedModel:
         reference: the float graph that this one rounds, layer for layer; None for a model that came quantized. (Equalizing
             gives it other numbers between layers than the model file has.)
         notes: what the user should know, besides the graph's own notes.
+        choice: what the search for precisions found and took; None where none was asked for.
     """
 
     graph: Graph
@@ -51,6 +52,7 @@ class QuantizedModel:
     preprocess: Preprocess | None
     reference: Graph | None = None
     notes: tuple[str, ...] = ()
+    choice: Choice | None = None
 
 
 Progress = Callable[[str], None]
@@ -124,17 +126,19 @@ def prepare(
     data = calibration.at_most(max_samples)
     quantizer = Quantizer(graph, data, observer, progress)
     chosen = {}
+    choice = None
     notes = [f"calibrated with {len(data)} samples of {data.source}", *data.notes]
     if isinstance(precision, str):
         if precision in ("w4a8", "mixed"):
             found = quantizer.search(budget.layer_cycles)
             limit = Budget(weight_bytes=int(W4A8_SHARE * found.int8_bytes)) if precision == "w4a8" else budget
-            chosen = best_within(found, limit).precision
+            choice = Choice(found, best_within(found, limit))
+            chosen = choice.taken.precision
     else:
         chosen = precision
     careful = effort == "high" or any(bits == "w4a8" for bits in chosen.values())
     quantized, reference = quantizer.quantize(chosen, careful, IO_TYPES[io])
-    return QuantizedModel(quantized, scheme(chosen), True, preprocess, reference, tuple(notes))
+    return QuantizedModel(quantized, scheme(chosen), True, preprocess, reference, tuple(notes), choice)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,11 @@ from tinyml.ir.describe import window_text
 from tinyml.ir.macs import macs
 from tinyml.memory import live_bytes, peak_report
 from tinyml.pipeline import CODE_ALLOWANCE, Compilation, need
+from tinyml.quantize.mixed import Choice, predicted_db
 from tinyml.report.document import parameters
 from tinyml.targets import Board
+
+POINTS = 12  # of a front that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,25 @@ class BlockingBuffer:
 
 
 @dataclass(frozen=True, slots=True)
+class PrecisionPoint:
+    """A choice of precisions that no other beats.
+
+    Attributes:
+        four_bits: names of the layers with 4-bit weights.
+        cycles: of these layers; 0 where they were not asked for.
+        sqnr_db: predicted signal to noise at the output, before a last softmax or sigmoid.
+        taken: this is the one that a build would have.
+    """
+
+    weight_bytes: int
+    share: float
+    cycles: int
+    sqnr_db: float
+    four_bits: tuple[str, ...]
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Of a model as it would be built. Sizes are exact but for code, which only a build can count."""
 
@@ -67,6 +89,7 @@ class Analysis:
     layers: tuple[LayerNeeds, ...]
     boards: tuple[Fit, ...]
     notes: tuple[str, ...]
+    precision_front: tuple[PrecisionPoint, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         return {"schema_version": 1, **asdict(self)}
@@ -112,6 +135,26 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
         layers=tuple(layers),
         boards=tuple(_fit(board, plan.peak_bytes, weight_bytes) for board in boards if board.has_firmware),
         notes=(*need(done.source).notes, *quantized.notes),
+        precision_front=() if quantized.choice is None else _front(quantized.choice),
+    )
+
+
+def _front(choice: Choice) -> tuple[PrecisionPoint, ...]:
+    """At most POINTS choices, evenly spread over their bytes, with the one that was taken."""
+    found, taken = choice.search, choice.taken
+    least, most = found.front[0].bytes, max(found.int8_bytes, 1)
+    steps = [least + (most - least) * i / (POINTS - 1) for i in range(POINTS)]
+    nearest = {min(range(len(found.front)), key=lambda i: abs(found.front[i].bytes - step)) for step in steps}
+    return tuple(
+        PrecisionPoint(
+            weight_bytes=point.bytes,
+            share=point.bytes / most,
+            cycles=point.cycles,
+            sqnr_db=predicted_db(found, point),
+            four_bits=tuple(name for name, bits in point.precision.items() if bits == "w4a8"),
+            taken=point is taken,
+        )
+        for point in (found.front[i] for i in sorted(nearest | {found.front.index(taken)}))
     )
 
 
