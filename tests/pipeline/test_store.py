@@ -56,6 +56,7 @@ OTHERS: dict[str, Any] = {
     "labels": ("a",),
     "toolchain": "ziglang",
     "benchmark": "vww",
+    "autotune": True,
     "check_fit": False,
     "traced": True,
 }
