@@ -15,7 +15,16 @@ KERNELS = resource_dir("codegen") / "kernels"
 
 _STRUCT = re.compile(r"typedef struct \{(.*?)\} (\w+);", re.S)
 _FIELD = re.compile(r"^(const )?(\w+) (\*?)(\w+)(?:\[(\d+)\])?$")
-_SCALARS = {"int8_t": "b", "uint8_t": "B", "int16_t": "h", "int32_t": "i", "uint32_t": "I", "float": "f"}
+_SCALARS = {
+    "uint16_t": "H",
+    "int64_t": "q",
+    "int8_t": "b",
+    "uint8_t": "B",
+    "int16_t": "h",
+    "int32_t": "i",
+    "uint32_t": "I",
+    "float": "f",
+}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.fixedpoint import activation_range
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import BinaryAttrs, Op
-from tinyml.ir.reference.elementwise import ADD_LEFT_SHIFT, add_multipliers, mul_multiplier
+from tinyml.ir.reference.elementwise import add_left_shift, add_multipliers, mul_multiplier
 from tinyml.kernels.broadcast import activation_strides, constant_strides, needs_broadcast_by_image_axis
 from tinyml.kernels.common import (
     Reject,
@@ -52,7 +52,7 @@ def _params(node: Node, graph: Graph) -> CParams:
     if node.op is Op.MUL:
         left_shift, a, b, result = 0, (0, 0), (0, 0), mul_multiplier(qa, qb, quant_of(out))
     else:
-        left_shift = ADD_LEFT_SHIFT
+        left_shift = add_left_shift(out.dtype)
         a, b, result = add_multipliers(qa, qb, quant_of(out))
     lo, hi = activation_range(node.attrs.clamp, quant_of(out))
     return CParams(

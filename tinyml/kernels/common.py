@@ -134,7 +134,7 @@ def cycles_per_element(cycles: float) -> Callable[[Node, Graph], float]:
     return cost
 
 
-def needs_weights(dtype: DType) -> Reject:
+def needs_weights(dtype: DType, bias_dtype: DType = DType.INT32) -> Reject:
     """Input 1 is constant, of this type and symmetric, one scale an output channel (axis 0) or one in all; the bias is
     constant too."""
 
@@ -149,8 +149,8 @@ def needs_weights(dtype: DType) -> Reject:
         if any(w.quant.zero_point):
             return f"takes symmetric weights, {w.name} has a zero point"
         bias = graph.value(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else None
-        if bias is not None and not (bias.is_constant and bias.dtype is DType.INT32):
-            return f"takes a constant int32 bias, {bias.name} is {bias.dtype.value}"
+        if bias is not None and not (bias.is_constant and bias.dtype is bias_dtype):
+            return f"takes a constant {bias_dtype.value} bias, {bias.name} is {bias.dtype.value}"
         return None
 
     return rejects

@@ -20,7 +20,7 @@ class Array:
 
     Attributes:
         name: what it is, unique within a call ("weights", "bias").
-        data: int8, uint8, int16, int32 or float32; flattened when printed.
+        data: int8, uint8, int16, uint16, int32, int64 or float32; flattened when printed.
         role: "weights" counts as weights in the flash report; "parameters" are per-channel values and tables.
         align: bytes.
     """

@@ -21,7 +21,7 @@ from tinyml.kernels.descriptor import CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
 
-def _params(node: Node, graph: Graph) -> CParams:
+def pool_params(node: Node, graph: Graph) -> CParams:
     attrs = node.attrs
     assert isinstance(attrs, Pool2dAttrs)
     x, out = graph.value(node.inputs[0]), graph.value(node.output)
@@ -59,7 +59,7 @@ KERNELS = tuple(
         first_reason(
             needs_dtypes(DType.INT8, DType.INT8), needs_batch_of_one, needs_per_tensor_quant, needs_same_quant
         ),
-        _params,
+        pool_params,
         no_scratch,
         cycles_per_tap(cycles),
     )

@@ -1,9 +1,12 @@
 """Arithmetic, activations, and changes of number format."""
 
+import math
+
 import tflite
 
 from tinyml.frontends.tflite.context import OpContext
-from tinyml.frontends.tflite.registry import Handle, handler
+from tinyml.frontends.tflite.registry import Handle, UnsupportedError, handler
+from tinyml.ir.dtypes import DType
 from tinyml.ir.ops import BinaryAttrs, CastAttrs, Clamp, ClipAttrs, LeakyReluAttrs, Op, QuantizeAttrs
 
 _BINARY = {
@@ -25,10 +28,21 @@ _CLIPS = {"RELU6": Clamp(0.0, 6.0), "RELU_N1_TO_1": Clamp(-1.0, 1.0), "RELU_0_TO
 
 def _binary(kind: Op, options: type[tflite.AddOptions]) -> Handle:
     def handle(op: OpContext) -> None:
-        clamp = op.clamp(op.options(options).FusedActivationFunction())
+        o = op.options(options)
+        clamp = op.clamp(o.FusedActivationFunction())
+        if isinstance(o, tflite.AddOptions | tflite.SubOptions) and o.PotScaleInt16():
+            _refuse_powers_of_two(op)
         op.emit(kind, [op.value(0).name, op.value(1).name], BinaryAttrs(clamp))
 
     return handle
+
+
+def _refuse_powers_of_two(op: OpContext) -> None:
+    """LiteRT adds 16-bit numbers whose scales are all powers of two by shifts, unless the file forbids it."""
+    quants = [t.quant for t in (op.tensor(0), op.tensor(1), op.output_tensor()) if t.dtype is DType.INT16]
+    scales = [q.scale[0] for q in quants if q is not None]
+    if len(scales) == 3 and all(math.frexp(s)[0] == 0.5 for s in scales):
+        raise UnsupportedError("16-bit operands whose scales are all powers of two (pot_scale_int16)")
 
 
 def _unary(kind: Op) -> Handle:

@@ -28,6 +28,10 @@ _ANY_TYPE = {
 }
 _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
 _FOUR_BITS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}  # may have such weights
+_SIXTEEN_BITS = {
+    *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "SUB", "MUL"),
+    *("MAX_POOL_2D", "AVERAGE_POOL_2D", "SOFTMAX", "LOGISTIC", "TANH"),
+}
 _MOVES = {"PAD", "PADV2", "CONCATENATION"}
 # LiteRT's integer forms of these follow rules of their own.
 _REAL_ONLY = {"DIV", "SQRT"}
@@ -138,9 +142,9 @@ def _check_types(operator: Operator, tensors: tuple[Tensor, ...]) -> None:
 
 
 def _computes_on(operator: Operator, tensor: Tensor) -> bool:
-    """Whether arithmetic reads or writes integers of this type: int8, states, and probabilities of 16 bits."""
-    probabilities = operator.op == "SOFTMAX" and tensor.index in operator.outputs and tensor.dtype is DType.INT16
-    return tensor.dtype is DType.INT8 or tensor.is_variable or probabilities
+    """Whether arithmetic reads or writes integers of this type: int8, states, and 16 bits in what TFLite has them for."""
+    wide = tensor.dtype is DType.INT16 and operator.op in _SIXTEEN_BITS
+    return tensor.dtype is DType.INT8 or tensor.is_variable or wide
 
 
 def _wanted_shapes(model: Model, wanted: Mapping[str, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:

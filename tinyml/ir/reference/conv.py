@@ -12,6 +12,7 @@ from tinyml.ir.fixedpoint import (
     quantize_multiplier,
     round_half_away,
 )
+from tinyml.ir.reference.int16 import multiply_wide
 
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
@@ -50,7 +51,8 @@ def _requantize_conv(
     if bias is not None:
         acc += bias
     multiplier, shift = channel_multipliers(x, w, y)
-    scaled = multiply_by_quantized_multiplier(acc, multiplier, shift)
+    wide = y.dtype is DType.INT16 and (bias is None or bias.dtype == np.int64)
+    scaled = (multiply_wide if wide else multiply_by_quantized_multiplier)(acc, multiplier, shift)
     lo, hi = activation_range(attrs.clamp, y.quant)
     stored: np.ndarray = np.clip(scaled + y.quant.zero_point[0], lo, hi).astype(y.dtype.numpy)
     return stored

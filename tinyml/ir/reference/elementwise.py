@@ -9,6 +9,7 @@ import numpy as np
 from tinyml.ir import fixedpoint as fp
 from tinyml.ir.dtypes import DType
 from tinyml.ir.ops.base import RELU, Attrs, Clamp, Op, Reference
+from tinyml.ir.reference import int16
 
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 Values = Sequence["Value | None"]
 Arrays = Sequence[np.ndarray | None]
 
-ADD_LEFT_SHIFT = 20  # head room that TFLite's 8-bit additions give their operands
+
+def add_left_shift(dtype: DType) -> int:
+    """Head room that TFLite's additions give their operands."""
+    return 15 if dtype is DType.INT16 else 20
 
 
 def _operands(inputs: Values, arrays: Arrays) -> tuple["Value", "Value", np.ndarray, np.ndarray]:
@@ -57,15 +61,16 @@ def add_multipliers(
     return (
         fp.quantize_multiplier(a.scale[0] / twice),
         fp.quantize_multiplier(b.scale[0] / twice),
-        fp.quantize_multiplier(twice / ((1 << ADD_LEFT_SHIFT) * out.scale[0])),
+        fp.quantize_multiplier(twice / ((1 << add_left_shift(out.dtype)) * out.scale[0])),
     )
 
 
 def _sum(sign: int) -> IntegerBinary:
     def integer(x: np.ndarray, a: "QuantParams", y: np.ndarray, b: "QuantParams", out: "QuantParams") -> np.ndarray:
         first, second, both = add_multipliers(a, b, out)
-        left = fp.multiply_by_quantized_multiplier((x - a.zero_point[0]) << ADD_LEFT_SHIFT, *first)
-        right = fp.multiply_by_quantized_multiplier((y - b.zero_point[0]) << ADD_LEFT_SHIFT, *second)
+        up = add_left_shift(out.dtype)
+        left = fp.multiply_by_quantized_multiplier((x - a.zero_point[0]) << up, *first)
+        right = fp.multiply_by_quantized_multiplier((y - b.zero_point[0]) << up, *second)
         return fp.multiply_by_quantized_multiplier(left + sign * right, *both)
 
     return integer
@@ -207,11 +212,30 @@ def _erf(x: np.ndarray) -> np.ndarray:
     return np.vectorize(math.erf, otypes=[np.float64])(x) if x.size else x
 
 
+def _tanh(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.tanh(x.astype(np.float64)))
+
+
+def _in_16_bits(
+    real: Callable[[np.ndarray], np.ndarray],
+    integer: Callable[[np.ndarray, int, int], np.ndarray],
+    shifts: tuple[int, ...],
+) -> IntegerUnary:
+    """A function that int16 has in fixed point and int8 in a table."""
+
+    def function(x: np.ndarray, source: "QuantParams", target: "QuantParams") -> np.ndarray:
+        if source.dtype is not DType.INT16:
+            return _tabulated(real, x, source, target)
+        return integer(x, *int16.lookup_input(source.scale[0], shifts))
+
+    return function
+
+
 UNARY: dict[Op, Reference] = {
     Op.RELU: _unary(lambda x: np.maximum(x, 0), _clamped_integer(RELU)),
     Op.HARD_SWISH: _unary(_hard_swish, _hard_swish_integer),
-    Op.SIGMOID: _unary(_sigmoid),
-    Op.TANH: _unary(lambda x: np.tanh(x.astype(np.float64))),
+    Op.SIGMOID: _unary(_sigmoid, _in_16_bits(_sigmoid, int16.logistic, (0,))),
+    Op.TANH: _unary(_tanh, _in_16_bits(_tanh, int16.tanh, (0, 1))),
     Op.EXP: _unary(lambda x: np.exp(x.astype(np.float64))),
     Op.SQRT: _unary(lambda x: np.sqrt(np.maximum(x, 0))),
     Op.ERF: _unary(_erf),

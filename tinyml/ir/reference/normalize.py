@@ -7,6 +7,7 @@ import numpy as np
 
 from tinyml.ir import fixedpoint as fp
 from tinyml.ir.dtypes import DType
+from tinyml.ir.reference import int16
 
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
@@ -31,6 +32,8 @@ def softmax(attrs: "SoftmaxAttrs", inputs: Values, arrays: Arrays, outputs: "Seq
         e = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
         return [(e / e.sum(axis=-1, keepdims=True)).astype(np.float32)]
     assert value.quant is not None
+    if value.dtype is DType.INT16:
+        return [int16.softmax(x, *int16.softmax_parameters(attrs.beta, value.quant.scale[0])).astype(np.int16)]
     return [_softmax_integer(x, attrs.beta, value.quant.scale[0], y)]
 
 

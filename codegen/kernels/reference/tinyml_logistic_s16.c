@@ -1,0 +1,25 @@
+/* Logistic function of int16. SPDX-License-Identifier: Apache-2.0 */
+#include "tinyml_functions_s16.h"
+
+static inline int16_t function(const tinyml_logistic_s16_t *op, int32_t x)
+{
+    const int32_t data = tinyml_logistic_input(op, x);
+    const int32_t size = data < 0 ? -data : data;
+    const int32_t result = size >> 9 >= 255 ? 0x7fff << 10 : tinyml_between(op->sigmoid, size, 9);
+    return (int16_t)((data >= 0 ? result + (1 << 9) : (1 << 25) - result + (1 << 9) - 1) >> 10);
+}
+
+void tinyml_logistic_s16(const tinyml_logistic_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                         const tinyml_tile_t *tile, void *scratch)
+{
+    const int32_t n = tile->cols * op->channels;
+    (void)scratch;
+
+    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
+        const int16_t *x = (const int16_t *)tinyml_row(in, y) + (tile->col - in->first_col) * op->channels;
+        int16_t *o = (int16_t *)tinyml_row(out, y) + (tile->col - out->first_col) * op->channels;
+        for (int32_t i = 0; i < n; ++i) {
+            o[i] = function(op, x[i]);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+"""Convolutions and fully connected layers of int16 with int8 weights: include/tinyml_conv_s16.h."""
+
+import numpy as np
+
+from tinyml.ir.dtypes import DType
+from tinyml.ir.fixedpoint import activation_range
+from tinyml.ir.graph import Graph, Node
+from tinyml.ir.macs import macs
+from tinyml.ir.ops import FullyConnectedAttrs, Op
+from tinyml.ir.reference.conv import channel_multipliers, channel_scales
+from tinyml.ir.reference.int16 import reduced_multiplier
+from tinyml.kernels.common import (
+    first_reason,
+    needs_batch_of_one,
+    needs_dtypes,
+    needs_per_tensor_quant,
+    needs_weights,
+    no_scratch,
+    parameter_array,
+    quant_of,
+    window_fields,
+    zero_point_of,
+)
+from tinyml.kernels.conv_paired_s8 import needs_one_group
+from tinyml.kernels.conv_s8 import attrs_of, conv_cost
+from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
+from tinyml.kernels.fully_connected_s8 import double_words
+from tinyml.targets.core import Isa
+
+_HEADER = "include/tinyml_conv_s16.h"
+_INT32 = 1 << 31
+
+
+def needs_symmetry(node: Node, graph: Graph) -> str | None:
+    """TFLite's kernels of int16 take no zero points."""
+    for name in (*node.used, *node.outputs):
+        quant = graph.value(name).quant
+        if quant is not None and any(quant.zero_point):
+            return f"takes zero points of 0, {name} has {zero_point_of(graph.value(name))}"
+    return None
+
+
+_COMMON = (
+    needs_dtypes(DType.INT16, DType.INT16),
+    needs_per_tensor_quant,
+    needs_weights(DType.INT8, DType.INT64),
+    needs_symmetry,
+)
+
+
+def _bias(node: Node, graph: Graph) -> np.ndarray:
+    w = graph.value(node.inputs[1])
+    absent = len(node.inputs) < 3 or node.inputs[2] is None
+    return np.zeros(w.shape[0], np.int64) if absent else graph.value(node.inputs[2]).constant
+
+
+def _largest_products(node: Node, graph: Graph) -> np.ndarray:
+    """The largest sum of each output, bias apart, on the way too."""
+    w = graph.value(node.inputs[1]).constant.astype(np.int64)
+    largest: np.ndarray = (1 << 15) * np.abs(w.reshape(w.shape[0], -1)).sum(axis=1)
+    return largest
+
+
+def _needs_moderate_factors(node: Node, graph: Graph) -> str | None:
+    x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
+    _, shift = channel_multipliers(x, w, out)
+    if shift.max() > 7:
+        return f"takes factors below 2^7, channel {int(shift.argmax())} has a larger one"
+    return None
+
+
+def _needs_sums_of_32_bits(node: Node, graph: Graph) -> str | None:
+    largest = _largest_products(node, graph)
+    if largest.max() >= _INT32:
+        return f"takes sums below 2^31, those of channel {int(largest.argmax())} may not be"
+    return None
+
+
+def _needs_totals_of_32_bits(node: Node, graph: Graph) -> str | None:
+    largest = _largest_products(node, graph) + np.abs(_bias(node, graph))
+    if largest.max() >= _INT32:
+        return f"takes sums below 2^31, those of output {int(largest.argmax())} may not be"
+    return None
+
+
+def _in_pairs(w: np.ndarray) -> np.ndarray:
+    """[two filters][four taps][filter of the two][0 2 1 3]: see include/tinyml_conv_s16.h."""
+    rows = w.reshape(w.shape[0], -1)
+    padded = np.pad(rows, ((0, rows.shape[0] % 2), (0, -rows.shape[1] % 4)))
+    fours = padded.reshape(padded.shape[0] // 2, 2, -1, 4).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(fours[..., (0, 2, 1, 3)])
+
+
+def _params(node: Node, graph: Graph, weights: np.ndarray) -> CParams:
+    attrs = attrs_of(node)
+    x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
+    multiplier, shift = channel_multipliers(x, w, out)
+    low, high = activation_range(attrs.clamp, quant_of(out))
+    reduced = np.array([reduced_multiplier(int(m)) for m in multiplier], np.int32)
+    return CParams(
+        "tinyml_conv_s16_t",
+        {
+            "weights": Array("weights", weights),
+            "bias": Array("bias", _bias(node, graph), "parameters", align=8),
+            "multiplier": parameter_array("multiplier", reduced),
+            "shift": parameter_array("shift", (15 - shift).astype(np.int8)),
+            "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
+            "out_channels": w.shape[0],
+            "groups": attrs.groups,
+            "out_min": low,
+            "out_max": high,
+        },
+    )
+
+
+def _portable(node: Node, graph: Graph) -> CParams:
+    return _params(node, graph, graph.value(node.inputs[1]).constant)
+
+
+def _dsp(node: Node, graph: Graph) -> CParams:
+    return _params(node, graph, _in_pairs(graph.value(node.inputs[1]).constant))
+
+
+def _scratch(node: Node, graph: Graph, rows: int) -> int:
+    taps = int(np.prod(graph.value(node.inputs[1]).shape[1:]))
+    return 4 * (taps + -taps % 4)
+
+
+def _matrix(node: Node, graph: Graph) -> CParams:
+    assert isinstance(node.attrs, FullyConnectedAttrs)
+    x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
+    per_channel = quant_of(w).axis is not None
+    scales = channel_scales(x, w, out)
+    high, low, exponent = double_words(scales if per_channel else scales[:1])
+    least, most = activation_range(node.attrs.clamp, quant_of(out))
+    return CParams(
+        "tinyml_fully_connected_s16_t",
+        {
+            "weights": Array("weights", w.constant),
+            "bias": Array("bias", _bias(node, graph).astype(np.int32), "parameters"),
+            "factor_high": parameter_array("factor_high", high),
+            "factor_low": parameter_array("factor_low", low),
+            "factor_exponent": parameter_array("factor_exponent", exponent),
+            "per_channel": int(per_channel),
+            "depth": w.shape[1],
+            "out_channels": w.shape[0],
+            "out_min": least,
+            "out_max": most,
+        },
+    )
+
+
+KERNELS = (
+    KernelDescriptor(
+        "tinyml_conv_s16",
+        "reference/tinyml_conv_s16.c",
+        _HEADER,
+        Op.CONV2D,
+        Isa.PORTABLE,
+        first_reason(*_COMMON, needs_batch_of_one, _needs_moderate_factors),
+        _portable,
+        no_scratch,
+        conv_cost(7, 60),
+    ),
+    KernelDescriptor(
+        "tinyml_conv_s16_dsp",
+        "armv7em/tinyml_conv_s16_dsp.c",
+        _HEADER,
+        Op.CONV2D,
+        Isa.DSP,
+        first_reason(
+            *_COMMON, needs_batch_of_one, _needs_moderate_factors, needs_one_group, _needs_sums_of_32_bits
+        ),
+        _dsp,
+        _scratch,
+        conv_cost(1.4, 40, column_tap=3),
+    ),
+    KernelDescriptor(
+        "tinyml_fully_connected_s16",
+        "reference/tinyml_fully_connected_s16.c",
+        _HEADER,
+        Op.FULLY_CONNECTED,
+        Isa.PORTABLE,
+        first_reason(*_COMMON, _needs_totals_of_32_bits),
+        _matrix,
+        no_scratch,
+        lambda node, graph: 5.0 * macs(node, graph),
+        Access(whole=True),
+    ),
+)  # fmt: skip
