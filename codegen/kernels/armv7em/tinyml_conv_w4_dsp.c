@@ -214,10 +214,10 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
         INSERT("#24")
         "add r1, sp, #16 \n"
         "ldm r1, {r8-r11} \n"
-        "str r4, [r8], #4 \n"
-        "str r5, [r9], #4 \n"
+        "str r7, [r11], #4 \n" /* in this order: of two outputs, the last two are copies of the second without a window */
         "str r6, [r10], #4 \n"
-        "str r7, [r11], #4 \n"
+        "str r5, [r9], #4 \n"
+        "str r4, [r8], #4 \n"
         "stm r1, {r8-r11} \n"
         "ldr r1, [sp, #8] \n"
         "cmp r0, r1 \n"
@@ -357,7 +357,7 @@ static void multiply(const block_t *block, int32_t outputs)
     int32_t channel = 0;
     for (const int8_t *w = block->weights; w < block->weights_end; w += 2 * taps, r += 16) {
         for (int32_t c = 0; c < 4; ++c, ++channel) {
-            for (int32_t i = 0; i < outputs; ++i) {
+            for (int32_t i = outputs - 1; i >= 0; --i) {
                 int32_t sum = 0;
                 for (int32_t k = 0; k < taps; ++k) {
                     const int32_t weight = tinyml_weight_w4(tinyml_load_word(w + k / 2 * 4), c, k % 2);
@@ -401,7 +401,7 @@ static void multiply_outputs(const block_t *block, int32_t outputs)
 static void multiply_last(block_t *block, int32_t outputs, int8_t *const out[OUTPUTS], int32_t channel, int32_t count)
 {
     int8_t four[OUTPUTS][4];
-    for (int32_t i = 0; i < outputs; ++i) {
+    for (int32_t i = 0; i < OUTPUTS; ++i) {
         block->out[i] = four[i];
     }
     multiply_outputs(block, outputs);
