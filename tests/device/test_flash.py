@@ -44,7 +44,8 @@ SAMD = replace(NANO, id="samd51", flash_tools=FlashTools(bossac_offset=0x4000))
         (
             "openocd",
             PICO,
-            "openocd -f interface/cmsis-dap.cfg -f target/rp2040.cfg -c 'program firmware.elf verify reset exit'",
+            "openocd -f interface/cmsis-dap.cfg -f target/rp2040.cfg -c 'adapter speed 5000' "
+            "-c 'program firmware.elf verify reset exit'",
         ),
         ("STM32_Programmer_CLI", H7, "STM32_Programmer_CLI -c port=SWD -w firmware.hex -v -rst"),
         ("pyocd", H7, "pyocd load --no-wait --target stm32h743xx firmware.hex"),

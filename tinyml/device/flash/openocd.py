@@ -19,5 +19,9 @@ def missing(job: Job) -> str:
 
 
 def action(job: Job, found: str | None) -> Action:
-    files = [argument for file in job.board.flash_tools.openocd for argument in ("-f", file)]
-    return command_action([found or NAME, *files, "-c", "program firmware.elf verify reset exit"], job.folder)
+    configuration = job.board.flash_tools.openocd
+    files = [argument for file in configuration for argument in ("-f", file)]
+    # A board's file says how fast its probe may be; a bare interface would run at 100 kHz.
+    bare = any(file.startswith("interface/") for file in configuration)
+    speed = ["-c", "adapter speed 5000"] if bare else []
+    return command_action([found or NAME, *files, *speed, "-c", "program firmware.elf verify reset exit"], job.folder)
