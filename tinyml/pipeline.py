@@ -30,6 +30,7 @@ from tinyml.schedule.select import Counts
 from tinyml.targets import Board, list_boards
 
 CODE_ALLOWANCE = 32 * 1024  # code of kernels and firmware, until a build has counted it
+ROOMY = 8 << 20  # bytes of flash in the emulator where only cycles matter
 CHANNEL_BYTES = 12  # bias, multiplier and shift of an output channel
 UNCALIBRATED = "UNCALIBRATED: sizes and timing valid, outputs meaningless"
 
@@ -196,9 +197,15 @@ def _budget(done: Compilation) -> Budget:
 
 
 def _cycles(options: Options, precision: str) -> dict[str, int]:
-    """Node name -> cycles of a build without calibration: they do not depend on what the weights are."""
+    """Node name -> cycles of a build without calibration: they do not depend on what the weights are.
+
+    The emulated flash holds any build: it is the choice that must fit, not what it is chosen from.
+    """
+    board = options.board
+    regions = [replace(r, bytes=max(r.bytes, ROOMY)) if r.name == board.link.code else r for r in board.regions]
     timed = replace(
         options,
+        board=replace(board, regions=tuple(regions)),
         work_dir=options.work_dir / precision,
         precision=precision,
         effort="default",

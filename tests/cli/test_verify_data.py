@@ -73,3 +73,16 @@ def test_classes_that_do_not_fit(folder: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["verify", *flags]) == 1
     assert "has 8 classes, the network has 2 outputs" in capsys.readouterr().err
     assert main(["verify", str(folder / "net.onnx"), "--html", "x.html"]) == 2
+
+
+@pytest.mark.emulated
+def test_a_budget_of_cycles(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cycles of layers are those of two builds, even where flash has no room for the larger one."""
+    flags = ["analyze", str(folder / "net.onnx"), "--calibration", str(folder / "pictures"), "--board", "stm32h7"]
+    flags += ["--precision", "mixed", "--flash", "200K"]
+    assert main([*flags, "--cycles", "100000000", "--json"]) == 0
+    front = json.loads(capsys.readouterr().out)["precision_front"]
+    taken = next(p for p in front if p["taken"])
+    assert all(p["cycles"] > 100_000 for p in front) and taken["weight_bytes"] < 200 * 1024 - 32 * 1024
+    assert main([*flags, "--cycles", "1000"]) == 3
+    assert "every choice of layers takes" in capsys.readouterr().err
