@@ -113,17 +113,26 @@ def conv_params(
     return params
 
 
-def conv_cost(mac: float, output: float, column_tap: float = 0, tap: float = 0) -> Callable[[Node, Graph], float]:
-    """Cycles of a multiply-accumulate, of an output, of widening a tap, which all outputs of a group then share, and of
-    turning to the channels of a tap."""
+def conv_cost(mac: float, output: float, column_tap: float = 0) -> Callable[[Node, Graph], float]:
+    """Cycles of a multiply-accumulate, of an output, and of widening a tap, which all outputs of a group then share."""
 
     def cost(node: Node, graph: Graph) -> float:
         out = graph.value(node.output)
         per_group = out.shape[-1] // attrs_of(node).groups
-        channels = graph.value(node.inputs[1]).shape[-1]
-        return (mac + column_tap / per_group + tap / channels) * macs(node, graph) + output * out.elements
+        return (mac + column_tap / per_group) * macs(node, graph) + output * out.elements
 
     return cost
+
+
+def _portable_cost(node: Node, graph: Graph) -> float:
+    """Instructions counted on a Cortex-M3: four filters at a time, those of a group that are left over alone."""
+    attrs, w, out = attrs_of(node), graph.value(node.inputs[1]), graph.value(node.output)
+    _, height, width, depth = w.shape
+    runs = height if attrs.groups == 1 and attrs.dilation[1] == 1 else height * width
+    run = height * width * depth / runs
+    blocks, single = divmod(w.shape[0] // attrs.groups, 4)
+    windows = attrs.groups * out.elements / w.shape[0]
+    return windows * (blocks * (140 + runs * (30 + 12 * run)) + single * (50 + runs * (25 + 5 * run)))
 
 
 def _scratch_columns(node: Node, graph: Graph, rows: int) -> int:
@@ -146,9 +155,10 @@ def _kernel(
 
 KERNELS = (
     _kernel("tinyml_conv_s8", "reference", Isa.PORTABLE, _rejects_any, conv_params(weights_by_filter),
-            conv_cost(6, 60, tap=15)),
+            _portable_cost),
     _kernel("tinyml_conv_1x1_s8", "reference", Isa.PORTABLE, _rejects_pointwise,
-            conv_params(weights_by_filter, fold_zero_point=True), conv_cost(5, 30)),
+            conv_params(weights_by_filter, fold_zero_point=True),
+            lambda node, graph: 0.95 * _portable_cost(node, graph)),
     _kernel("tinyml_conv_s8_dsp", "armv7em", Isa.DSP, _rejects_any, conv_params(_weights_in_pairs),
             conv_cost(1.6, 40, column_tap=5), _scratch_columns),
 )  # fmt: skip
