@@ -320,6 +320,15 @@ def require_calibrated(arguments: argparse.Namespace, quantized: QuantizedModel)
         )
 
 
+def require_calibrated_build(arguments: argparse.Namespace, calibrated: bool) -> None:
+    """`require_calibrated`, of a folder that was built before."""
+    if not calibrated and not arguments.allow_uncalibrated:
+        raise UsageError(
+            f"{arguments.model} was built without calibration data: its outputs mean nothing",
+            "build again with --calibration, or add --allow-uncalibrated",
+        )
+
+
 def print_notes(arguments: argparse.Namespace, notes: Sequence[str]) -> None:
     """The notes of a model; of many only the first few, unless --verbose."""
     shown = notes if arguments.verbose or len(notes) <= MANY_NOTES else notes[:2]

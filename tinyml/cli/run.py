@@ -23,6 +23,7 @@ from tinyml.cli.common import (
     progress,
     refuse_build_flags,
     require_calibrated,
+    require_calibrated_build,
     seed,
 )
 from tinyml.device.places import EMULATOR, QEMU, check_identity, is_port, open_board
@@ -101,11 +102,7 @@ def _built(arguments: argparse.Namespace) -> _Runnable:
             "--on emulator, --on qemu or --on PORT; or name the model file",
         )
     report = built.report
-    if not report.quantization.calibrated and not arguments.allow_uncalibrated:
-        raise UsageError(
-            f"{arguments.model} was built without calibration data: its outputs mean nothing",
-            "build again with --calibration, or add --allow-uncalibrated",
-        )
+    require_calibrated_build(arguments, report.quantization.calibrated)
     kept = report.quantization.preprocess
     return _Runnable(
         built.interface,

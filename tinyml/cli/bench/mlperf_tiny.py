@@ -32,6 +32,7 @@ from tinyml.cli.common import (
     progress,
     refuse_build_flags,
     require_calibrated,
+    require_calibrated_build,
     seed,
 )
 from tinyml.device.client import Client
@@ -129,6 +130,7 @@ def _built(arguments: argparse.Namespace, script: Script, work: Path) -> _Subjec
             f"{arguments.model} was built for {model.benchmark or 'no benchmark'}, not for {script.benchmark}",
             f"build again with --benchmark {script.benchmark}",
         )
+    require_calibrated_build(arguments, built.report.quantization.calibrated)
     return _Subject(model.name, model.file, built.board, model.plan_sha256, built.elf)
 
 
