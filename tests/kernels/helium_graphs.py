@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
-from tinyml.ir.ops import BinaryAttrs, Conv2dAttrs, LookupAttrs, Op, Pool2dAttrs
+from tinyml.ir.ops import RELU, BinaryAttrs, Conv2dAttrs, LookupAttrs, Op, Pool2dAttrs
 from tinyml.ir.quant import QuantParams
 
 few = st.integers(1, 7)
@@ -56,6 +56,19 @@ def _layer(
     bias = b.constant("bias", rng.integers(-most, most, outputs, dtype=np.int32)) if draw(st.booleans()) else None
     out = draw(graphs.quants(low=-8, high=8))
     return graphs.single(b, b.node(Op.CONV2D, [x, w, bias], attrs, quant=out), rng)
+
+
+def scarcely_smaller(factor: float, size: int, depthwise: bool) -> graphs.Case:
+    """A layer whose sums are small and multiplied by a factor of 1/2 or more, and clamped at zero."""
+    rng = np.random.default_rng(2)
+    b = GraphBuilder("g")
+    x = b.input("x", (1, 9, 9, 24), DType.INT8, QuantParams.per_tensor(0.5, -3))
+    weights = rng.integers(-1, 2, (24, size, size, 1 if depthwise else 24)).astype(np.int8)
+    w = b.constant("w", weights, QuantParams.per_tensor(0.25, 0))
+    attrs = Conv2dAttrs(padding=((size // 2, size // 2),) * 2, groups=24 if depthwise else 1, clamp=RELU)
+    out = QuantParams.per_tensor(0.125 / factor, -20)
+    node, graph, _ = graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=out), rng)
+    return node, graph, {"x": rng.integers(-8, 3, (1, 9, 9, 24)).astype(np.int8)}
 
 
 @st.composite

@@ -70,6 +70,22 @@ def test_portable_agrees(host: Host, symbol: str, data: st.DataObject, tiling: T
 
 
 @pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("symbol", "size"),
+    [
+        ("tinyml_conv_s8_mve", 1),
+        ("tinyml_conv_s8_mve", 3),
+        ("tinyml_depthwise_3x3_s8_mve", 3),
+        ("tinyml_depthwise_s8_mve", 5),
+    ],
+)
+@pytest.mark.parametrize("factor", [0.5, 0.75, 0.999])
+def test_helium_factors_of_a_half_or_more(helium_core: HeliumCore, symbol: str, size: int, factor: float) -> None:
+    case = helium.scarcely_smaller(factor, size, depthwise="depthwise" in symbol)
+    check(helium_core, symbol, case, Tiling())
+
+
+@pytest.mark.qemu
 @pytest.mark.parametrize("scales", [(0.5, 0.5, 0.5), (0.5, 0.125, 0.25), (0.013, 0.037, 0.041), (0.3, 0.0002, 0.01)])
 def test_helium_add_of_all_pairs(helium_core: HeliumCore, scales: tuple[float, float, float]) -> None:
     """Ties, saturation, equal scales, and scales far apart."""

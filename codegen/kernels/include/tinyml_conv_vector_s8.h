@@ -17,7 +17,8 @@ extern "C" {
  * weights      [four filters][step][filter][taps of the step]; filters of zeros fill up the last four, and 16 bytes more
  *              may be read
  * rescale      [four filters], 9 words each: four biases, four multipliers, and in the bytes of a word four shifts, from
- *              -31 to -1 (see tinyml_requant.h). The bias includes minus the input's zero point times the sum of weights.
+ *              -31 to -1, or 0 where out_min is at least out_offset (see tinyml_requant.h). The bias includes minus the
+ *              input's zero point times the sum of weights.
  * in_zero_point  what taps outside the image read
  * block_cols   outputs of a row whose inputs are laid out at once, where the window is larger than 1x1 or padded
  */

@@ -12,8 +12,8 @@ extern "C" {
 /* One output channel an input channel, no dilation; a window of 1 to 64 taps, counted as below.
  *
  * weights        [channels][kernel_width][kernel_height]
- * rescale        three numbers a channel: bias, multiplier, shift, from -31 to -1 (see tinyml_requant.h). The bias
- *                includes minus the input's zero point times the sum of weights.
+ * rescale        three numbers a channel: bias, multiplier, and shift, from -31 to -1, or 0 where out_min is at least
+ *                out_offset (see tinyml_requant.h). The bias includes minus the input's zero point times the sum of weights.
  * in_zero_point  what taps outside the image read
  * block_rows     4, 2 or 1: so many rows of outputs are computed at once. With the column_rows = kernel_height +
  *                (block_rows - 1) * stride_y that they see, (kernel_width - 1) * column_rows + kernel_height <= 64.
