@@ -13,7 +13,7 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import ClipAttrs, HardSigmoidAttrs, Op
 from tinyml.ir.quant import QuantParams
-from tinyml.quantize.params import FIXED_OUTPUT, Range, activation_params, weight_scales
+from tinyml.quantize.params import FIXED_OUTPUT, FIXED_OUTPUT_16, Range, activation_params, weight_scales
 
 WEIGHTED = frozenset({Op.CONV2D, Op.FULLY_CONNECTED})
 
@@ -36,6 +36,14 @@ SAME_SCALE = frozenset(
 
 INT8_OPS = RESCALING | SAME_SCALE | FIXED_OUTPUT.keys()
 
+INT16_OPS = frozenset(
+    {
+        *(*WEIGHTED, Op.ADD, Op.SUB, Op.MUL, *FIXED_OUTPUT_16),
+        *(Op.MAX_POOL2D, Op.AVERAGE_POOL2D, Op.PAD, Op.RESHAPE, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.IDENTITY, Op.CONCAT),
+    }
+)
+"""What computes on int16 where activations have 16 bits."""
+
 
 _WINDOWS: dict[Op, Range] = {
     Op.RELU: (0.0, math.inf),
@@ -52,18 +60,20 @@ class Assignment:
     weights: float constants whose integer form is given (a model that came quantized, or weights that were rounded by
         their effect), as stored data and parameters.
     weight_types: the type of the weights of nodes by name, where it is not INT8.
+    activations: INT8 or INT16.
     """
 
     params: Mapping[str, QuantParams]
     weights: Mapping[str, tuple[np.ndarray, QuantParams]] = field(default_factory=dict)
     weight_types: Mapping[str, DType] = field(default_factory=dict)
     fake_quantized: bool = False
+    activations: DType = DType.INT8
 
 
-def float_reason(node: Node, graph: Graph) -> str | None:
-    """Why a node has no int8 form, or None where it has one. For nodes that compute on float32."""
-    if node.op not in INT8_OPS:
-        return f"{node.op.value} has no int8 form"
+def float_reason(node: Node, graph: Graph, dtype: DType = DType.INT8) -> str | None:
+    """Why a node has no form in int8, or int16, or None where it has one. For nodes that compute on float32."""
+    if node.op not in (INT16_OPS if dtype is DType.INT16 else INT8_OPS):
+        return f"{node.op.value} has no {dtype.value} form"
     if any(graph.value(o).dtype is not DType.FLOAT32 for o in node.outputs):
         return "its result is not float32"
     if node.op in WEIGHTED:
@@ -83,24 +93,26 @@ def operands(node: Node, graph: Graph) -> tuple[str, ...]:
     return tuple(i for i in dict.fromkeys(graph.activations(node)) if graph.value(i).dtype is DType.FLOAT32)
 
 
-def decide(graph: Graph, ranges: Mapping[str, Range]) -> Assignment:
-    """Parameters for every float activation with a range.
+def decide(graph: Graph, ranges: Mapping[str, Range], dtype: DType = DType.INT8) -> Assignment:
+    """Parameters of int8, or int16, for every float activation with a range.
 
-    Values that an int8 operation keeps in one scale are tied together and get the union of their ranges; what the
+    Values that an integer operation keeps in one scale are tied together and get the union of their ranges; what the
     specification fixes (softmax, sigmoid, tanh) is passed on to what is only moved, and never forced upon others.
     """
-    groups = _Groups(_narrowed(graph, ranges))
+    wide = dtype is DType.INT16
+    fixed = FIXED_OUTPUT_16 if wide else FIXED_OUTPUT
+    groups = _Groups(ranges if wide else _narrowed(graph, ranges), dtype)
     for node in graph.nodes:
-        if float_reason(node, graph) is not None:
+        if float_reason(node, graph, dtype) is not None:
             continue
-        if node.op in FIXED_OUTPUT:
-            groups.fix(node.output, FIXED_OUTPUT[node.op])
+        if node.op in fixed:
+            groups.fix(node.output, fixed[node.op])
         elif node.op in SAME_SCALE:
             _tie(groups, node, graph)
     for node in graph.nodes:
-        if float_reason(node, graph) is None and node.op in RESCALING:
+        if float_reason(node, graph, dtype) is None and node.op in RESCALING:
             groups.widen(node.output, _least_scale(node, graph, groups))
-    return Assignment({name: groups.params(name) for name in ranges})
+    return Assignment({name: groups.params(name) for name in ranges}, activations=dtype)
 
 
 def _narrowed(graph: Graph, ranges: Mapping[str, Range]) -> dict[str, Range]:
@@ -162,7 +174,9 @@ def _least_scale(node: Node, graph: Graph, groups: "_Groups") -> float:
 class _Groups:
     """Union-find over values that must share parameters."""
 
-    def __init__(self, ranges: Mapping[str, Range]) -> None:
+    def __init__(self, ranges: Mapping[str, Range], dtype: DType) -> None:
+        self._dtype = dtype
+        self._steps = 255.0 if dtype is DType.INT8 else float(dtype.range[1])  # from 0 to the end of the range
         self._parent: dict[str, str] = {}
         self._range: dict[str, Range] = dict(ranges)
         self._fixed: dict[str, QuantParams] = {}
@@ -190,11 +204,11 @@ class _Groups:
     def widen(self, name: str, least_scale: float) -> None:
         scale = self.params(name).scale[0]
         if scale < least_scale and self.fixed(name) is None:
-            self.include(name, (0.0, least_scale * 255.0))
+            self.include(name, (0.0, least_scale * self._steps))
 
     def params(self, name: str) -> QuantParams:
         root = self._root(name)
-        return self._fixed[root] if root in self._fixed else activation_params(*self._range[root])
+        return self._fixed[root] if root in self._fixed else activation_params(*self._range[root], self._dtype)
 
     def _root(self, name: str) -> str:
         while (parent := self._parent.get(name)) is not None:

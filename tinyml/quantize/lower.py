@@ -16,6 +16,7 @@ from tinyml.ir.quant import QuantParams
 from tinyml.quantize.assign import SAME_SCALE, WEIGHTED, Assignment, float_reason, operands
 from tinyml.quantize.params import (
     FIXED_OUTPUT,
+    FIXED_OUTPUT_16,
     activation_params,
     quantize_bias,
     quantize_weights,
@@ -66,7 +67,7 @@ class _Lowering:
         if node.op is Op.IDENTITY and node.output in params:
             self._requantize(node, params[node.output])
             return
-        reason = float_reason(node, self.graph)
+        reason = float_reason(node, self.graph, self.assignment.activations)
         if reason is None:
             unknown = [v for v in (*operands(node, self.graph), node.output) if v not in params]
             reason = f"{', '.join(unknown)} came without quantization" if unknown else None
@@ -120,8 +121,9 @@ class _Lowering:
             self._append(node, self._weighted_inputs(node, wanted), wanted)
             return
         natural = wanted
-        if node.op in FIXED_OUTPUT:
-            natural = FIXED_OUTPUT[node.op]
+        fixed = FIXED_OUTPUT_16 if self.assignment.activations is DType.INT16 else FIXED_OUTPUT
+        if node.op in fixed:
+            natural = fixed[node.op]
         elif node.op in SAME_SCALE:
             if len(node.used) == 1 or node.op is Op.GATHER:
                 natural = next(iter(own.values()))
@@ -140,7 +142,8 @@ class _Lowering:
         if op in SAME_SCALE:
             return self._form(name, output)
         given = self.assignment.weights.get(name)
-        params = given[1] if given else activation_params(float(value.constant.min()), float(value.constant.max()))
+        ends = float(value.constant.min()), float(value.constant.max())
+        params = given[1] if given else activation_params(*ends, self.assignment.activations)
         return self._form(name, params)
 
     def _weights_reason(self, node: Node) -> str | None:
@@ -178,7 +181,8 @@ class _Lowering:
         given = self.assignment.weights.get(name)
         if given is not None and given[0].dtype == np.int32 and np.allclose(given[1].scale, scales, rtol=1e-5, atol=0):
             return self._constant(name, given[0], replace(given[1], axis=None if len(given[1].scale) == 1 else 0))
-        return self._constant(name, *quantize_bias(bias, scales))
+        wide = self.assignment.activations is DType.INT16
+        return self._constant(name, *quantize_bias(bias, scales, DType.INT64 if wide else DType.INT32))
 
     # --- forms of values ----------------------------------------------------------------------------------------------
 

@@ -11,15 +11,16 @@ from tinyml.quantize.assign import WEIGHTED, decide, float_reason
 from tinyml.quantize.calibration import CalibrationData, Sample, from_samples, open_calibration
 from tinyml.quantize.equalize import equalize
 from tinyml.quantize.int8 import quantizable, quantize_int8
+from tinyml.quantize.int16 import quantize_int16
 from tinyml.quantize.mixed import W4A8_SHARE, Budget, Choice, Search, best_within, search
-from tinyml.quantize.observers import MeanSquaredError, ObserverFactory
+from tinyml.quantize.observers import MeanSquaredError, MinMax, ObserverFactory
 from tinyml.quantize.params import Range
 from tinyml.quantize.pictures import Preprocess
 from tinyml.quantize.precision import Precision, scheme
 from tinyml.quantize.qdq import fold_constants, fold_qdq, is_qdq
 from tinyml.quantize.ranges import calibrate, plausible_ranges
 
-PRECISIONS = ("int8", "w4a8", "mixed", "float32")
+PRECISIONS = ("int8", "w4a8", "mixed", "w8a16", "float32")
 EFFORTS = ("default", "high")
 IO_TYPES: Mapping[str, DType] = {"int8": DType.INT8, "uint8": DType.UINT8, "float32": DType.FLOAT32}
 
@@ -78,8 +79,9 @@ def prepare(
     a float model is calibrated and quantized, or left in float32.
 
     Args:
-        precision: of a float model: "int8", "float32", "w4a8" (4-bit weights but for layers that mind), "mixed" (the
-            best choice under `budget`), or that of single nodes, by name, where all others are w8a8.
+        precision: of a float model: "int8", "float32", "w8a16" (16-bit activations; ranges are those seen), "w4a8" (4-bit
+            weights but for layers that mind), "mixed" (the best choice under `budget`), or that of single nodes, by
+            name, where all others are w8a8.
         effort: "default"; or "high", which equalizes channels and rounds weights by their effect. Weights of 4 bits
             always get it.
         calibration: a folder of pictures, a table of them, an .npz or an .npy file; or a function that gives samples, as
@@ -109,6 +111,8 @@ def prepare(
     preprocess = preprocess or Preprocess()
     if precision == "float32":
         return QuantizedModel(graph, "float32", True, preprocess, graph)
+    if precision == "w8a16":
+        return _wide(graph, calibration, preprocess, io, max_samples, progress)
     if calibration is None:
         if effort != "default" or precision == "mixed":
             raise UsageError(
@@ -161,7 +165,7 @@ class Quantizer:
     def search(self, cycles: Mapping[str, tuple[int, int]]) -> Search:
         """What 4-bit weights cost each layer, and the best choices."""
         graph = equalize(quantizable(self.graph), self.samples, {})
-        assignment = decide(graph, self._ranges(graph, self.samples))
+        assignment = decide(graph, self.ranges(graph, self.samples))
         return search(
             graph,
             assignment,
@@ -177,13 +181,13 @@ class Quantizer:
             careful: equalize channels, and round weights by their effect.
         """
         if not careful:
-            ranges = self._ranges(self.graph, self.data)
+            ranges = self.ranges(self.graph, self.data)
             plain = quantize_int8(self.graph, ranges, precision=precision, input_dtype=io, output_dtype=io)
             return plain, self.graph
         graph = equalize(self.graph, self.samples, precision)
         rounded = quantize_int8(
             graph,
-            self._ranges(graph, self.samples),
+            self.ranges(graph, self.samples),
             precision=precision,
             samples=self.samples,
             input_dtype=io,
@@ -192,7 +196,7 @@ class Quantizer:
         )
         return rounded, graph
 
-    def _ranges(self, graph: Graph, samples: Iterable[Sample]) -> dict[str, Range]:
+    def ranges(self, graph: Graph, samples: Iterable[Sample]) -> dict[str, Range]:
         total = len(self.data)
         return calibrate(
             graph,
@@ -206,6 +210,32 @@ class Quantizer:
 def _all_w4a8(graph: Graph) -> Precision:
     """Four bits wherever a layer has weights: for sizes and timing, where there is no data to choose by."""
     return {node.name: "w4a8" for node in graph.nodes if node.op in WEIGHTED and float_reason(node, graph) is None}
+
+
+def _wide(
+    graph: Graph,
+    calibration: Path | CalibrationData | Callable[[], Iterable[Sample]] | None,
+    preprocess: Preprocess,
+    io: str,
+    max_samples: int,
+    progress: Progress,
+) -> QuantizedModel:
+    """16-bit activations: steps are plenty, so nothing that was seen saturates."""
+    if io == "uint8":
+        raise UsageError("io 'uint8' with precision 'w8a16'", "inputs and outputs are int16 (io int8), or float32")
+    float_io = io == "float32"
+    if calibration is None:
+        made_up = quantize_int16(graph, plausible_ranges(graph), float_io=float_io)
+        return QuantizedModel(made_up, "w8a16", False, preprocess, graph, (_MADE_UP,))
+    if isinstance(calibration, Path):
+        calibration = open_calibration(calibration, graph, preprocess)
+    elif not isinstance(calibration, CalibrationData):
+        calibration = from_samples(calibration, graph)
+    data = calibration.at_most(max_samples)
+    quantizer = Quantizer(graph, data, MinMax, progress)
+    quantized = quantize_int16(graph, quantizer.ranges(graph, data), float_io=float_io)
+    notes = (f"calibrated with {len(data)} samples of {data.source}", *data.notes)
+    return QuantizedModel(quantized, "w8a16", True, preprocess, graph, notes)
 
 
 def _as_it_came(graph: Graph, calibrated: bool, preprocess: Preprocess | None) -> QuantizedModel:

@@ -20,17 +20,22 @@ FIXED_OUTPUT = {
 }
 """Parameters that the specification demands of an operation's output."""
 
+FIXED_OUTPUT_16 = dict.fromkeys(FIXED_OUTPUT, QuantParams.per_tensor(1 / 32768, 0, DType.INT16))
+"""The same where activations have 16 bits."""
+
 _NARROWEST = 1e-9
 _BIAS_LIMIT = float(1 << 30)  # leaves as much again for the products (127 * 255 * 33,000 taps)
 _LEAST_MULTIPLIER = 2.0**-22
 
 
-def activation_params(lo: float, hi: float) -> QuantParams:
+def activation_params(lo: float, hi: float, dtype: DType = DType.INT8) -> QuantParams:
     """Asymmetric int8 for [lo, hi]: the range is widened to hold 0, and nudged so that 0 is exactly representable
     (padding and relu need it). A range without width, a dead value's, becomes [0, 1]."""
     lo, hi = min(lo, 0.0), max(hi, 0.0)
     if hi - lo < _NARROWEST:
         hi = lo + 1.0
+    if dtype is DType.INT16:
+        return QuantParams.per_tensor(max(-lo, hi) / dtype.range[1], 0, dtype)
     step = (hi - lo) / 255.0
     zero = -128.0 - lo / step
     zero += math.copysign(0.5, zero)  # TFLite rounds half away from zero
@@ -68,13 +73,14 @@ def least_weight_scales(channels: int, bias: np.ndarray | None, x_scale: float, 
     return least
 
 
-def quantize_bias(bias: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, QuantParams]:
-    """int32 with zero point 0, one scale (input scale * weight scale) a channel."""
+def quantize_bias(bias: np.ndarray, scales: np.ndarray, dtype: DType = DType.INT32) -> tuple[np.ndarray, QuantParams]:
+    """int32 (int64 where activations have 16 bits) with zero point 0, one scale (input scale * weight scale) a channel."""
     steps = np.rint(bias.astype(np.float64) / scales)
-    stored = np.clip(steps, -(2.0**31), 2.0**31 - 1).astype(np.int32)
+    largest = 2.0**31 if dtype is DType.INT32 else 2.0**46  # TFLite's kernels of int16 take sums below 2^47
+    stored = np.clip(steps, -largest, largest - 1).astype(dtype.numpy)
     if len(scales) == 1:
-        return stored, QuantParams.per_tensor(float(scales[0]), 0, DType.INT32)
-    return stored, QuantParams.per_channel(scales, 0, DType.INT32)
+        return stored, QuantParams.per_tensor(float(scales[0]), 0, dtype)
+    return stored, QuantParams.per_channel(scales, 0, dtype)
 
 
 def as_int8(params: QuantParams) -> QuantParams:

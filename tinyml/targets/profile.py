@@ -16,5 +16,5 @@ class Profile:
     id: str
     title: str
     objective: Literal["latency", "sram", "flash", "balanced"]
-    precision: Literal["int8", "float32"]
+    precision: Literal["int8", "w4a8", "mixed", "w8a16", "float32"]
     reserve_sram_bytes: int = 0

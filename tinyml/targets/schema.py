@@ -113,7 +113,7 @@ class ProfileFile:
     id: Name
     title: Sentence
     objective: Literal["latency", "sram", "flash", "balanced"]
-    precision: Literal["int8", "float32"]
+    precision: Literal["int8", "w4a8", "mixed", "w8a16", "float32"]
     reserve_sram_bytes: Count = 0
 
 
