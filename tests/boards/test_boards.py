@@ -207,7 +207,9 @@ def test_profiles() -> None:
 def test_a_mistake_in_a_profile(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text((resource_dir("profiles") / "sram.toml").read_text().replace('"int8"', '"int3"'))
-    with pytest.raises(BoardError, match=r"precision = 'int3': expected: .*'int8' or 'float32'"):
+    with pytest.raises(
+        BoardError, match=r"precision = 'int3': expected: .*'int8', 'w4a8', 'mixed', 'w8a16' or 'float32'"
+    ):
         load_profile(str(path))
 
 

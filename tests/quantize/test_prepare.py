@@ -92,7 +92,7 @@ def test_fewer_samples_than_there_are(pictures: Path) -> None:
 
 
 def test_unknown_options() -> None:
-    with pytest.raises(UsageError, match="precision 'int7'; expected one of int8, w4a8, mixed, float32"):
+    with pytest.raises(UsageError, match="precision 'int7'; expected one of int8, w4a8, mixed, w8a16, float32"):
         prepare(small_cnn(), precision="int7")
     with pytest.raises(UsageError, match="io 'bool'; expected one of int8, uint8, float32"):
         prepare(small_cnn(), io="bool")
