@@ -25,6 +25,11 @@ PUSH = bytes.fromhex("10b5")  # push {r4, lr}
 POP = bytes.fromhex("10bd")  # pop {r4, pc}
 UDIV = bytes.fromhex("b0fbf1f0")  # udiv r0, r0, r1
 SMLAD = bytes.fromhex("20fb0144")  # smlad r4, r0, r1, r4
+BL = bytes.fromhex("fff7feff")  # bl .
+MULS = bytes.fromhex("4843")  # muls r0, r1, r0
+MLA = bytes.fromhex("00fb0120")  # mla r0, r0, r1, r2
+SMULL = bytes.fromhex("80fb0123")  # smull r2, r3, r0, r1
+SMLAL = bytes.fromhex("c0fb0123")  # smlal r2, r3, r0, r1
 MUL = bytes.fromhex("00fb01f0")  # mul r0, r0, r1
 
 
@@ -66,9 +71,34 @@ def test_cortex_m7_issues_two_a_cycle(code: tuple[bytes, ...], cycles: int) -> N
     assert _cost("cortex-m7", *code) == Cost(len(code), cycles)
 
 
-def test_cores_without_a_model_count_instructions() -> None:
-    assert not has_cycle_model(CORES["cortex-m0"])
-    assert _cost("cortex-m0", LDR_0, ADD_1, BEQ) == Cost(3, 3)
+@pytest.mark.parametrize(
+    ("code", "m0", "m0_plus", "m3"),
+    [
+        ((ADD_1, ADD_2), 2, 2, 2),
+        ((LDR_0, LDR_1, STR_0), 2 + 2 + 2, 2 + 2 + 2, 2 + 1 + 1),  # the smaller cores pipeline no accesses
+        ((STR_0,), 2, 2, 1),
+        ((BEQ,), 3, 2, 3),
+        ((BL,), 4, 3, 3),
+        ((PUSH,), 1 + 2, 1 + 2, 1 + 2),
+        ((POP,), 4 + 2, 3 + 2, 1 + 2 + 2),
+        ((MULS,), 1, 1, 1),
+    ],
+)
+def test_smaller_cores_follow_their_tables(code: tuple[bytes, ...], m0: int, m0_plus: int, m3: int) -> None:
+    """POP with the program counter: 4 + N of N registers in DDI 0432, 3 + N in DDI 0484."""
+    for core, cycles in (("cortex-m0", m0), ("cortex-m0+", m0_plus), ("cortex-m3", m3)):
+        assert _cost(core, *code) == Cost(len(code), cycles), core
+
+
+def test_long_products_take_longer_on_the_m3() -> None:
+    assert _cost("cortex-m3", MLA, SMULL, SMLAL).cycles == 2 + 4 + 5
+    assert _cost("cortex-m4", MLA, SMULL, SMLAL).cycles == 3
+
+
+def test_every_core_that_the_emulator_runs_has_a_model() -> None:
+    for core in CORES.values():
+        assert has_cycle_model(core) == (core.unicorn_model is not None)
+    assert _cost("cortex-m55", LDR_0, ADD_1, BEQ) == Cost(3, 3)
 
 
 def test_an_encoding_that_cannot_be_decoded_is_counted() -> None:

@@ -93,10 +93,13 @@ def test_counts_are_kept_and_damaged_ones_are_made_again(
     assert len(kept) == len({trial.key for trial in _trials(graph)}) < len(first)  # layers of one shape share
     for damage in (b"", b"[]", b'{"instructions": "many", "cycles": 1}'):
         kept[0].write_bytes(damage)
-        assert count_candidates(graph, BOARD, toolchain, tmp_path / "again") == first
+        again = count_candidates(graph, BOARD, toolchain, tmp_path / "again")
+        assert again.keys() == first.keys()
+        # Where code lies decides where the emulator parts it into blocks, which moves a cycle here or there.
+        assert all(again[key].cost == pytest.approx(first[key].cost, rel=0.005) for key in first)
     built: list[object] = []
     monkeypatch.setattr(autotune, "_build", lambda *arguments: built.append(arguments))
-    assert count_candidates(graph, BOARD, toolchain, tmp_path / "kept") == first
+    assert count_candidates(graph, BOARD, toolchain, tmp_path / "kept") == again
     assert built == []
 
 

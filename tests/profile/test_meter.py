@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 from tinyml.pipeline import Options, compile_model
-from tinyml.profile import profile_emulated
+from tinyml.profile import measure_emulated
+from tinyml.profile.measurement import firmware_of
 from tinyml.targets.load import load_board
 
 pytestmark = pytest.mark.emulated
@@ -51,7 +52,9 @@ def test_agrees_on_a_trained_network(
     image = compile_model(options, stop_after="build").image
     assert image is not None
     theirs = _measure(mcu_count, image.elf, core)
-    ours = profile_emulated(image, [bytes(49 * 10)])
+    ours = measure_emulated(firmware_of(image), [[bytes(49 * 10)]]).median
     assert ours.instructions == pytest.approx(theirs[0], rel=1e-4)
-    assert ours.cycles == pytest.approx(theirs[1 if core == "m4" else 2], rel=0.02)
-    assert sum(layer.instructions for layer in ours.layers) == pytest.approx(ours.instructions, rel=1e-3)
+    # The meter knows no memory that makes the core wait.
+    assert ours.cycles is not None and ours.waits is not None
+    assert ours.cycles - ours.waits == pytest.approx(theirs[1 if core == "m4" else 2], rel=0.001)
+    assert sum(layer.instructions or 0 for layer in ours.layers) == pytest.approx(ours.instructions, rel=1e-3)

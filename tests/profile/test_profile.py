@@ -41,12 +41,11 @@ def test_profile_adds_up(build_net: Build, net_inputs: list[bytes]) -> None:
     assert profile.arena_bytes == 200  # of 256
 
 
-def test_cores_without_a_timing_model_have_no_cycles(build_net: Build) -> None:
+def test_small_cores_have_cycles_too(build_net: Build) -> None:
     profile = profile_emulated(build_net("cortex-m0"))
-    assert profile.instructions > 0
-    assert profile.cycles is None
-    assert profile.ms is None
-    assert all(layer.cycles is None for layer in profile.layers)
+    assert profile.cycles is not None
+    assert profile.instructions < profile.cycles < 3 * profile.instructions
+    assert profile.ms is None  # a generic target has no clock
 
 
 def test_a_clock_is_needed_for_milliseconds(build_net: Build) -> None:

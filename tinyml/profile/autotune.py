@@ -106,6 +106,7 @@ def _count(
     emulated = EmulatedBoard(image.elf, image.board, watch=functions, on_enter=make_noise)
     client = Client(emulated)
     client.connect()
+    emulated.watch_memory()
     client.run()
     costs, modelled = emulated.costs(), has_cycle_model(board.core)
     return [Counted(costs[name].instructions, costs[name].cycles if modelled else None) for name in functions]
@@ -180,7 +181,7 @@ def _key(node: Node, graph: Graph, kernel: KernelDescriptor, board: Board, toolc
     memory = [board.region(name) for name in (board.link.code, board.link.arena)]
     parts = (
         kernel.symbol, _sources(kernel.source), node.op.value, repr(node.attrs), repr(operands), board.core.name,
-        repr(memory), toolchain.name, toolchain.version, repr(toolchain.cflags(board.core)), timing_digest(),
+        repr((memory, board.cache)), toolchain.name, toolchain.version, repr(toolchain.cflags(board.core)), timing_digest(),
     )  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

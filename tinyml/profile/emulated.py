@@ -9,6 +9,7 @@ from tinyml.device.emulator import Cost, EmulatedBoard, has_cycle_model
 from tinyml.emit.collect import Collector
 from tinyml.profile.measurement import Firmware, Inference, LayerProfile, Measurement, firmware_of, noise
 from tinyml.profile.served import observe_memory, paint
+from tinyml.targets.board import Board
 
 _FILL = 0xA5
 
@@ -93,27 +94,53 @@ def measure_emulated(firmware: Firmware, samples: Sequence[Sequence[bytes]], war
     stack = paint(client)
     for _ in range(warm_up):
         client.infer(samples[0])
-    inferences = []
+    spent: list[Mapping[str, Cost]] = []
     outputs: tuple[bytes, ...] = ()
     for inputs in samples:
         emulated.clear_costs()
         outputs = client.infer(inputs)
-        inferences.append(_inference(emulated.costs(), firmware, has_cycle_model(board.core)))
+        spent.append(emulated.costs())
+    memory = observe_memory(client, samples[-1], stack)
+    waits = _waits(emulated, client, samples[-1])
     return Measurement(
-        inferences=tuple(inferences),
-        clock_hz=board.clock_hz,
-        memory=observe_memory(client, samples[-1], stack),
+        inferences=tuple(_inference(costs, waits, firmware) for costs in spent),
+        clock_hz=clock_of(board),
+        memory=memory,
         outputs=outputs,
     )
 
 
-def _inference(costs: Mapping[str, Cost], firmware: Firmware, modelled: bool) -> Inference:
-    total = sum((costs[name] for name in (firmware.run, *firmware.layers)), Cost())
-    layers = tuple(
-        LayerProfile(name, costs[name].instructions, costs[name].cycles if modelled else None)
-        for name in firmware.layers
+def clock_of(board: Board) -> int | None:
+    """What modelled cycles are divided by for seconds. None, too, where the price of flash is anybody's guess."""
+    return None if board.cache is not None and board.cache.external else board.clock_hz
+
+
+def _waits(emulated: EmulatedBoard, client: Client, inputs: Sequence[bytes]) -> Mapping[str, int] | None:
+    """Cycles in which the core waits for memory, by function: of one more inference, which takes its time. They are those
+    of all: which addresses are accessed depends on the input next to never. None where nothing is priced."""
+    if not emulated.watch_memory():
+        return None
+    emulated.clear_costs()
+    client.infer(inputs)
+    return {name: cost.waits for name, cost in emulated.costs().items()}
+
+
+def _inference(costs: Mapping[str, Cost], waits: Mapping[str, int] | None, firmware: Firmware) -> Inference:
+    modelled = has_cycle_model(firmware.board.core)
+
+    def profile(name: str) -> LayerProfile:
+        wait = None if waits is None else waits[name]
+        cycles = costs[name].cycles + (wait or 0) if modelled else None
+        return LayerProfile(name, costs[name].instructions, cycles, wait)
+
+    between, *layers = (profile(name) for name in (firmware.run, *firmware.layers))
+    parts = (between, *layers)
+    return Inference(
+        instructions=sum(part.instructions or 0 for part in parts),
+        cycles=sum(part.cycles or 0 for part in parts) if modelled else None,
+        layers=tuple(layers),
+        waits=None if waits is None else sum(part.waits or 0 for part in parts),
     )
-    return Inference(total.instructions, total.cycles if modelled else None, layers)
 
 
 def trace_emulated(image: FirmwareImage, inputs: Sequence[bytes], *, fill: int = _FILL) -> Trace:

@@ -47,11 +47,13 @@ class LayerProfile:
     function: of the emitted C.
     instructions: counted; None where nothing counts them.
     cycles: None where they are neither modelled nor measured.
+    waits: of the modelled cycles, those in which the core waits for lines of flash; None where no price is known.
     """
 
     function: str
     instructions: int | None
     cycles: int | None
+    waits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Inference:
     instructions: int | None
     cycles: int | None
     layers: tuple[LayerProfile, ...]
+    waits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from tinyml.report.profile import KNOWN_ERROR, ProfiledLayer, ProfileDocument
+from tinyml.report.profile import ProfiledLayer, ProfileDocument
 from tinyml.report.profile_text import COLUMNS, heading, spent_text
 from tinyml.report.terminal import shape_text, short_source, size
 
@@ -31,7 +31,8 @@ def profile_page(profile: ProfileDocument, board_title: str) -> str:
     known = {"counted": "counted in the emulator", "none": "unknown"}
     notes = [
         f"instructions: {known.get(kinds.instructions, kinds.instructions)}",
-        f"cycles and milliseconds: {kinds.cycles}" + (f" ({KNOWN_ERROR})" if kinds.cycles == "modelled" else ""),
+        f"cycles and milliseconds: {kinds.cycles}"
+        + (f" ({profile.known_error})" if kinds.cycles == "modelled" else ""),
         "planned bytes: exact; observed bytes: measured",
     ]
     median, least, most = map(spent_text, (profile.median, profile.least, profile.most))
@@ -125,6 +126,7 @@ def _table(layers: Sequence[ProfiledLayer]) -> str:
             "macs": layer.macs,
             "instructions": layer.instructions,
             "cycles": layer.cycles,
+            "waits": layer.waits,
             "ms": layer.ms,
             "share": None if layer.share is None else 100 * layer.share,
             "macs_per_cycle": layer.macs_per_cycle,

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinyml.report.document import LayerSection
-from tinyml.report.profile import KNOWN_ERROR, Change, ProfileDocument, Spent
+from tinyml.report.profile import Change, ProfileDocument, Spent
 from tinyml.report.terminal import count, duration, layer_table, shape_text, short_source
 
 COLUMNS = (
@@ -19,6 +19,7 @@ COLUMNS = (
     ("macs", "MACs"),
     ("instructions", "instructions"),
     ("cycles", "cycles"),
+    ("waits", "of them waits"),
     ("ms", "ms"),
     ("share", "share %"),
     ("macs_per_cycle", "MACs/cycle"),
@@ -50,7 +51,7 @@ def _latency(profile: ProfileDocument) -> RenderableType:
         spread = f"median; {duration(least.ms)} to {duration(most.ms)}"
         table.add_row("latency", duration(median.ms), f"{kinds.cycles}{clock}; {spread}")
     if median.cycles is not None:
-        error = f"; {KNOWN_ERROR}" if kinds.cycles == "modelled" else ""
+        error = f"; {profile.known_error}" if kinds.cycles == "modelled" else ""
         table.add_row("cycles", count(median.cycles), f"{kinds.cycles} for {profile.core}{error}")
         table.add_row("MACs per cycle", f"{profile.macs / median.cycles:.2f}", f"{count(profile.macs)} MACs")
     if median.instructions is not None:

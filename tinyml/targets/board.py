@@ -36,6 +36,29 @@ class MemoryRegion:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """What stands between the core and the flash that code and weights are in: caches of the core or a flash accelerator.
+
+    Attributes:
+        line_bytes: what one access to the flash brings; a power of two.
+        line_cycles: extra cycles of the core until such a line is there.
+        code_bytes, data_bytes: what is kept at hand; 0: the line used last.
+        prefetch: lines of code that follow one another are fetched in advance.
+        also: regions of RAM that take room in the cache for data, too.
+        external: the flash is another chip, whose price depends on its make: cycles are stated, milliseconds are not.
+    """
+
+    line_bytes: int
+    line_cycles: int
+    code_bytes: int
+    data_bytes: int
+    source: str
+    prefetch: bool = False
+    also: tuple[str, ...] = ()
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Uart:
     """The serial port that the host talks to.
 
@@ -117,6 +140,7 @@ class Board:
         startup: names a clock set-up file below firmware/clock/; "none" keeps the clock of reset.
         boot: names a file below firmware/boot/: what the chip's own boot loader wants to find. None: nothing.
         clock_options: what that file needs besides (crystals); each becomes a macro TINYML_CLOCK_<NAME>.
+        cache: what fetching from flash costs; None where that is not modelled.
         qemu_machine: argument of `qemu-system-arm -M`, or None.
         qemu_clock_hz: the clock that the firmware reaches there, where the machine has no clock control; its timers count
             something else then.
@@ -145,6 +169,7 @@ class Board:
     qemu_serial: int = 0
     emulators: tuple[str, ...] = ()
     ready_bits: tuple[ReadyBits, ...] = ()
+    cache: Cache | None = None
     flash_tools: FlashTools = FlashTools()
     silicon: str = UNTESTED
     notes: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tinyml.targets.board import UNTESTED, Board
+from tinyml.targets.board import UNTESTED, Board, Cache
 
 
 def boards_page(boards: Sequence[Board]) -> str:
@@ -55,6 +55,8 @@ def _section(board: Board) -> list[str]:
         ),
         "",
     ]
+    if board.cache is not None:
+        lines += [_flash_price(board.cache), ""]
     if board.uart is not None:
         lines += [f"Serial port: `{board.uart.driver}` at {board.uart.base:#010x}. {board.uart.source}.", ""]
     if board.emulators:
@@ -98,3 +100,12 @@ if __name__ == "__main__":
     from tinyml.targets.load import list_boards
 
     print(boards_page(list_boards()), end="")
+
+
+def _flash_price(cache: Cache) -> str:
+    ahead = ", code in advance" if cache.prefetch else ""
+    unstated = " Milliseconds are not stated: the price depends on the flash chip." if cache.external else ""
+    return (
+        f"Flash: lines of {cache.line_bytes} bytes, {cache.line_cycles} cycles each{ahead}; {cache.code_bytes:,} bytes of code "
+        f"and {cache.data_bytes:,} of data at hand. {cache.source}.{unstated}"
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tinyml.errors import BoardError, UsageError
 from tinyml.resources import resource_dir
-from tinyml.targets.board import Board, FlashTools, Link, MemoryRegion, ReadyBits, Uart
+from tinyml.targets.board import Board, Cache, FlashTools, Link, MemoryRegion, ReadyBits, Uart
 from tinyml.targets.core import CORES, Core
 from tinyml.targets.profile import Profile
 from tinyml.targets.schema import BoardFile, read_board_file, read_profile_file
@@ -139,6 +139,7 @@ def _board_of(path: Path) -> Board:
         qemu_serial=file.qemu_serial,
         emulators=file.emulators,
         ready_bits=tuple(ReadyBits(b.address, b.bits, b.source) for b in file.ready_bits),
+        cache=None if file.cache is None else Cache(**asdict(file.cache)),
         flash_tools=FlashTools() if file.flash_tools is None else FlashTools(**asdict(file.flash_tools)),
         silicon=file.silicon,
         notes=file.notes,
@@ -190,6 +191,9 @@ def _check_regions(path: Path, board: Board) -> None:
             raise BoardError(
                 f"{path}: link.{key} = {name!r}: expected a region of kind {kind}: {fit or 'there is none'}"
             )
+    for name in () if board.cache is None else board.cache.also:
+        if name not in names:
+            raise BoardError(f"{path}: cache.also = {name!r}: expected a region: {', '.join(names)}")
     if board.link.stack_bytes > board.region(board.link.stack).bytes:
         raise BoardError(f"{path}: link.stack_kib: {board.link.stack_bytes} bytes do not fit in {board.link.stack}")
 

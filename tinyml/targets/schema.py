@@ -81,6 +81,19 @@ class FlashToolsTable:
 
 @with_config(_NO_EXTRA_KEYS)
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheTable:
+    line_bytes: Literal[4, 8, 16, 32, 64, 128]
+    line_cycles: Count
+    source: Sentence
+    code_bytes: Count = 0
+    data_bytes: Count = 0
+    prefetch: Flag = False
+    also: tuple[Name, ...] = ()
+    external: Flag = False
+
+
+@with_config(_NO_EXTRA_KEYS)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardFile:
     schema_version: Literal[1]
     id: Name
@@ -98,6 +111,7 @@ class BoardFile:
     clock_options: dict[Name, Word] = field(default_factory=dict)
     uart: UartTable | None = None
     ready_bits: tuple[ReadyBitsTable, ...] = ()
+    cache: CacheTable | None = None
     qemu_machine: str | None = None
     qemu_clock_hz: Positive | None = None
     qemu_serial: Count = 0

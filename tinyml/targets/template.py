@@ -38,6 +38,15 @@ size_kib = 0 # FILL IN
 #execute = false # code may run in it
 #source = "the manual, and the page that says so"
 
+# What waiting for flash costs, for modelled cycles.
+#[cache]
+#line_bytes = 16 # what one access brings
+#line_cycles = 5 # of the core, until a line is there
+#code_bytes = 1024 # that caches or a flash accelerator keep at hand; 0: the line used last
+#data_bytes = 128
+#prefetch = true # code is fetched in advance
+#source = "the manual, and the page that says so"
+
 # Which memory holds what. Left out, the largest flash holds code and weights, and the largest RAM everything else.
 #[link]
 #code = "flash"

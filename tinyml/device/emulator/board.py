@@ -10,10 +10,11 @@ import unicorn
 from unicorn import arm_const
 
 from tinyml.device.emulator.elf import Program, load_program
+from tinyml.device.emulator.memory import slow_memory
 from tinyml.device.emulator.meter import NOWHERE, Meter, attach
 from tinyml.device.emulator.ports import SerialPort
 from tinyml.device.emulator.registers import PERIPHERALS, SYSTEM, Registers
-from tinyml.device.emulator.timing import Cost, block_cost
+from tinyml.device.emulator.timing import Cost, block_cost, has_cycle_model
 from tinyml.errors import BoardError, ToolError
 from tinyml.targets.board import Board, MemoryRegion
 
@@ -187,6 +188,20 @@ class EmulatedBoard:
         """What ran since reset or `clear_costs`, by watched function; the rest as OUTSIDE."""
         self._settle()
         return dict(self._costs)
+
+    def watch_memory(self) -> bool:
+        """From now on cycles include those in which the core waits for memory, as far as the board file prices it. Caches
+        are empty at first. Everything runs some ten times slower; call it once.
+
+        Returns:
+            Whether there is anything to wait for.
+        """
+        memory = slow_memory(self.board) if has_cycle_model(self.board.core) else None
+        if memory is None:
+            return False
+        self._meter.watch_memory(self._uc, memory)
+        self._uc.ctl_flush_tb()  # code that was translated before does not call back
+        return True
 
     def clear_costs(self) -> None:
         """Start `costs` from nothing. The board's own cycle counter goes on."""

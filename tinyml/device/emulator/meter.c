@@ -22,6 +22,21 @@ typedef struct {
     uint32_t watched; /* the listener is told when control gets here */
 } block_t;
 
+/* Lines of slow memory that are at hand: `ways` tags a set, the one used last in front. A tag is a line's number plus
+ * one; 0: empty. */
+typedef struct {
+    uint32_t *tags;
+    uint32_t sets; /* a power of two */
+    uint32_t ways;
+} cache_t;
+
+/* What a cache stands before. */
+typedef struct {
+    uint32_t start;
+    uint32_t end;
+    uint32_t cycles; /* that the core waits for a line that is not at hand */
+} region_t;
+
 typedef struct {
     block_t *slots;
     void (*price)(block_t *block); /* fills in the last three members of a new block */
@@ -36,7 +51,73 @@ typedef struct {
     uint32_t return_to; /* the listener is told of this address too; 1 (never an address of Thumb code): none */
     uint32_t stop;      /* request: stop before the next block */
     uint32_t full;      /* report: the table has no room */
+    uint64_t waits;     /* of the cycles, those in which the core waited for a line */
+    cache_t code;
+    cache_t data;
+    region_t regions[8];
+    uint32_t region_count; /* 0: no memory is slow */
+    uint32_t line_shift;   /* log2 of bytes in a line */
+    uint32_t prefetch;     /* the line behind the last one of code is fetched while that is executed */
+    uint32_t last_line;    /* of code */
 } meter_t;
+
+/* Whether a line was not at hand; now it is. */
+static int misses(const cache_t *cache, uint32_t line)
+{
+    uint32_t *tags = &cache->tags[(line & (cache->sets - 1u)) * cache->ways];
+    uint32_t found = line + 1u;
+    uint32_t i = 0;
+    while (i < cache->ways) {
+        const uint32_t tag = tags[i];
+        tags[i] = found;
+        if (tag == line + 1u) {
+            return 0;
+        }
+        found = tag; /* moves one place back; what falls off the end is forgotten */
+        i++;
+    }
+    return 1;
+}
+
+static const region_t *region_of(const meter_t *meter, uint32_t address)
+{
+    for (uint32_t i = 0; i < meter->region_count; i++) {
+        if (address >= meter->regions[i].start && address < meter->regions[i].end) {
+            return &meter->regions[i];
+        }
+    }
+    return 0;
+}
+
+static void fetch_code(meter_t *meter, uint32_t address, uint32_t bytes)
+{
+    const region_t *region = region_of(meter, address);
+    if (region == 0) {
+        return;
+    }
+    const uint32_t last = (address + bytes - 1u) >> meter->line_shift;
+    for (uint32_t line = address >> meter->line_shift; line <= last; line++) {
+        if (misses(&meter->code, line) && !(meter->prefetch != 0u && line == meter->last_line + 1u)) {
+            meter->waits += region->cycles;
+            meter->cycles += region->cycles;
+        }
+        meter->last_line = line;
+    }
+}
+
+EXPORT void tinyml_on_access(void *engine, int type, uint64_t address, int bytes, int64_t value, void *user)
+{
+    meter_t *meter = user;
+    const region_t *region = region_of(meter, (uint32_t)address);
+    (void)engine;
+    (void)type;
+    (void)bytes; /* an access that spans two lines counts for the first */
+    (void)value;
+    if (region != 0 && misses(&meter->data, (uint32_t)address >> meter->line_shift)) {
+        meter->waits += region->cycles;
+        meter->cycles += region->cycles;
+    }
+}
 
 static block_t *find(meter_t *meter, uint32_t address, uint32_t bytes)
 {
@@ -78,4 +159,7 @@ EXPORT void tinyml_on_block(void *engine, uint64_t address, uint32_t bytes, void
     meter->fuel -= (int64_t)block->instructions;
     meter->instructions += block->instructions;
     meter->cycles += block->cycles;
+    if (meter->region_count != 0u) {
+        fetch_code(meter, block->address, block->bytes);
+    }
 }

@@ -12,6 +12,7 @@ import unicorn
 from unicorn.unicorn_py3.unicorn import uclib
 
 from tinyml.device.emulator import native
+from tinyml.device.emulator.memory import MOST_REGIONS, SlowMemory
 from tinyml.device.emulator.timing import Cost
 from tinyml.errors import ToolError
 
@@ -43,6 +44,10 @@ class Meter(Protocol):
     def resume(self) -> None:
         """Take back `stop`."""
 
+    def watch_memory(self, uc: unicorn.Uc, memory: SlowMemory) -> None:
+        """From now on count what accesses to slow memory cost; nothing is at hand at first. Once, before anything is
+        translated that is to be watched."""
+
 
 class PythonMeter:
     """The fallback where no C compiler works."""
@@ -58,11 +63,19 @@ class PythonMeter:
         self._known: dict[tuple[int, int], Cost] = {}
         self._instructions = 0
         self._cycles = 0
+        self._waits = 0
+        self._memory: SlowMemory | None = None
         uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+
+    def watch_memory(self, uc: unicorn.Uc, memory: SlowMemory) -> None:
+        self._memory = memory
+        self._code, self._data = (_Lines(*memory.geometry(size)) for size in (memory.code_bytes, memory.data_bytes))
+        self._last_line = 0
+        uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, self._on_access)
 
     @property
     def total(self) -> Cost:
-        return Cost(self._instructions, self._cycles)
+        return Cost(self._instructions, self._cycles, self._waits)
 
     def stop(self) -> None:
         self._stop = True
@@ -82,6 +95,42 @@ class PythonMeter:
         self.fuel -= cost.instructions
         self._instructions += cost.instructions
         self._cycles += cost.cycles
+        if self._memory is not None:
+            self._fetch_code(self._memory, address, size)
+
+    def _fetch_code(self, memory: SlowMemory, address: int, size: int) -> None:
+        cycles = memory.cycles_of(address)
+        if cycles is None:
+            return
+        for line in range(address // memory.line_bytes, (address + size - 1) // memory.line_bytes + 1):
+            if self._code.misses(line) and not (memory.prefetch and line == self._last_line + 1):
+                self._wait(cycles)
+            self._last_line = line
+
+    def _on_access(self, uc: unicorn.Uc, access: int, address: int, size: int, value: int, _: object) -> None:
+        assert self._memory is not None
+        cycles = self._memory.cycles_of(address)
+        if cycles is not None and self._data.misses(address // self._memory.line_bytes):
+            self._wait(cycles)
+
+    def _wait(self, cycles: int) -> None:
+        self._waits += cycles
+        self._cycles += cycles
+
+
+class _Lines:
+    """cache_t of meter.c."""
+
+    def __init__(self, sets: int, ways: int) -> None:
+        self._sets = [[-1] * ways for _ in range(sets)]
+
+    def misses(self, line: int) -> bool:
+        """Whether a line was not at hand; now it is."""
+        ways = self._sets[line % len(self._sets)]
+        missed = line not in ways
+        ways.remove(ways[-1] if missed else line)
+        ways.insert(0, line)
+        return missed
 
 
 class _Block(ctypes.Structure):
@@ -94,6 +143,18 @@ class _Block(ctypes.Structure):
         ("cycles", ctypes.c_uint32),
         ("watched", ctypes.c_uint32),
     )
+
+
+class _Cache(ctypes.Structure):
+    """cache_t of meter.c."""
+
+    _fields_ = (("tags", ctypes.POINTER(ctypes.c_uint32)), ("sets", ctypes.c_uint32), ("ways", ctypes.c_uint32))
+
+
+class _Region(ctypes.Structure):
+    """region_t of meter.c."""
+
+    _fields_ = (("start", ctypes.c_uint32), ("end", ctypes.c_uint32), ("cycles", ctypes.c_uint32))
 
 
 _PRICE = ctypes.CFUNCTYPE(None, ctypes.POINTER(_Block))
@@ -117,6 +178,14 @@ class _Shared(ctypes.Structure):
         ("return_to", ctypes.c_uint32),
         ("stop", ctypes.c_uint32),
         ("full", ctypes.c_uint32),
+        ("waits", ctypes.c_uint64),
+        ("code", _Cache),
+        ("data", _Cache),
+        ("regions", _Region * MOST_REGIONS),
+        ("region_count", ctypes.c_uint32),
+        ("line_shift", ctypes.c_uint32),
+        ("prefetch", ctypes.c_uint32),
+        ("last_line", ctypes.c_uint32),
     )
 
 
@@ -157,18 +226,35 @@ class NativeMeter:
             return_to=NOWHERE,
             alarm=NEVER,
         )
-        handle = ctypes.c_size_t()
+        self._library = library
+        self._hook(uc, unicorn.UC_HOOK_BLOCK, library.tinyml_on_block)
+
+    def _hook(self, uc: unicorn.Uc, kind: int, function: Any) -> None:
         error = uclib.uc_hook_add(
             uc._uch,
-            ctypes.byref(handle),
-            ctypes.c_int(unicorn.UC_HOOK_BLOCK),
-            ctypes.cast(library.tinyml_on_block, ctypes.c_void_p),
+            ctypes.byref(ctypes.c_size_t()),
+            ctypes.c_int(kind),
+            ctypes.cast(function, ctypes.c_void_p),
             ctypes.byref(self._shared),
             ctypes.c_uint64(1),
             ctypes.c_uint64(0),
         )
         if error != unicorn.UC_ERR_OK:
             raise unicorn.UcError(error)
+
+    def watch_memory(self, uc: unicorn.Uc, memory: SlowMemory) -> None:
+        caches = []
+        for size in (memory.code_bytes, memory.data_bytes):
+            sets, ways = memory.geometry(size)
+            caches.append(_Cache((ctypes.c_uint32 * (sets * ways))(), sets, ways))  # ctypes keeps the array alive
+        self._shared.code, self._shared.data = caches
+        self._caches = caches
+        for i, (start, end, cycles) in enumerate(memory.regions):
+            self._shared.regions[i] = _Region(start, end, cycles)
+        self._shared.region_count = len(memory.regions)
+        self._shared.line_shift = memory.line_bytes.bit_length() - 1
+        self._shared.prefetch = memory.prefetch
+        self._hook(uc, unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, self._library.tinyml_on_access)
 
     @property
     def return_to(self) -> int:
@@ -198,7 +284,7 @@ class NativeMeter:
     def total(self) -> Cost:
         if self._shared.full:
             raise ToolError(f"the firmware ran more than {self._shared.used} different blocks of code")
-        return Cost(self._shared.instructions, self._shared.cycles)
+        return Cost(self._shared.instructions, self._shared.cycles, self._shared.waits)
 
     def stop(self) -> None:
         self._shared.stop = 1
@@ -208,7 +294,12 @@ class NativeMeter:
 
 
 def attach(
-    uc: Any, code_bytes: int, price: Price, watched: Collection[int], listener: Listener, use_native: bool
+    uc: Any,
+    code_bytes: int,
+    price: Price,
+    watched: Collection[int],
+    listener: Listener,
+    use_native: bool,
 ) -> Meter:
     """Meter what `uc` runs from now on.
 

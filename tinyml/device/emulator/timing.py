@@ -1,22 +1,24 @@
 """What a basic block costs: instructions exactly, cycles by a model of the core's pipeline.
 
-Cortex-M4: the table of instruction timings in the Cortex-M4 Technical Reference Manual (Arm DDI 0439, section 3.3 and
-table 7-1 for the FPU), with memory that never waits. Where the table gives a range, the constants below say what is
-taken and why.
+Cortex-M0, M0+, M3, M4: the tables of instruction timings in Arm's Technical Reference Manuals (DDI 0432, table 3-1; DDI
+0484, table 3-1; DDI 0337, table 18-1; DDI 0439, section 3.3 and table 7-1 for the FPU), with memory that never waits. Where
+a table gives a range, `_Table` says what is taken and why.
+
+Cortex-M33: Arm publishes no table. Its pipeline has three stages as the M4's, whose table is taken.
 
 Cortex-M7: Arm publishes no table. The model is the in-order, dual-issue pipeline that the Cortex-M7 Technical Reference
 Manual (Arm DDI 0489) describes: two issue slots a cycle, one multiplier, one FPU, one branch and one store a cycle,
 results forwarded after a latency per class; every cache access hits and every branch is predicted.
 
-Neither model knows flash wait states, bus contention or the state that one block leaves the pipeline in for the next.
-docs/emulator.md states what is known of their errors.
+None of them knows bus contention or the state that one block leaves the pipeline in for the next; memory that makes the
+core wait is priced apart (memory.py). docs/emulator.md states what is known of their errors.
 """
 
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +30,21 @@ from tinyml.targets.core import Core
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Instructions and cycles of code that ran. Instructions that an IT block skipped count: they take their cycle."""
+    """Instructions and cycles of code that ran. Instructions that an IT block skipped count: they take their cycle.
+
+    Attributes:
+        waits: of the cycles, those in which the core waited for lines of slow memory.
+    """
 
     instructions: int = 0
     cycles: int = 0
+    waits: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.instructions + other.instructions, self.cycles + other.cycles)
+        return Cost(self.instructions + other.instructions, self.cycles + other.cycles, self.waits + other.waits)
 
     def __sub__(self, other: "Cost") -> "Cost":
-        return Cost(self.instructions - other.instructions, self.cycles - other.cycles)
+        return Cost(self.instructions - other.instructions, self.cycles - other.cycles, self.waits - other.waits)
 
 
 _BRANCH = re.compile(r"(b|bl|bx|blx|cbz|cbnz|tbb|tbh|b(eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le))")
@@ -105,41 +112,78 @@ def _decode(instruction: Any) -> _Instruction:
     )
 
 
-# The manual writes 1 + P with P from 1 to 3 (alignment and width of the target, early speculation); 2 is the middle. A
-# conditional branch ends most blocks that run often, and there it is a loop's, taken nearly always: all are priced as
-# taken.
-_M4_REFILL = 2
-# SDIV and UDIV: 2 to 12, "depending on the number of leading ones and zeroes in the input operands".
-_M4_DIVIDE = 7
-_M4_FP_DIVIDE = 14
-_M4_FP_MULTIPLY_ADD = 3
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Cycles by a manual's table. What is not here takes one cycle.
+
+    The manuals write 1 + P for branches of M3 and M4, with P from 1 to 3 (alignment and width of the target, early
+    speculation); 2 is the middle. A conditional branch ends most blocks that run often, and there it is a loop's, taken
+    nearly always: all are priced as taken.
+
+    Attributes:
+        branch, call: taken; `call` is BL.
+        refill: what a load of the program counter adds.
+        store: a store that follows no other access.
+        pipelined: a single load or store behind another takes one cycle, since their phases overlap.
+        multiply_add: MLA, MLS.
+        multiply_long: UMULL, SMULL; `multiply_add_long`: UMLAL, SMLAL. "3 to 5" and "4 to 7" on the M3, by the values.
+        divide: SDIV, UDIV. "2 to 12, depending on the number of leading ones and zeroes in the input operands".
+    """
+
+    branch: int
+    call: int
+    refill: int
+    store: int = 1
+    pipelined: bool = True
+    multiply_add: int = 1
+    multiply_long: int = 1
+    multiply_add_long: int = 1
+    divide: int = 7
+    fp_divide: int = 14
+    fp_multiply_add: int = 3
 
 
-def _m4_cycles(block: Sequence[_Instruction]) -> int:
+# The multiplier of M0 and M0+ takes 1 or 32 cycles, as the maker of the chip chose: makers chose 1.
+_M0 = _Table(branch=3, call=4, refill=3, store=2, pipelined=False)
+_M0_PLUS = _Table(branch=2, call=3, refill=2, store=2, pipelined=False)
+_M3 = _Table(branch=3, call=3, refill=2, multiply_add=2, multiply_long=4, multiply_add_long=5)
+_M4 = _Table(branch=3, call=3, refill=2)
+
+
+def _table_cycles(block: Sequence[_Instruction], table: _Table) -> int:
     total = 0
-    pipelined = False  # the instruction before was a single load or store, whose address phase this one can overlap
+    overlaps = False  # the instruction before was a single load or store, whose address phase this one can overlap
     for x in block:
         single = (x.is_load or x.is_store) and not x.starts(_SEVERAL + _DOUBLE)
         if x.is_branch:
-            total += 1 + _M4_REFILL + (1 if x.starts(("tbb", "tbh")) else 0)
+            total += table.call if x.operation == "bl" else table.branch + (1 if x.starts(("tbb", "tbh")) else 0)
         elif x.starts(_DOUBLE):
             total += 3
         elif x.starts(("push", "pop")):
-            total += 1 + x.registers + (_M4_REFILL if x.loads_pc else 0)
+            total += 1 + x.registers + (table.refill if x.loads_pc else 0)
         elif x.starts(_SEVERAL):
             total += 1 + max(1, x.registers - 1)  # the base register is an operand, too
         elif single:
-            total += (2 if x.is_load and not pipelined else 1) + (1 + _M4_REFILL if x.loads_pc else 0)
+            alone = 2 if x.is_load else table.store
+            total += (1 if overlaps else alone) + (1 + table.refill if x.loads_pc else 0)
         elif x.starts(_DIVIDE):
-            total += _M4_DIVIDE
+            total += table.divide
         elif x.starts(_FP_DIVIDE):
-            total += _M4_FP_DIVIDE
+            total += table.fp_divide
         elif x.starts(_FP_MULTIPLY_ADD):
-            total += _M4_FP_MULTIPLY_ADD
+            total += table.fp_multiply_add
         else:
-            total += 1
-        pipelined = single
+            total += _multiply_cycles(x, table) if x.is_multiply else 1
+        overlaps = single and table.pipelined
     return total
+
+
+def _multiply_cycles(x: _Instruction, table: _Table) -> int:
+    if x.operation in ("mla", "mls"):
+        return table.multiply_add
+    if x.operation in ("umull", "smull"):
+        return table.multiply_long
+    return table.multiply_add_long if x.operation in ("umlal", "smlal") else 1
 
 
 _M7_LATENCY = {"load": 2, "multiply": 2, "float": 3}
@@ -202,7 +246,14 @@ def _m7_cycles(block: Sequence[_Instruction]) -> int:
     return cycle + 1 if block else 0
 
 
-_MODELS: Mapping[str, Callable[[Sequence[_Instruction]], int]] = {"cortex-m4": _m4_cycles, "cortex-m7": _m7_cycles}
+_MODELS: Mapping[str, Callable[[Sequence[_Instruction]], int]] = {
+    "cortex-m0": partial(_table_cycles, table=_M0),
+    "cortex-m0+": partial(_table_cycles, table=_M0_PLUS),
+    "cortex-m3": partial(_table_cycles, table=_M3),
+    "cortex-m4": partial(_table_cycles, table=_M4),
+    "cortex-m7": _m7_cycles,
+    "cortex-m33": partial(_table_cycles, table=_M4),
+}
 
 
 def has_cycle_model(core: Core) -> bool:
