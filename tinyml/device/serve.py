@@ -20,6 +20,7 @@ from tinyml.errors import ToolError, UsageError
 _SLICE = 4_000_000  # instructions between two looks at the line
 _PATIENCE = 0.05  # seconds to wait for bytes where the board has nothing to do
 _CHUNK = 4096
+_BOOTED, _BOOT_SECONDS = b"m-ready\r\n", 10.0
 
 
 class Line(Protocol):
@@ -49,10 +50,15 @@ class Machine(Protocol):
 
 
 class EmulatedMachine:
-    """The board in Unicorn. While it waits for input, its clock is that of the wall."""
+    """The board in Unicorn. While it waits for input, its clock is that of the wall.
+
+    It has booted, and nobody heard it: a client that is served from now on must not take the boot message for an answer.
+    """
 
     def __init__(self, board: EmulatedBoard) -> None:
         self._board = board
+        while board.read():
+            pass
 
     def exchange(self, received: bytes) -> tuple[bytes, bool]:
         self._board.write(received)
@@ -63,10 +69,13 @@ class EmulatedMachine:
 
 
 class RemoteMachine:
-    """A board that runs by itself behind a transport: QEMU."""
+    """A board that runs by itself behind a transport: QEMU. It has booted, as an `EmulatedMachine` has."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        said = b""
+        while not said.endswith(_BOOTED) and (heard := transport.read(_BOOT_SECONDS)):
+            said = (said + heard)[-len(_BOOTED) :]
 
     def exchange(self, received: bytes) -> tuple[bytes, bool]:
         if received:
