@@ -1,5 +1,7 @@
 """Weights rounded by their effect, equalized channels, and what both may never change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -147,6 +149,30 @@ def test_high_effort_is_better_and_deterministic() -> None:
     high = [prepare(graph, calibration=data(seen), effort="high").graph for _ in range(2)]
     assert output_sqnr(graph, high[0], fresh)["y"] > output_sqnr(graph, plain, fresh)["y"] + 1
     for a, b in zip(high[0].constants(), high[1].constants(), strict=True):
+        np.testing.assert_array_equal(a.constant, b.constant)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_high_effort_is_never_worse_on_what_it_saw(seed: int) -> None:
+    graph, seen = network(seed, spread=0.0), samples(16, seed)
+    plain, high = (prepare(graph, calibration=data(seen), effort=effort).graph for effort in ("default", "high"))
+    assert output_sqnr(graph, high, seen)["y"] >= output_sqnr(graph, plain, seen)["y"]
+
+
+def test_what_is_worse_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equalizing that breaks the network: rounding to nearest wins."""
+
+    def spoilt(graph: Graph, *_: object) -> Graph:
+        w = graph.value("first_w")
+        noise = np.random.default_rng(0).normal(size=w.shape).astype(np.float32)
+        return graph.with_(values={**graph.values, "first_w": replace(w, data=w.constant + noise)})
+
+    graph, seen = network(), samples(8)
+    plain = prepare(graph, calibration=data(seen))
+    monkeypatch.setattr("tinyml.quantize.model.equalize", spoilt)
+    kept = prepare(graph, calibration=data(seen), effort="high")
+    assert kept.reference is graph
+    for a, b in zip(kept.graph.constants(), plain.graph.constants(), strict=True):
         np.testing.assert_array_equal(a.constant, b.constant)
 
 

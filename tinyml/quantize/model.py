@@ -10,6 +10,7 @@ from tinyml.ir.graph import Graph
 from tinyml.quantize.assign import WEIGHTED, decide, float_reason
 from tinyml.quantize.calibration import CalibrationData, Sample, from_samples, open_calibration
 from tinyml.quantize.equalize import equalize
+from tinyml.quantize.error_report import output_sqnr
 from tinyml.quantize.int8 import quantizable, quantize_int8
 from tinyml.quantize.int16 import quantize_int16
 from tinyml.quantize.mixed import W4A8_SHARE, Budget, Choice, Search, best_within, search
@@ -27,6 +28,9 @@ IO_TYPES: Mapping[str, DType] = {"int8": DType.INT8, "uint8": DType.UINT8, "floa
 
 MAX_SAMPLES = 512
 """More samples than this barely move a range."""
+
+COMPARED = 16
+"""Samples on which two ways to quantize are compared."""
 
 _NO_BUDGET = Budget()
 _MADE_UP = "ranges are made up: there is no calibration data"
@@ -178,7 +182,8 @@ class Quantizer:
         """The quantized graph, and the float graph that it rounds.
 
         Args:
-            careful: equalize channels, and round weights by their effect.
+            careful: equalize channels, and round weights by their effect; the result is kept where it is nearer to float
+                than rounding to nearest, as measured on some of the samples.
         """
         if not careful:
             ranges = self.ranges(self.graph, self.data)
@@ -194,7 +199,13 @@ class Quantizer:
             output_dtype=io,
             progress=lambda done, total: self.progress(f"rounding weights, {done} of {total} nodes"),
         )
-        return rounded, graph
+        plain, _ = self.quantize(precision, False, io)
+        return (rounded, graph) if self._sqnr(rounded) >= self._sqnr(plain) else (plain, self.graph)
+
+    def _sqnr(self, quantized: Graph) -> float:
+        """Of the worst output, in dB."""
+        self.progress("comparing with float")
+        return min(output_sqnr(self.graph, quantized, self.data.at_most(COMPARED)).values())
 
     def ranges(self, graph: Graph, samples: Iterable[Sample]) -> dict[str, Range]:
         total = len(self.data)
