@@ -94,9 +94,14 @@ def test_counts_are_kept_and_damaged_ones_are_made_again(
     for damage in (b"", b"[]", b'{"instructions": "many", "cycles": 1}'):
         kept[0].write_bytes(damage)
         again = count_candidates(graph, BOARD, toolchain, tmp_path / "again")
+        assert {key: count.instructions for key, count in again.items()} == {
+            key: count.instructions for key, count in first.items()
+        }
         assert again.keys() == first.keys()
-        # Where code lies decides where the emulator parts it into blocks, which moves a cycle here or there.
-        assert all(again[key].cost == pytest.approx(first[key].cost, rel=0.005) for key in first)
+        # The emulator parts blocks at borders of pages, and each starts on an empty pipeline: where a loop lies across one
+        # decides a cycle a turn. Other trials move the code.
+        for key in first:
+            assert again[key].cost == pytest.approx(first[key].cost, rel=0.03), key
     built: list[object] = []
     monkeypatch.setattr(autotune, "_build", lambda *arguments: built.append(arguments))
     assert count_candidates(graph, BOARD, toolchain, tmp_path / "kept") == again
