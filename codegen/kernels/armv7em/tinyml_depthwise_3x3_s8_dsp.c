@@ -349,6 +349,9 @@ static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const t
     const int32_t size = in->rows * in->row_bytes, row_bytes = in->row_bytes, height = op->window.in_height;
     const int32_t stride_y = op->window.stride_y, dense = op->window.stride_x == 1;
     const int8_t *const base = (const int8_t *)in->base + r->offset + c;
+    const int32_t out_bytes = out->row_bytes, out_size = out->rows * out_bytes;
+    int8_t *const out_base = out->base;
+    int32_t out_at = (int32_t)(to - out_base);
     int32_t top = tile->row * stride_y - op->window.pad_top;
 
     for (int32_t left = tile->rows; left > 0; --left, top += stride_y) {
@@ -366,11 +369,11 @@ static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const t
             }
         }
         if (dense) {
-            dense_sums(planes, channels, to, &r->block);
+            dense_sums(planes, channels, out_base + out_at, &r->block);
         } else {
-            sparse_sums(planes, channels, to, &r->block);
+            sparse_sums(planes, channels, out_base + out_at, &r->block);
         }
-        to = (int8_t *)tinyml_row_below(out, to, 1);
+        out_at = out_at + out_bytes < out_size ? out_at + out_bytes : out_at + out_bytes - out_size;
         at = stride_y == 1 ? below : last;
         for (int32_t n = stride_y; n > 2; --n) {
             at = at + row_bytes < size ? at + row_bytes : at + row_bytes - size;
