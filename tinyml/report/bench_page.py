@@ -50,7 +50,7 @@ def bench_page(report: BenchReport, dataset: Dataset) -> str:
     memory = "" if report.cost is None else f" in {_kib(report.cost.peak_sram_bytes)} of SRAM"
     context = {
         "setup": report.setup,
-        "headline": f"{task}{memory}, {percent(report.accuracy.value)} right",
+        "headline": f"{task}, {percent(report.accuracy.value)} right{memory}",
         "subtitle": f"{report.counts.scored:,} pictures on {report.setup.on}, {report.setup.numbers}",
         "tiles": _tiles(report),
         "cost": report.cost,
@@ -125,7 +125,7 @@ def _sweep(sweep: Sweep, decision: float) -> dict[str, object]:
             polyline([(p.threshold, p.accuracy) for p in points], x, y, "one"),
             polyline([(p.threshold, p.f1) for p in points], x, y, "two"),
         ),
-        marks=(Mark(x.at(used.threshold), y.at(used.accuracy), "as used"),),
+        marks=(Mark(x.at(used.threshold), y.at(used.accuracy), "as used", below=-10.0),),
     )
     rates = x_axis(0.0, 1.0)
     curve = [(p.false_positive_rate, p.true_positive_rate) for p in points]

@@ -24,13 +24,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """style: a class of the style sheet; anchor: where the text is, "start" to the right of the mark."""
+    """style: a class of the style sheet; anchor: where the text is, "start" to the right of the mark; below: its baseline."""
 
     x: float
     y: float
     text: str
     style: str = "mark"
     anchor: str = "start"
+    below: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
