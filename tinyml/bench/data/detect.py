@@ -8,18 +8,17 @@ from tinyml.bench.data.sample import PERSON_CLASSES, Dataset
 from tinyml.bench.data.shards import open_parquet
 from tinyml.errors import TinymlError, UsageError
 
-_DEFAULT_SPLIT = "test"
 _EXPECTED = (
     "expected Parquet shards (*.parquet, or data/*.parquet), COCO annotations (annotations/*.json), "
     "a .csv file with the columns filename and person, or folders person and no_person"
 )
 
 
-def open_wake_vision(folder: Path, split: str | None = None) -> Dataset:
+def open_wake_vision(folder: Path, split: str | None = None, *, default: str = "test") -> Dataset:
     """Opens what there is, in this order: Parquet, COCO, person folders (below `split`, too), CSV.
 
     Args:
-        split: part of the set, by the names of files or folders or a column `split`. None takes "test" where there is
+        split: part of the set, by the names of files or folders or a column `split`. None takes `default` where there is
             one, else all, where there are no parts.
 
     Raises:
@@ -29,23 +28,23 @@ def open_wake_vision(folder: Path, split: str | None = None) -> Dataset:
     _need_folder(folder)
     shards = sorted(folder.glob("*.parquet")) or sorted((folder / "data").glob("*.parquet"))
     if shards:
-        return _not_empty(open_parquet(_of_split(shards, split, folder)), folder)
+        return _not_empty(open_parquet(_of_split(shards, split, default, folder)), folder)
     annotations = sorted((folder / "annotations").glob("*.json"))
     if annotations:
-        chosen = _of_split(annotations, split, folder)
+        chosen = _of_split(annotations, split, default, folder)
         if len(chosen) > 1:
             raise UsageError(
                 f"{folder}: there are several files of annotations", _choose(path.stem for path in annotations)
             )
         return _not_empty(open_coco(chosen[0], folder), folder)
-    below = _split_folder(folder, split)
+    below = _split_folder(folder, split, default)
     found = person_folders(below)
     if len(set(found.values())) == 2:
         table = next((t for t in (below / "labels.csv", folder / "labels.csv") if t.is_file()), None)
         return _not_empty(open_folders(below, found, PERSON_CLASSES, table), folder)
     tables = [path for path in sorted(folder.glob("*.csv")) if {"filename", "person"} <= set(read_table(path)[0])]
     if tables:
-        return _not_empty(_open_table(tables, split, folder), folder)
+        return _not_empty(_open_table(tables, split, default, folder), folder)
     raise TinymlError(f"{folder}: there are no labelled pictures in it", _EXPECTED)
 
 
@@ -86,22 +85,22 @@ def _not_empty(dataset: Dataset, folder: Path) -> Dataset:
     return dataset
 
 
-def _split_folder(folder: Path, split: str | None) -> Path:
+def _split_folder(folder: Path, split: str | None, default: str) -> Path:
     """The folder with the person folders: `folder/split`, or `folder` itself where no split is asked for."""
     if split is not None and (folder / split).is_dir():
         return folder / split
     if split is None and not person_folders(folder):
         parts = [p.name for p in sorted(folder.iterdir()) if p.is_dir() and person_folders(p)]
-        if _DEFAULT_SPLIT in parts:
-            return folder / _DEFAULT_SPLIT
+        if default in parts:
+            return folder / default
         if parts:
             raise UsageError(f"{folder}: there are several splits", _choose(parts))
     return folder
 
 
-def _of_split(files: Sequence[Path], split: str | None, folder: Path) -> list[Path]:
+def _of_split(files: Sequence[Path], split: str | None, default: str, folder: Path) -> list[Path]:
     """Those files whose names have the split as a word."""
-    wanted = split or _DEFAULT_SPLIT
+    wanted = split or default
     chosen = [file for file in files if wanted in _words(file)]
     if chosen:
         return chosen
@@ -112,15 +111,15 @@ def _of_split(files: Sequence[Path], split: str | None, folder: Path) -> list[Pa
     return list(files)
 
 
-def _open_table(tables: Sequence[Path], split: str | None, folder: Path) -> ListedDataset:
+def _open_table(tables: Sequence[Path], split: str | None, default: str, folder: Path) -> ListedDataset:
     header, rows = read_table(tables[0])
     if len(tables) == 1 and "split" in header:
         parts = sorted({row["split"] or "" for row in rows})
-        wanted = split or (_DEFAULT_SPLIT if _DEFAULT_SPLIT in parts else None)
+        wanted = split or (default if default in parts else None)
         if wanted not in (None, *parts):
             raise UsageError(f"--split {split}: {tables[0].name} has no such split", _choose(parts))
         return open_csv(tables[0], folder, wanted)
-    chosen = _of_split(tables, split, folder)
+    chosen = _of_split(tables, split, default, folder)
     if len(chosen) > 1:
         raise UsageError(f"{folder}: there are several .csv files", _choose(_parts(tables)))
     return open_csv(chosen[0], folder, None)
