@@ -48,7 +48,10 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
         Op.CONV2D,
         lambda: st.sampled_from(["any", "pointwise"]).flatmap(lambda kind: graphs.convolutions(kind=kind)),
     ),
-    "tinyml_fully_connected_s16": _wide("tinyml_fully_connected_s16", Op.FULLY_CONNECTED, graphs.fully_connected),
+    **{
+        symbol: _wide(symbol, Op.FULLY_CONNECTED, graphs.fully_connected)
+        for symbol in ("tinyml_fully_connected_s16", "tinyml_fully_connected_s16_dsp")
+    },
     **{
         f"tinyml_{op.value}_s16": _wide(f"tinyml_{op.value}_s16", op, partial(graphs.binary, op))
         for op in (Op.ADD, Op.SUB, Op.MUL)

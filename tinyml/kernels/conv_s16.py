@@ -1,5 +1,7 @@
 """Convolutions and fully connected layers of int16 with int8 weights: include/tinyml_conv_s16.h."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tinyml.ir.dtypes import DType
@@ -126,7 +128,7 @@ def _scratch(node: Node, graph: Graph, rows: int) -> int:
     return 4 * (taps + -taps % 4)
 
 
-def _matrix(node: Node, graph: Graph) -> CParams:
+def _matrix(node: Node, graph: Graph, pack: Callable[[np.ndarray], np.ndarray] = lambda w: w) -> CParams:
     assert isinstance(node.attrs, FullyConnectedAttrs)
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     per_channel = quant_of(w).axis is not None
@@ -136,7 +138,7 @@ def _matrix(node: Node, graph: Graph) -> CParams:
     return CParams(
         "tinyml_fully_connected_s16_t",
         {
-            "weights": Array("weights", w.constant),
+            "weights": Array("weights", pack(w.constant)),
             "bias": Array("bias", _bias(node, graph).astype(np.int32), "parameters"),
             "factor_high": parameter_array("factor_high", high),
             "factor_low": parameter_array("factor_low", low),
@@ -185,6 +187,18 @@ KERNELS = (
         _matrix,
         no_scratch,
         lambda node, graph: 5.0 * macs(node, graph),
+        Access(whole=True),
+    ),
+    KernelDescriptor(
+        "tinyml_fully_connected_s16_dsp",
+        "armv7em/tinyml_fully_connected_s16_dsp.c",
+        _HEADER,
+        Op.FULLY_CONNECTED,
+        Isa.DSP,
+        first_reason(*_COMMON, _needs_totals_of_32_bits),
+        lambda node, graph: _matrix(node, graph, _in_pairs),
+        no_scratch,
+        lambda node, graph: 2.0 * macs(node, graph),
         Access(whole=True),
     ),
 )  # fmt: skip

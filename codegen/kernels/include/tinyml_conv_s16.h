@@ -56,6 +56,10 @@ typedef struct {
 void tinyml_fully_connected_s16(const tinyml_fully_connected_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                 const tinyml_tile_t *tile, void *scratch);
 
+/* For SMLAD. weights [two outputs][four inputs][output of the two][0 2 1 3], zeros filling up both. */
+void tinyml_fully_connected_s16_dsp(const tinyml_fully_connected_s16_t *op, const tinyml_rows_t *in,
+                                    const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
+
 /* x times multiplier * 2^-shift, rounded once, ties towards plus infinity. |x| < 2^47, 8 <= shift <= 46. */
 static inline int32_t tinyml_requantize_wide(int64_t x, int32_t multiplier, int32_t shift)
 {
