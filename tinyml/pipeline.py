@@ -16,7 +16,7 @@ from tinyml.errors import DoesNotFitError, UsageError
 from tinyml.frontends import load_model, model_files
 from tinyml.ir.graph import Graph
 from tinyml.ir.verify import verify
-from tinyml.memory import check, fits, plan_memory
+from tinyml.memory import arena_capacity, check, fits, plan_memory
 from tinyml.memory.plan import MemoryPlan
 from tinyml.passes import canonicalize, lower
 from tinyml.profile import Profile, count_candidates, profile_emulated
@@ -25,6 +25,7 @@ from tinyml.quantize.assign import WEIGHTED
 from tinyml.quantize.calibration import pixels_as_stored
 from tinyml.quantize.observers import OBSERVERS
 from tinyml.schedule import schedule
+from tinyml.schedule.choose import Chooser
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.schedule.select import Counts
 from tinyml.targets import Board, list_boards
@@ -32,6 +33,11 @@ from tinyml.targets import Board, list_boards
 CODE_ALLOWANCE = 32 * 1024  # code of kernels and firmware, until a build has counted it
 ROOMY = 8 << 20  # bytes of flash in the emulator where only cycles matter
 CHANNEL_BYTES = 12  # bias, multiplier and shift of an output channel
+STACK_BYTES = 1024
+"""What a limit of SRAM grants the stack: more than it took in any network that we measured."""
+
+_QUICK = 0.05  # of the planner's effort, where schedules are compared
+
 UNCALIBRATED = "UNCALIBRATED: sizes and timing valid, outputs meaningless"
 
 
@@ -49,7 +55,9 @@ class Options:
         effort: "high" takes longer to quantize more accurately.
         cycles, min_sqnr: for mixed precision: cycles of an inference at most, dB at the output at least.
         reserve_sram: bytes of RAM that the application keeps for itself.
+        sram_limited: the user limits SRAM, for the arena and the stack.
         keep_input: the network must not overwrite its input.
+        stream_input: the application hands in rows of the input; it is never there as a whole.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
         autotune: count the kernels that can compute each node, and take the fastest.
         check_fit: refuse what the board has no room for.
@@ -71,13 +79,21 @@ class Options:
     io: str = "int8"
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     keep_input: bool = False
+    stream_input: bool = False
     reserve_sram: int = 0
+    sram_limited: bool = False
     labels: tuple[str, ...] = ()
     toolchain: str | None = None
     benchmark: str | None = None
     autotune: bool = False
     check_fit: bool = True
     traced: bool = False
+
+    @property
+    def reserved(self) -> int:
+        """Bytes of the arena's region that are not for the arena, besides a stack that is in the same region."""
+        link = self.board.link
+        return self.reserve_sram + (STACK_BYTES if self.sram_limited and link.stack != link.arena else 0)
 
     @property
     def model_name(self) -> str:
@@ -225,7 +241,16 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     if options.autotune:
         toolchain = find_toolchain(options.toolchain)
         counts = count_candidates(graph, options.board, toolchain, options.work_dir / "autotune")
-    return schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
+    base = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
+    base = replace(base, stream_input=options.stream_input)
+    capacity = arena_capacity(options.board, options.reserved) if options.check_fit else None
+    return chooser(base, options).choose(options.objective, capacity).schedule
+
+
+def chooser(base: Schedule, options: Options) -> Chooser:
+    """What measures and compares the schedules of a network whose kernels are chosen."""
+    keep = options.keep_input
+    return Chooser(base, lambda s: plan_memory(s, keep_input=keep, effort=_QUICK).peak_bytes, keep_input=keep)
 
 
 def _plan(done: Compilation, _: Say) -> MemoryPlan:
@@ -233,7 +258,7 @@ def _plan(done: Compilation, _: Say) -> MemoryPlan:
     plan = plan_memory(need(done.schedule), keep_input=options.keep_input, region=options.board.link.arena)
     check(plan)
     if options.check_fit:
-        fits(plan, options.board, reserve_bytes=options.reserve_sram, boards=list_boards())
+        fits(plan, options.board, reserve_bytes=options.reserved, boards=list_boards())
     return plan
 
 

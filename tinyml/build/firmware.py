@@ -117,6 +117,7 @@ def render_adapter(bundle: SourceBundle, *, traced: bool = False) -> str:
         arenas=len(bundle.plan.arenas),
         inputs=len(graph.inputs),
         outputs=len(graph.outputs),
+        feeds=bundle.plan.schedule.stream_input,
         suffix=lambda index, count: f"_{index}" if count > 1 else "",
     )
 

@@ -63,7 +63,7 @@ def add_target_flags(parser: argparse.ArgumentParser) -> None:
         help="the board's full speed, or the clock that it starts with (default: full)",
     )
     group.add_argument("--baud", type=int, metavar="N", help="rate of the serial port (default: the board file's)")
-    group.add_argument("--sram", metavar="SIZE", help="limit of SRAM: 192K, 1M, bytes")
+    group.add_argument("--sram", metavar="SIZE", help="limit of SRAM, for arena and stack: 192K, 1M, bytes")
     group.add_argument("--flash", metavar="SIZE", help="limit of flash")
     group.add_argument(
         "--reserve-sram", metavar="SIZE", default="0", help="SRAM that your application keeps for itself"
@@ -121,12 +121,15 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         help="pictures of another shape: squash them (default), or take the middle",
     )
     group.add_argument("--keep-input", action="store_true", help="a run must not overwrite its input")
+    group.add_argument(
+        "--stream-input", action="store_true", help="take the input row by row, as a camera delivers it; keep no frame"
+    )
     group.add_argument("--labels", metavar="FILE", type=Path, help="names of the classes, one a line")
     group.add_argument(
         "--objective",
         choices=[o.value for o in Objective],
-        default=Objective.BALANCED.value,
-        help="what to save where there is a choice",
+        help="what to save where there is a choice: the fewest cycles that fit, or the least memory for at most 5 % more; "
+        "balanced (default): the least product of the two; latency where --sram sets a limit",
     )
     group.add_argument(
         "--autotune",
@@ -228,17 +231,26 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         observer=arguments.observer,
         cycles=arguments.cycles,
         min_sqnr=arguments.min_sqnr,
-        objective=Objective(arguments.objective),
+        objective=_objective(arguments),
         autotune=arguments.autotune,
         calibration=arguments.calibration,
         preprocess=_preprocess(arguments),
         io=arguments.io,
         input_shapes=_input_shapes(arguments.input_shape),
         keep_input=arguments.keep_input,
+        stream_input=arguments.stream_input,
         reserve_sram=_size("--reserve-sram", arguments.reserve_sram),
+        sram_limited=arguments.sram is not None,
         labels=read_labels(arguments.labels),
         toolchain=arguments.toolchain,
     )
+
+
+def _objective(arguments: argparse.Namespace) -> Objective:
+    """A limit says what SRAM there is: the default is then to make the best of it."""
+    if arguments.objective is not None:
+        return Objective(arguments.objective)
+    return Objective.BALANCED if arguments.sram is None else Objective.LATENCY
 
 
 def _preprocess(arguments: argparse.Namespace) -> Preprocess:

@@ -103,7 +103,7 @@ def measure(built: Built, place: str, runs: int, warm_up: int) -> Measurement:
     """
     report, board = built.report, built.board
     functions = tuple(layer.function for layer in report.layers)
-    firmware = Firmware(built.elf, board, report.model.name, functions, built.interface)
+    firmware = Firmware(built.elf, board, report.model.run_function, functions, built.interface)
     inputs = samples(built.interface, runs)
     if place == EMULATOR:
         if board.core.unicorn_model is None:

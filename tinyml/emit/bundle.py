@@ -69,6 +69,11 @@ class SourceBundle:
         return tuple(path for path in self.files if path.endswith(".c"))
 
     @property
+    def run_function(self) -> str:
+        """The C function that computes: in one call or, where the input is streamed, in one a row."""
+        return f"{self.name}_feed_row" if self.plan.schedule.stream_input else f"{self.name}_run"
+
+    @property
     def sha256(self) -> str:
         """Of all files with their paths: names this network, schedule and memory plan. Hexadecimal."""
         digest = hashlib.sha256()

@@ -9,8 +9,8 @@ from tinyml.ir.graph import Graph, Node, State
 from tinyml.kernels.rows import row_bytes
 from tinyml.memory.plan import Buffer, BufferKind
 from tinyml.schedule.model import UPDATES, VIEWS, Schedule
-from tinyml.schedule.overlap import distance
-from tinyml.schedule.storage import Lifetime, storage_lifetimes, storage_roots
+from tinyml.schedule.overlap import distance, guests
+from tinyml.schedule.storage import Lifetime, fed_value, storage_lifetimes, storage_roots
 
 MIN_ALIGNMENT = 4  # of every buffer: kernels read and write words
 
@@ -23,11 +23,13 @@ class Demand:
         distances: (a, b), names of buffers that live in one step -> how far a must start below b, if it does, though
             that is less than a is long: see `tinyml.memory.overlap`.
         scratch: node name -> name of its scratch buffer.
+        rings: value -> lines of the ring that it lives in.
     """
 
     buffers: tuple[Buffer, ...]
     distances: Mapping[tuple[str, str], int]
     scratch: Mapping[str, str]
+    rings: Mapping[str, int]
 
 
 def demand(schedule: Schedule, keep_input: bool) -> Demand:
@@ -46,11 +48,16 @@ def demand(schedule: Schedule, keep_input: bool) -> Demand:
     lifetimes = storage_lifetimes(graph, steps, root, keep_input)
     for state in graph.states:
         _check_state(schedule, state, steps, root)
-    rings = _rings(schedule, root, lifetimes)
+    rings, hosted = _rings(schedule, root, lifetimes)
+    if schedule.stream_input:
+        fed = fed_value(graph, root)
+        assert fed is not None and lifetimes[graph.inputs[0]].last == 0, "the search makes sure of it"
+        rings[fed] = schedule.stages[0].trace.lines[fed]
+    root.update(hosted)
     values = _value_buffers(schedule, root, lifetimes, rings)
     scratch, owner = _scratch_buffers(schedule, {b.name for b in values})
-    whole = {b.name for b in values if b.kind is not BufferKind.RING}
-    return Demand((*values, *scratch), _distances(schedule, root, lifetimes, whole), owner)
+    whole = {b.name for b in values if not set(b.values) & set(rings)}
+    return Demand((*values, *scratch), _distances(schedule, root, lifetimes, whole, hosted), owner, rings)
 
 
 def _check_state(schedule: Schedule, state: State, steps: Sequence[Sequence[Node]], root: Mapping[str, str]) -> None:
@@ -88,19 +95,37 @@ def _may_overwrite(schedule: Schedule, node: Node, names: set[str]) -> bool:
     return len(node.outputs) == 1 and (access.in_place_any or reads == [access.in_place])
 
 
-def _rings(schedule: Schedule, root: Mapping[str, str], lifetimes: Mapping[str, Lifetime]) -> dict[str, int]:
-    """Values that live in a ring -> its lines: those that one stream computes and reads, that have no view and that
-    are no state."""
-    kept = set(schedule.graph.outputs) | {name for s in schedule.graph.states for name in (s.read, s.written)}
-    shared = {name for name, count in Counter(root.values()).items() if count > 1}
-    rings = {}
+def _rings(
+    schedule: Schedule, root: Mapping[str, str], lifetimes: Mapping[str, Lifetime]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Values that live in a ring -> its lines, and those that are made into another in the same place -> that one.
+
+    In rings live the values that one stream computes and reads, that have no view and that are no state.
+    """
+    graph = schedule.graph
+    kept = set(graph.outputs) | {name for s in graph.states for name in (s.read, s.written)}
+    viewed = {name for name, count in Counter(root.values()).items() if count > 1}
+    rings: dict[str, int] = {}
+    hosted: dict[str, str] = {}
     for step, stage in enumerate(schedule.stages):
-        for node in stage.nodes:
-            for name in node.outputs:
-                inside = lifetimes[root[name]] == Lifetime(step, step)
-                if len(stage.nodes) > 1 and inside and root[name] == name and name not in shared | kept:
-                    rings[name] = stage.trace.lines[name]
-    return rings
+        if len(stage.nodes) == 1:
+            continue
+        made = [name for node in stage.nodes for name in node.outputs]
+        passing = {
+            name: stage.trace.lines[name]
+            for name in made
+            if root[name] == name and name not in viewed | kept and lifetimes[name] == Lifetime(step, step)
+        }
+        born = {name for name in made if root[name] == name and name not in passing and lifetimes[name].first == step}
+        accesses = [schedule.kernel(node).access for node in stage.nodes]
+        for guest, host in guests(graph, stage.stream, accesses, passing, born).items():
+            hosted[guest] = host
+            if host in passing:
+                passing[host] = passing[guest] = max(passing[host], stage.trace.shared[guest])
+            else:
+                del passing[guest]
+        rings |= passing
+    return rings, hosted
 
 
 def _value_buffers(
@@ -122,8 +147,8 @@ def _value_buffers(
     return [
         Buffer(
             name,
-            BufferKind.RING if name in rings else _kind(graph, values),
-            rings[name] * row_bytes(graph.value(name)) if name in rings else max(graph.value(v).bytes for v in values),
+            BufferKind.RING if name in rings and name not in graph.inputs else _kind(graph, values),
+            _bytes(graph, values, rings),
             alignment.get(name, MIN_ALIGNMENT),
             lifetimes[name],
             tuple(values),
@@ -131,6 +156,12 @@ def _value_buffers(
         )
         for name, values in members.items()
     ]
+
+
+def _bytes(graph: Graph, values: Sequence[str], rings: Mapping[str, int]) -> int:
+    """Of a buffer for these values: in a ring, or whole."""
+    lines = [rings[v] * row_bytes(graph.value(v)) for v in values if v in rings]
+    return max(lines or [graph.value(v).bytes for v in values])
 
 
 def _scratch_buffers(schedule: Schedule, taken: Collection[str]) -> tuple[list[Buffer], dict[str, str]]:
@@ -168,10 +199,14 @@ def _scratch(users: Sequence[tuple[Node, int, int]], step: int, taken: set[str],
 
 
 def _distances(
-    schedule: Schedule, root: Mapping[str, str], lifetimes: Mapping[str, Lifetime], whole: Collection[str]
+    schedule: Schedule,
+    root: Mapping[str, str],
+    lifetimes: Mapping[str, Lifetime],
+    whole: Collection[str],
+    hosted: Mapping[str, str],
 ) -> dict[tuple[str, str], int]:
     """How far below the buffers that a stage reads last those that it computes must start."""
-    distances = {}
+    distances: dict[tuple[str, str], int] = {}
     for step, stage in enumerate(schedule.stages):
         graph = schedule.graph
         dying: dict[str, set[str]] = {}
@@ -180,10 +215,12 @@ def _distances(
                 if lifetimes[root[name]].first < step == lifetimes[root[name]].last and root[name] in whole:
                     dying.setdefault(root[name], set()).add(name)
         for i, node in enumerate(stage.nodes):
-            if len(node.outputs) == 1 and node.output in whole and lifetimes[node.output].first == step:
+            result = hosted.get(node.outputs[0], node.outputs[0])  # a guest is written where its host is, and before
+            if len(node.outputs) == 1 and result in whole and lifetimes[result].first == step:
                 access = schedule.kernel(node).access
                 for host, names in dying.items():
-                    distances[node.output, host] = distance(graph, stage.stream, stage.trace, i, access, names)
+                    apart = distance(graph, stage.stream, stage.trace, i, access, names)
+                    distances[result, host] = max(distances.get((result, host), 0), apart)
     return distances
 
 

@@ -2,9 +2,10 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from tinyml.kernels.rows import image_shape, row_bytes
+from tinyml.kernels.rows import image_shape
 from tinyml.schedule.model import Schedule
 from tinyml.schedule.storage import Lifetime
 
@@ -80,6 +81,7 @@ class MemoryPlan:
         location: value name -> (arena name, byte offset of its first element), views included. Constants have none.
         scratch: node name -> (arena name, byte offset) for nodes whose kernel needs scratch.
         input_preserved: no other buffer overlaps an input's at any step, so a run can be repeated.
+        rings: value name -> lines of the ring that it lives in; others are whole.
     """
 
     schedule: Schedule
@@ -88,14 +90,11 @@ class MemoryPlan:
     location: Mapping[str, tuple[str, int]]
     scratch: Mapping[str, tuple[str, int]]
     input_preserved: bool
+    rings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def lines(self, name: str) -> int:
         """Rows of a value that its buffer holds: row y lies where row y modulo this number does."""
-        value = self.schedule.graph.value(name)
-        placement = self.placements.get(name)
-        if placement is not None and placement.buffer.kind is BufferKind.RING:
-            return placement.buffer.bytes // row_bytes(value)
-        return image_shape(value.shape)[0]
+        return self.rings.get(name) or image_shape(self.schedule.graph.value(name).shape)[0]
 
     @property
     def peak_bytes(self) -> int:

@@ -11,7 +11,9 @@ from tinyml.schedule.model import Schedule
 ARENA = "arena"
 
 
-def plan_memory(schedule: Schedule, *, keep_input: bool = False, region: str | None = None) -> MemoryPlan:
+def plan_memory(
+    schedule: Schedule, *, keep_input: bool = False, region: str | None = None, effort: float = 1.0
+) -> MemoryPlan:
     """Gives every activation, state and scratch buffer its place in one arena.
 
     Deterministic. `tinyml.memory.checker.check` proves the result without looking at how it was made.
@@ -19,12 +21,13 @@ def plan_memory(schedule: Schedule, *, keep_input: bool = False, region: str | N
     Args:
         keep_input: nothing may overwrite the network's inputs, so that a run can be repeated.
         region: the board's memory region that the arena is meant for.
+        effort: how much of the usual work goes into the search for a better packing.
 
     Raises:
         ModelError: a state is read after its next value has been computed.
     """
     wanted = demand(schedule, keep_input)
-    packing = pack(make_problem(wanted.buffers, wanted.distances))
+    packing = pack(make_problem(wanted.buffers, wanted.distances), effort)
     placements = {
         buffer.name: Placement(buffer, ARENA, offset)
         for buffer, offset in zip(wanted.buffers, packing.offsets, strict=True)
@@ -42,7 +45,8 @@ def plan_memory(schedule: Schedule, *, keep_input: bool = False, region: str | N
         MappingProxyType(placements),
         MappingProxyType({v: (p.arena, p.offset) for p in placements.values() for v in p.buffer.values}),
         MappingProxyType({node: (ARENA, placements[name].offset) for node, name in wanted.scratch.items()}),
-        _input_preserved(tuple(placements.values())),
+        not schedule.stream_input and _input_preserved(tuple(placements.values())),
+        MappingProxyType(dict(wanted.rings)),
     )
 
 

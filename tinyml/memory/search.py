@@ -25,8 +25,12 @@ class Packing:
     lower_bound: int
 
 
-def pack(problem: Problem) -> Packing:
-    """The best placement found: greedy, then exact and local search in turn while the bound is not met."""
+def pack(problem: Problem, effort: float = 1.0) -> Packing:
+    """The best placement found: greedy, then exact and local search in turn while the bound is not met.
+
+    Args:
+        effort: how much of the usual work the searches may do.
+    """
     best: Offsets = []
     best_order: list[int] = []
     least = UNLIMITED
@@ -36,8 +40,8 @@ def pack(problem: Problem) -> Packing:
             best, best_order, least = offsets, order, height(problem, offsets)
     best, proved = _exact(problem, best, QUICK_WORK)
     if not proved:
-        best = _improve(problem, best, best_order)
-        best, proved = _exact(problem, best, EXACT_WORK)
+        best = _improve(problem, best, best_order, int(LOCAL_WORK * effort))
+        best, proved = _exact(problem, best, int(EXACT_WORK * effort))
     least = height(problem, best)
     return Packing(tuple(best), least, least if proved else problem.lower_bound)
 
@@ -54,7 +58,7 @@ def _exact(problem: Problem, best: Offsets, work: int) -> tuple[Offsets, bool]:
     return search.best or best, search.work > 0
 
 
-def _improve(problem: Problem, best: Offsets, order: list[int]) -> Offsets:
+def _improve(problem: Problem, best: Offsets, order: list[int], work: int) -> Offsets:
     """Local search over orders: a buffer that ends highest, or a rival of it, moves to another place in the order.
 
     Args:
@@ -66,7 +70,6 @@ def _improve(problem: Problem, best: Offsets, order: list[int]) -> Offsets:
     current = place_in_order(problem, order, UNLIMITED)
     assert current is not None
     top = height(problem, current)
-    work = LOCAL_WORK
     while work > 0 and least > problem.lower_bound:
         moved = rng.choice([i for i, at in enumerate(current) if at + problem.size[i] == top])
         if rng.random() < 0.5 and problem.rivals[moved]:

@@ -17,28 +17,23 @@ class Firmware:
     """What measuring needs to know of a firmware.
 
     Attributes:
-        name: of the model in C.
+        run: the function of the emitted C that runs the network, or a row of it.
         layers: functions of the emitted C, in order.
         interface: has the network's inputs and outputs; its nodes do not matter.
     """
 
     elf: Path
     board: Board
-    name: str
+    run: str
     layers: tuple[str, ...]
     interface: Graph
-
-    @property
-    def run(self) -> str:
-        """The function that runs the network."""
-        return f"{self.name}_run"
 
 
 def firmware_of(image: FirmwareImage) -> Firmware:
     """A firmware that was just built."""
     bundle = image.bundle
     functions = tuple(layer.function for layer in bundle.layers)
-    return Firmware(image.elf, image.board, bundle.name, functions, bundle.plan.schedule.graph)
+    return Firmware(image.elf, image.board, bundle.run_function, functions, bundle.plan.schedule.graph)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,12 @@ class TensorSection:
 @dataclass(frozen=True, slots=True)
 class ModelSection:
     """sha256: of the model file; plan_sha256: of the emitted C, by which a board says what it runs; benchmark: the MLPerf
-    Tiny benchmark that the firmware runs, or None; traced: the firmware tells of single layers."""
+    Tiny benchmark that the firmware runs, or None; traced: the firmware tells of single layers; run_function: what
+    computes in the emitted C, in one call or, where stream_input, in one a row of the input."""
 
     name: str
+    run_function: str
+    stream_input: bool
     file: str
     sha256: str
     plan_sha256: str
@@ -220,6 +223,8 @@ def make_report(done: Compilation) -> Report:
         board=done.options.board.id,
         model=ModelSection(
             name=bundle.name,
+            run_function=bundle.run_function,
+            stream_input=done.options.stream_input,
             file=done.options.model.name,
             sha256=done.options.model_sha256,
             plan_sha256=bundle.sha256,
@@ -308,7 +313,7 @@ def _memory(done: Compilation) -> MemorySection:
 
 def _stack_bounds(image: FirmwareImage) -> tuple[int | None, int | None]:
     try:
-        return stack_bound(image.elf, image.board), call_bound(image.elf, f"{image.bundle.name}_run").bytes
+        return stack_bound(image.elf, image.board), call_bound(image.elf, image.bundle.run_function).bytes
     except ToolError as error:  # code in a form that no compiler has made so far
         _log.warning("the stack has no bound: %s", error)
         return None, None

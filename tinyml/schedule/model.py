@@ -102,12 +102,14 @@ class Schedule:
     Attributes:
         graph: the graph that the stages cover. Every node is in exactly one stage, save for `VIEWS`, which are in none.
         selections: node name -> its kernel.
+        stream_input: the network's input comes row by row, while the first stage runs, and lives in a ring of lines.
     """
 
     graph: Graph
     stages: tuple[Stage, ...]
     selections: Mapping[str, Selection]
     objective: Objective = Objective.BALANCED
+    stream_input: bool = False
 
     def kernel(self, node: Node) -> KernelDescriptor:
         return self.selections[node.name].kernel

@@ -1,4 +1,6 @@
-"""How close the result of a stage may come to what the stage still reads.
+"""What may lie over what within a stage.
+
+How close the result of a stage may come to what the stage still reads.
 
 Rows are written from the first to the last, and what was read last is dead. So the buffer of a result may start below
 that of an input that nobody needs afterwards, and run into it: row by row, it takes the place of rows that are dead.
@@ -6,7 +8,8 @@ The smallest safe distance between the two starts follows from the calls of the 
 written up to its end must lie below the oldest row that it or a later one reads.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.kernels.descriptor import Access
@@ -35,6 +38,34 @@ def distance(graph: Graph, stream: Stream, trace: Trace, worker: int, access: Ac
         written = out.bytes if writer.reduces else trace.calls[number].end * size
         least = max(least, written - min(rows[number] * row for rows, row in oldest))
     return min(least, out.bytes)
+
+
+def guests(
+    graph: Graph, stream: Stream, accesses: Sequence[Access], rings: Collection[str], born: Collection[str]
+) -> dict[str, str]:
+    """Values whose rows are made into rows of another value in the same place: guest -> host.
+
+    The guest has one reader, which computes in place and row by row. The host may be a ring or whole.
+
+    Args:
+        accesses: of the workers' kernels; workers beyond them do not count.
+        rings: values that live in rings of lines.
+        born: other values that the stage computes.
+    """
+    readers = Counter(name for worker in stream.workers for name in graph.activations(worker.node))
+    hosted: dict[str, str] = {}
+    for worker, access in zip(stream.workers, accesses, strict=False):
+        host = worker.node.outputs[0]
+        if len(worker.node.outputs) > 1 or (host not in rings and host not in born):
+            continue
+        for operand in worker.reads:
+            value = operand.value
+            same_size = graph.value(value).bytes == graph.value(host).bytes and operand.height == worker.rows
+            free = value in rings and readers[value] == 1 and value not in hosted.values()
+            if free and same_size and _in_place(worker.node, value, access, graph):
+                hosted[value] = host
+                break
+    return hosted
 
 
 def _in_place(node: Node, operand: str, access: Access, graph: Graph) -> bool:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from tinyml.ir.graph import Graph, Node
 from tinyml.kernels.rows import row_bytes
 from tinyml.schedule.model import VIEWS, Schedule
-from tinyml.schedule.overlap import distance
-from tinyml.schedule.storage import storage_lifetimes, storage_roots
+from tinyml.schedule.overlap import distance, guests
+from tinyml.schedule.storage import fed_value, storage_lifetimes, storage_roots
 from tinyml.schedule.stream import Stream, Trace, Worker, make_stream, operand_windows, run_stream
 
 TILES = (1, 2, 4)
@@ -46,7 +46,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """A schedule, and what it costs. `bytes` is an estimate until `measured`."""
+    """A schedule, and what it costs: estimated bytes of arena, and predicted cycles."""
 
     cuts: tuple[Cut, ...]
     bytes: int
@@ -64,15 +64,13 @@ def computed_nodes(graph: Graph) -> tuple[Node, ...]:
     return tuple(node for node in graph.nodes if node.op not in VIEWS)
 
 
-def search(base: Schedule, *, keep_input: bool = False) -> tuple[Point, ...]:
-    """The schedules that no other beats in both memory and cycles, from the least memory to the fewest cycles.
-
-    Args:
-        base: kernels, and any stages.
-    """
-    nodes = computed_nodes(base.graph)
+def search(estimates: "Estimates") -> tuple[Point, ...]:
+    """The schedules that no other beats in both memory and cycles, from the least memory to the fewest cycles."""
+    nodes = estimates.nodes
+    if estimates.base.stream_input and estimates.fed is None:
+        return ()
     ending: dict[int, list[Cut]] = {end: [] for end in range(len(nodes) + 1)}
-    for cut in _Estimates(base, nodes, keep_input).cuts():
+    for cut in estimates.cuts():
         ending[cut.end].append(cut)
     fronts: list[list[_Reached]] = [[(0, 0.0, None, 0)]]
     for end in range(1, len(nodes) + 1):
@@ -118,12 +116,19 @@ def _thinned(
     return points
 
 
-class _Estimates:
-    """What every run of nodes would need as a stage."""
+class Estimates:
+    """What every run of nodes would need as a stage.
 
-    def __init__(self, base: Schedule, nodes: Sequence[Node], keep_input: bool) -> None:
+    Args:
+        base: kernels for every node, any stages, and whether the input is streamed.
+        keep_input: nothing may overwrite the network's inputs.
+    """
+
+    def __init__(self, base: Schedule, keep_input: bool = False) -> None:
         graph = base.graph
+        nodes = computed_nodes(graph)
         self.base, self.graph, self.nodes = base, graph, nodes
+        self.fed = fed_value(graph, storage_roots(graph)) if base.stream_input else None
         self.accesses = [base.kernel(node).access for node in nodes]
         self.root = storage_roots(graph)
         self.life = storage_lifetimes(graph, [(node,) for node in nodes], self.root, keep_input)
@@ -139,9 +144,17 @@ class _Estimates:
                 self.readings[self.root[name]].add(name)
         self.row = {name: row_bytes(graph.value(name)) for name in self.root}
 
+    def cut(self, start: int, end: int, tile: int) -> Cut | None:
+        """The stage of these nodes in tiles of that height; None where there is none."""
+        if self._longest(start) < end:
+            return None
+        return next((cut for cut in self._streams(start, end, tile) if cut.end == end), None)
+
     def cuts(self) -> Iterator[Cut]:
+        """All stages that might be."""
         for start in range(len(self.nodes)):
-            yield self._layer(start)
+            if start or self.fed is None:
+                yield self._layer(start)
             end = self._longest(start)
             for tile in TILES:
                 if end > start:
@@ -179,8 +192,10 @@ class _Estimates:
         for i, worker in enumerate(stream.workers):
             cycles += self.base.kernel(worker.node).cost_in_tiles(worker.node, self.graph, worker.tile)
             cycles += CALL_CYCLES * len(trace.calls_of[i])
-            if i == 0 and worker.tile == worker.rows:
+            if i == 0 and worker.tile == worker.rows and (start or self.fed is None):
                 continue  # the layer as a whole
+            if start == 0 and self.fed is not None and self.life[self.graph.inputs[0]].last > i:
+                continue  # not all that read the rows that are fed
             yield Cut(start, start + i + 1, tile, self._bytes(start, start + i + 1, stream, trace), cycles)
 
     def _bytes(self, start: int, end: int, stream: Stream, trace: Trace) -> int:
@@ -188,10 +203,13 @@ class _Estimates:
         total = 0
         dying: list[str] = []
         born: list[str] = []
+        rings: dict[str, int] = {}
         for root, life in self.life.items():
             if life.last < start or life.first >= end:
                 continue
-            if life.first < start:
+            if self.fed is not None and root in self.graph.inputs:
+                total += -(-trace.lines[self.fed] * row_bytes(self.graph.value(self.fed)) // 4) * 4 if start == 0 else 0
+            elif life.first < start:
                 total += self.size[root]
                 if life.last < end:
                     dying.append(root)
@@ -199,7 +217,12 @@ class _Estimates:
                 total += self.size[root]
                 born.append(root)
             else:
-                total += -(-trace.lines[root] * self.row[root] // 4) * 4
+                rings[root] = trace.lines[root]
+        for guest, host in guests(self.graph, stream, self.accesses[start:end], rings, born).items():
+            lines = rings.pop(guest)
+            if host in rings:
+                rings[host] = max(rings[host], lines, trace.shared[guest])
+        total += sum(-(-lines * self.row[name] // 4) * 4 for name, lines in rings.items())
         shared = 0
         for worker in stream.workers[: end - start]:
             scratch = self._scratch(worker)

@@ -39,6 +39,16 @@ def storage_roots(graph: Graph) -> dict[str, str]:
     return {name: owner.get(r, r) for name, r in root.items()}
 
 
+def fed_value(graph: Graph, root: Mapping[str, str]) -> str | None:
+    """What is fed where the network's input comes row by row: the input, or the one view of it that nodes read. None:
+    the network has several inputs, or several views of one are read."""
+    if len(graph.inputs) != 1 or graph.inputs[0] in graph.outputs:
+        return None
+    read = {name for node in graph.nodes if node.op not in VIEWS for name in graph.activations(node)}
+    names = [name for name in root if root[name] == graph.inputs[0] and name in read]
+    return names[0] if len(names) == 1 else None
+
+
 def storage_lifetimes(
     graph: Graph, steps: Sequence[Sequence[Node]], root: Mapping[str, str], keep_input: bool
 ) -> dict[str, Lifetime]:

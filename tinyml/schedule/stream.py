@@ -59,11 +59,12 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a kernel: rows [row, end) of worker `worker`."""
+    """A call of a kernel: rows [row, end) of worker `worker`, once `fed` rows of the stream were fed."""
 
     worker: int
     row: int
     end: int
+    fed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ class Trace:
         oldest: input -> for each call the first row that it, or a later one, reads. All rows before are dead.
         later: the same without the call itself.
         lines: value -> how many lines a ring of it takes, for the inputs of the stream and what its nodes compute.
+        shared: operand -> how many lines a ring takes that holds it and, in its place, what the only node that reads it
+            makes of it row by row.
     """
 
     calls: tuple[Call, ...]
@@ -99,6 +102,7 @@ class Trace:
     oldest: Mapping[str, tuple[int, ...]]
     later: Mapping[str, tuple[int, ...]]
     lines: Mapping[str, int]
+    shared: Mapping[str, int]
 
 
 def make_stream(nodes: Sequence[Node], tiles: Sequence[int | None], graph: Graph, accesses: Sequence[Access]) -> Stream:
@@ -162,6 +166,12 @@ def run_stream(stream: Stream) -> Trace:
         for operand in worker.reads:
             readers[operand.value].append((i, operand.window))
     lines = dict.fromkeys(there, 1)
+    heirs = {
+        name: workers[found[0][0]].node.output
+        for name, found in readers.items()
+        if len(found) == 1 and found[0][1] == SAME_ROW and not workers[found[0][0]].reduces
+    }
+    shared = dict.fromkeys(heirs, 1)
     oldest: dict[str, list[int]] = {name: [] for name in stream.inputs}
     later: dict[str, list[int]] = {name: [] for name in stream.inputs}
     calls: list[Call] = []
@@ -184,7 +194,7 @@ def run_stream(stream: Stream) -> Trace:
                 if any(there[r.value] < r.window.end(end - 1, r.height) for r in worker.waits):
                     continue
                 busy = True
-                calls.append(Call(i, done[i], end))
+                calls.append(Call(i, done[i], end, fed))
                 for name, rows in oldest.items():
                     rows.append(first_needed(name))
                 done[i] = end
@@ -194,6 +204,9 @@ def run_stream(stream: Stream) -> Trace:
                     if not worker.reduces:
                         lines[name] = max(lines[name], end - min(first_needed(name), calls[-1].row))
                         there[name] = end
+                        if name in heirs:
+                            oldest_kept = min(first_needed(name), first_needed(heirs[name]), calls[-1].row)
+                            shared[name] = max(shared[name], end - oldest_kept)
                     elif end == worker.rows:
                         there[name] = 1
     return Trace(
@@ -202,4 +215,5 @@ def run_stream(stream: Stream) -> Trace:
         MappingProxyType({name: tuple(rows) for name, rows in oldest.items()}),
         MappingProxyType({name: tuple(rows) for name, rows in later.items()}),
         MappingProxyType(lines),
+        MappingProxyType(shared),
     )

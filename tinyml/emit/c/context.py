@@ -103,6 +103,17 @@ class StageContext:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedContext:
+    """Where rows of a streamed input go: a ring of lines."""
+
+    arena: str
+    offset: int
+    row_bytes: int
+    lines: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class PortContext:
     """A network input or output. `suffix` is empty where there is only one, `_0`, `_1` … otherwise."""
 
@@ -204,6 +215,16 @@ def reset_contexts(plan: MemoryPlan, members: Mapping[str, str]) -> tuple[ResetC
     return tuple(resets)
 
 
+def feed_context(plan: MemoryPlan, members: Mapping[str, str]) -> FeedContext | None:
+    """None where the input lies in the arena as a whole."""
+    if not plan.schedule.stream_input:
+        return None
+    (name,) = plan.schedule.stages[0].stream.inputs
+    value = plan.schedule.graph.value(name)
+    arena, offset = plan.location[name]
+    return FeedContext(members[arena], offset, row_bytes(value), plan.lines(name), image_shape(value.shape)[0])
+
+
 def stage_contexts(prefix: str, plan: MemoryPlan, members: Mapping[str, str]) -> tuple[StageContext, ...]:
     contexts: list[StageContext] = []
     count = 0
@@ -212,7 +233,7 @@ def stage_contexts(prefix: str, plan: MemoryPlan, members: Mapping[str, str]) ->
             _layer_context(prefix, count + i, index, stage, i, plan, members) for i in range(len(stage.nodes))
         )
         count += len(layers)
-        streams = len(stage.trace.calls) > 1
+        streams = len(stage.trace.calls) > 1 or (index == 0 and plan.schedule.stream_input)
         contexts.append(
             StageContext(
                 index=index,

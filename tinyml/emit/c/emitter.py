@@ -10,6 +10,7 @@ from tinyml import __version__
 from tinyml.emit.bundle import SourceBundle
 from tinyml.emit.c.context import (
     arena_contexts,
+    feed_context,
     label_literals,
     port_contexts,
     reset_contexts,
@@ -58,6 +59,7 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
     layers = tuple(layer for stage in stages for layer in stage.layers)
     kernels = {plan.schedule.kernel(n).symbol: plan.schedule.kernel(n) for s in plan.schedule.stages for n in s.nodes}
     own = ["tinyml_types.h", *(["tinyml_stream.h"] if any(stage.workers for stage in stages) else [])]
+    own += ["tinyml_memory.h"] if plan.schedule.stream_input else []
     kernel_files = _kernel_files(sorted({k.source for k in kernels.values()}), own)
     arrays = [array for layer in layers for array in layer.arrays]
     weights_bytes = sum(a.bytes for a in arrays if a.role == "weights")
@@ -76,6 +78,7 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
         "input_preserved": plan.input_preserved,
         "layers": layers,
         "stages": stages,
+        "feed": feed_context(plan, members),
         "arrays": arrays,
         "headers": sorted({k.header.rsplit("/", 1)[-1] for k in kernels.values()}),
         "labels": label_literals(identity.labels),

@@ -1,0 +1,127 @@
+"""The choice of one schedule among those of the search, by what the user strives for."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from tinyml.errors import UsageError
+from tinyml.schedule.model import Objective, Schedule
+from tinyml.schedule.search import TILES, Cut, Estimates, Point, search
+
+SRAM_CYCLES = 1.05
+"""`Objective.SRAM` may take this many times the cycles of the fastest schedule."""
+
+_TRIES = 6  # schedules of least estimated memory that are measured and polished
+
+Measure = Callable[[Schedule], int]  # a schedule -> bytes of its arena, as the planner packs it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """A schedule of the front, with its measured arena."""
+
+    point: Point
+    schedule: Schedule
+    bytes: int
+
+    @property
+    def cycles(self) -> float:
+        return self.point.cycles
+
+
+class Chooser:
+    """Measures schedules, each once.
+
+    Args:
+        base: kernels for every node.
+        measure: plans the memory of a schedule.
+    """
+
+    def __init__(self, base: Schedule, measure: Measure, *, keep_input: bool = False) -> None:
+        self._base = base
+        self._measure = measure
+        self._estimates = Estimates(base, keep_input)
+        self._known: dict[tuple[tuple[int, int, int | None], ...], Choice] = {}
+        self.points: Sequence[Point] = search(self._estimates)
+        if not self.points:
+            raise UsageError(
+                f"--stream-input: {base.graph.name} cannot take its input row by row: it has several inputs, or a layer "
+                "near the input takes all of it at once",
+                "build it without --stream-input",
+            )
+
+    def measured(self, point: Point) -> Choice:
+        key = tuple((cut.start, cut.end, cut.tile) for cut in point.cuts)
+        if key not in self._known:
+            schedule = point.schedule(self._base)
+            self._known[key] = Choice(point, schedule, self._measure(schedule))
+        return self._known[key]
+
+    def front(self, most: int = 24) -> tuple[Choice, ...]:
+        """Measured schedules that no other beats, from the least memory to the fewest cycles."""
+        step = max(1, len(self.points) // most)
+        points = [*self.points[:-1:step], self.points[-1]]
+        choices = [self.measured(point) for point in points]
+        choices.append(self.least(float("inf")))
+        kept: list[Choice] = []
+        for choice in sorted(choices, key=lambda c: (c.bytes, c.cycles)):
+            if not kept or choice.cycles < kept[-1].cycles:
+                kept.append(choice)
+        return tuple(kept)
+
+    def choose(self, objective: Objective, capacity: int | None = None) -> Choice:
+        """The best schedule for an objective among those that fit; the smallest where none does.
+
+        latency, flash: the fewest cycles (loops around streams cost code, too).
+        sram: the least memory at no more than `SRAM_CYCLES` times those cycles.
+        balanced: the least product of memory and cycles, the knee of the front.
+        """
+        fastest = self._fastest(capacity)
+        if fastest is None:
+            return self.least(float("inf"))
+        if objective in (Objective.LATENCY, Objective.FLASH):
+            return fastest
+        if objective is Objective.SRAM:
+            return self.least(SRAM_CYCLES * fastest.cycles)
+        smallest = self.least(SRAM_CYCLES * fastest.cycles)
+        return min((smallest, fastest), key=lambda c: c.bytes * c.cycles)
+
+    def _fastest(self, capacity: int | None) -> Choice | None:
+        """The fewest cycles that fit."""
+        for point in reversed(self.points):
+            if capacity is None or point.bytes <= capacity:
+                choice = self.measured(point)
+                if capacity is None or choice.bytes <= capacity:
+                    return choice
+        return None
+
+    def least(self, cycles: float) -> Choice:
+        """The least memory at no more than that many cycles."""
+        within = [point for point in self.points if point.cycles <= cycles] or list(self.points[-1:])
+        best: Choice | None = None
+        for point in within[:_TRIES]:
+            if best is None or point.bytes < best.bytes:
+                found = self._polished(self.measured(point), cycles)
+                if best is None or (found.bytes, found.cycles) < (best.bytes, best.cycles):
+                    best = found
+        assert best is not None
+        return best
+
+    def _polished(self, choice: Choice, cycles: float) -> Choice:
+        """The schedule with other tile heights where they save memory: what overlaps pushes its successors down in the
+        arena, by as much as tiles are high, and estimates do not know of that."""
+        improved = True
+        while improved and choice.bytes > choice.point.bytes:
+            improved = False
+            for index, cut in enumerate(choice.point.cuts):
+                for other in self._retiled(cut):
+                    cuts = (*choice.point.cuts[:index], other, *choice.point.cuts[index + 1 :])
+                    trial = replace(choice.point, cuts=cuts, cycles=choice.cycles - cut.cycles + other.cycles)
+                    if trial.cycles <= cycles:
+                        found = self.measured(trial)
+                        if found.bytes < choice.bytes:
+                            choice, cut, improved = found, other, True
+        return choice
+
+    def _retiled(self, cut: Cut) -> Iterable[Cut]:
+        tiles = [*(tile for tile in TILES if cut.tile is None or tile < cut.tile)]
+        return (other for tile in tiles if (other := self._estimates.cut(cut.start, cut.end, tile)) is not None)
