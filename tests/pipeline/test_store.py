@@ -52,6 +52,8 @@ OTHERS: dict[str, Any] = {
     "io": "uint8",
     "input_shapes": {"a": (1, 3, 8, 8)},
     "keep_input": True,
+    "stream_input": True,
+    "sram_limited": True,
     "reserve_sram": 1,
     "labels": ("a",),
     "toolchain": "ziglang",

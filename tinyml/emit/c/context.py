@@ -382,7 +382,7 @@ def _comment(emitted: EmittedLayer, node: Node, graph: Graph, plan: MemoryPlan, 
 
 def block_comment(lines: Sequence[str]) -> str:
     """A C comment of some lines, each wrapped."""
-    wrapped = [w for line in lines for w in textwrap.wrap(line, WIDTH, subsequent_indent="    ")]
+    wrapped = [w for line in lines for w in textwrap.wrap(line, WIDTH - 3, subsequent_indent="    ")]
     return "/* " + "\n * ".join(wrapped) + " */"
 
 
