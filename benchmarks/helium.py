@@ -22,11 +22,12 @@ from tinyml.device.client import Client
 from tinyml.device.qemu import find_qemu, qemu_board
 from tinyml.errors import ToolError
 from tinyml.pipeline import Compilation, Options, compile_model, need
+from tinyml.schedule.model import Objective
 from tinyml.targets import load_board
 
 
 def compiled(model: Path, folder: Path, toolchain: str | None, *, traced: bool) -> Compilation:
-    options = Options(model, load_board(BOARD), folder, toolchain=toolchain, traced=traced)
+    options = Options(model, load_board(BOARD), folder, toolchain=toolchain, traced=traced, objective=Objective.LATENCY)
     return compile_model(options, stop_after="build")
 
 

@@ -15,6 +15,7 @@ from tinyml.ir.graph import Graph
 from tinyml.ir.ops import Conv2dAttrs
 from tinyml.kernels.descriptor import Array, Field
 from tinyml.pipeline import Compilation, Options, compile_model, need
+from tinyml.schedule.model import Objective
 from tinyml.targets import load_board
 
 # Millions.
@@ -80,7 +81,13 @@ def weights_ratio(done: Compilation) -> float:
 
 def row(model: Path, name: str, bar: float, toolchain: str | None) -> Row:
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(model / f"{name}.tflite", load_board(BOARD), Path(folder), toolchain=toolchain)
+        options = Options(
+            model / f"{name}.tflite",
+            load_board(BOARD),
+            Path(folder),
+            toolchain=toolchain,
+            objective=Objective.LATENCY,
+        )
         done = compile_model(options)
     profile, image = need(done.profile), need(done.image)
     kinds = shares(done)

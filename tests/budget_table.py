@@ -10,6 +10,7 @@ from tinyml.build.toolchain import ARM_GCC, ZIG, find_toolchain
 from tinyml.cli.main import main
 from tinyml.errors import ToolError
 from tinyml.pipeline import Options, compile_model, need
+from tinyml.schedule.model import Objective
 from tinyml.targets import load_board
 
 TABLE = Path(__file__).with_name("budgets") / "costs.toml"
@@ -70,7 +71,9 @@ def measure(name: str, model: Path) -> Budget:
     """
     toolchain = find_toolchain(compiler_of(name))
     with tempfile.TemporaryDirectory() as folder:
-        done = compile_model(Options(model, load_board(BOARD), Path(folder), toolchain=toolchain.name))
+        done = compile_model(
+            Options(model, load_board(BOARD), Path(folder), toolchain=toolchain.name, objective=Objective.LATENCY)
+        )
     image = need(done.image)
     return Budget(
         compiler=f"{toolchain.name} {toolchain.version}",

@@ -11,6 +11,7 @@ from tinyml.device.client import Client
 from tinyml.device.qemu import qemu_board
 from tinyml.pipeline import Options, compile_model, need
 from tinyml.profile.measurement import noise
+from tinyml.schedule.model import Objective
 from tinyml.targets import load_board
 
 TABLE = Path(__file__).with_name("budgets") / "helium.toml"
@@ -41,7 +42,7 @@ def count(image: FirmwareImage, inputs: Sequence[bytes]) -> int:
 def measure(model: Path, toolchain: str | None = None) -> Budget:
     """Raises ToolError where the compiler or QEMU is not installed."""
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(model, load_board(BOARD), Path(folder), toolchain=toolchain)
+        options = Options(model, load_board(BOARD), Path(folder), toolchain=toolchain, objective=Objective.LATENCY)
         done = compile_model(options, stop_after="build")
         image = need(done.image)
         instructions = count(image, noise(need(done.schedule).graph))

@@ -84,7 +84,8 @@ def test_emit_c_without_a_board(model: Path, tmp_path: Path, target: list[str]) 
     report = json.loads(done.stdout)
     assert (report["latency"]["instructions"] is not None) == ("cortex-m4" in target)
     assert (report["flash"]["code_bytes"] is None) == ("host" in target)
-    assert report["memory"]["arena_bytes"] >= 16_000
+    # Two feature maps of 25 * 5 * 64 bytes where the limit of SRAM lets the fastest schedule be; less where balanced.
+    assert (report["memory"]["arena_bytes"] >= 16_000) == ("--target" in target)
 
 
 def test_analyze_prints_json_and_nothing_else(model: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tinyml.passes import canonicalize, lower
 from tinyml.pipeline import Options, compile_model, need
 from tinyml.profile import autotune, count_candidates
 from tinyml.schedule import schedule
-from tinyml.schedule.model import Counted
+from tinyml.schedule.model import Counted, Objective
 from tinyml.targets import CORES, Board, generic_target
 
 Trial = autotune._Trial
@@ -48,7 +48,9 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_trial_costs_what_the_layer_does(fresh: Path, tmp_path: Path) -> None:
-    done = compile_model(Options(_model(tmp_path), BOARD, tmp_path / "work", autotune=True))
+    done = compile_model(
+        Options(_model(tmp_path), BOARD, tmp_path / "work", autotune=True, objective=Objective.LATENCY)
+    )
     spent = {layer.function: layer for layer in need(done.profile).layers}
     compared = 0
     for layer in need(done.bundle).layers:

@@ -11,6 +11,7 @@ import pytest
 from tinyml.pipeline import Options, compile_model
 from tinyml.profile import measure_emulated
 from tinyml.profile.measurement import firmware_of
+from tinyml.schedule.model import Objective
 from tinyml.targets.load import load_board
 
 pytestmark = pytest.mark.emulated
@@ -48,7 +49,9 @@ def test_agrees_on_a_trained_network(
     if toolchain != "ziglang" and shutil.which(toolchain) is None:
         pytest.skip(f"{toolchain} is not installed")
     model = shared / "models" / "mlperf_tiny" / "kws_dscnn_int8.tflite"
-    options = Options(model=model, board=load_board(board_id), work_dir=tmp_path, toolchain=toolchain)
+    options = Options(
+        model=model, board=load_board(board_id), work_dir=tmp_path, toolchain=toolchain, objective=Objective.LATENCY
+    )
     image = compile_model(options, stop_after="build").image
     assert image is not None
     theirs = _measure(mcu_count, image.elf, core)
