@@ -1,12 +1,14 @@
 """The search for schedules: where to cut a network into stages, and how high their tiles are.
 
 A stage is a run of nodes in the order of the graph. For each run that can advance row by row, and for each tile height,
-an estimate says what memory it needs and how many cycles it takes; dynamic programming over the cuts then keeps every
-schedule that no other beats in both. The memory of those few is measured by the planner itself.
+an estimate says what memory it needs and how many cycles it takes; dynamic programming over the cuts, from the last node
+to the first, then keeps every schedule that no other beats in both. The memory of those few is measured by the planner
+itself.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinyml.ir.graph import Graph, Node
@@ -25,8 +27,27 @@ LONGEST = 64
 CALL_CYCLES = 40.0
 """Of the loop around a call in a stream: counted in the emulator, at 10 nodes a stage."""
 
-_FRONT = 96
-"""Schedules that are kept for the first n nodes."""
+_FRONT = 32
+"""Schedules of the last n nodes that are kept for each of `_ROOM`."""
+
+_ROOM = (0, 512, 1 << 10, 2 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10)
+"""Bytes below the input of those nodes by which their schedules are told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A result that may start less than its size below an operand that dies: see `tinyml.schedule.overlap`."""
+
+    result: str
+    operand: str
+    result_bytes: int
+    operand_bytes: int
+    distance: int
+
+    @property
+    def together(self) -> int:
+        """Bytes that both take."""
+        return max(self.result_bytes, self.distance + self.operand_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +55,24 @@ class Cut:
     """A stage that might be: nodes [start, end) in tiles of that many rows; None: one node, all rows at once.
 
     Attributes:
-        bytes: that live while it runs, where buffers can be packed without gaps.
+        apart: bytes that live while it runs, where no result overlaps an operand and nothing is lost to gaps.
+        overlap: the one that saves most.
     """
 
     start: int
     end: int
     tile: int | None
-    bytes: int
+    apart: int
     cycles: float
+    overlap: Overlap | None = None
+
+    def bytes(self, below: int) -> int:
+        """What lives where the result lies at least `below` bytes above the bottom, and close to the operand. What else
+        lives may use the room."""
+        if self.overlap is None:
+            return self.apart
+        both = self.overlap.result_bytes + self.overlap.operand_bytes
+        return below + self.overlap.together + max(0, self.apart - both - below)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +88,22 @@ class Point:
         return replace(base, stages=tuple(base.stage(nodes[cut.start : cut.end], cut.tile) for cut in self.cuts))
 
 
-_Reached = tuple[int, float, Cut | None, int]  # bytes, cycles, the last cut, index into the front where it starts
+@dataclass(frozen=True, slots=True)
+class _Suffix:
+    """A schedule of the last nodes.
+
+    Attributes:
+        below: bytes that must be free below the operand that its first stage overlaps: a chain of results that each run
+            into the one before moves down in the arena.
+        index: of the schedule of what follows the first stage, in the front of those.
+    """
+
+    bytes: int
+    cycles: float
+    below: int
+    cut: Cut | None = None
+    overlaps: str | None = None
+    index: int = 0
 
 
 def computed_nodes(graph: Graph) -> tuple[Node, ...]:
@@ -69,51 +115,61 @@ def search(estimates: "Estimates") -> tuple[Point, ...]:
     nodes = estimates.nodes
     if estimates.base.stream_input and estimates.fed is None:
         return ()
-    ending: dict[int, list[Cut]] = {end: [] for end in range(len(nodes) + 1)}
+    starting: dict[int, list[Cut]] = {start: [] for start in range(len(nodes))}
     for cut in estimates.cuts():
-        ending[cut.end].append(cut)
-    fronts: list[list[_Reached]] = [[(0, 0.0, None, 0)]]
-    for end in range(1, len(nodes) + 1):
-        reached: list[_Reached] = [
-            (max(size, cut.bytes), cycles + cut.cycles, cut, index)
-            for cut in ending[end]
-            for index, (size, cycles, _, _) in enumerate(fronts[cut.start])
-        ]
-        fronts.append(_thinned(_unbeaten(reached)))
-    return tuple(Point(_cuts(fronts, index), point[0], point[1]) for index, point in enumerate(fronts[-1]))
+        starting[cut.start].append(cut)
+    fronts: dict[int, list[_Suffix]] = {len(nodes): [_Suffix(0, 0.0, 0)]}
+    for start in reversed(range(len(nodes))):
+        fronts[start] = _kept(
+            grown
+            for cut in starting[start]
+            for index, suffix in enumerate(fronts[cut.end])
+            for grown in _grown(cut, suffix, index)
+        )
+    best = _unbeaten(fronts[0])
+    return tuple(Point(_cuts(fronts, suffix), suffix.bytes, suffix.cycles) for suffix in best)
 
 
-def _cuts(fronts: Sequence[Sequence[_Reached]], index: int) -> tuple[Cut, ...]:
+def _grown(cut: Cut, suffix: _Suffix, index: int) -> Iterator[_Suffix]:
+    """The schedules that begin with a stage before those of a suffix."""
+    cycles = cut.cycles + suffix.cycles
+    yield _Suffix(max(suffix.bytes, cut.apart), cycles, 0, cut, None, index)
+    if cut.overlap is not None:
+        below = suffix.below if suffix.overlaps == cut.overlap.result else 0
+        size = max(suffix.bytes, cut.bytes(below))
+        yield _Suffix(size, cycles, below + cut.overlap.distance, cut, cut.overlap.operand, index)
+
+
+def _cuts(fronts: Mapping[int, Sequence[_Suffix]], suffix: _Suffix) -> tuple[Cut, ...]:
     cuts: list[Cut] = []
-    end = len(fronts) - 1
-    while end:
-        _, _, cut, index = fronts[end][index]
-        assert cut is not None
-        cuts.append(cut)
-        end = cut.start
-    return tuple(reversed(cuts))
+    while suffix.cut is not None:
+        cuts.append(suffix.cut)
+        suffix = fronts[suffix.cut.end][suffix.index]
+    return tuple(cuts)
 
 
-def _unbeaten(
-    points: list[_Reached],
-) -> list[_Reached]:
-    """Those that no other beats in both, by memory."""
-    kept: list[_Reached] = []
-    for point in sorted(points, key=lambda p: (p[0], p[1])):
-        if not kept or point[1] < kept[-1][1]:
-            kept.append(point)
+def _kept(suffixes: Iterable[_Suffix]) -> list[_Suffix]:
+    """For each step of `_ROOM` those that no other beats, thinned."""
+    rooms: dict[int, list[_Suffix]] = {}
+    for suffix in suffixes:
+        rooms.setdefault(bisect_left(_ROOM, suffix.below), []).append(suffix)
+    return [suffix for room in rooms.values() for suffix in _thinned(_unbeaten(room))]
+
+
+def _unbeaten(suffixes: Iterable[_Suffix]) -> list[_Suffix]:
+    """Those that no other beats in both memory and cycles, by memory."""
+    kept: list[_Suffix] = []
+    for suffix in sorted(suffixes, key=lambda s: (s.bytes, s.cycles, s.below)):
+        if not kept or suffix.cycles < kept[-1].cycles:
+            kept.append(suffix)
     return kept
 
 
-def _thinned(
-    points: list[_Reached],
-) -> list[_Reached]:
-    """At most `_FRONT` of them, the ends among them, evenly by cycles."""
-    while len(points) > _FRONT:
-        gaps = [points[i - 1][1] - points[i + 1][1] for i in range(1, len(points) - 1)]
-        spare = set(sorted(range(1, len(points) - 1), key=lambda i: gaps[i - 1])[: len(points) - _FRONT][::2] or [1])
-        points = [point for i, point in enumerate(points) if i not in spare]
-    return points
+def _thinned(suffixes: list[_Suffix]) -> list[_Suffix]:
+    """At most `_FRONT` of them, the ends among them."""
+    if len(suffixes) <= _FRONT:
+        return suffixes
+    return [suffixes[i * (len(suffixes) - 1) // (_FRONT - 1)] for i in range(_FRONT)]
 
 
 class Estimates:
@@ -165,8 +221,8 @@ class Estimates:
         stage = self.base.stage((node,))
         tile = stage.stream.workers[0].tile
         kernel = self.base.kernel(node)
-        needed = self._bytes(start, start + 1, stage.stream, stage.trace)
-        return Cut(start, start + 1, None, needed, kernel.cost_in_tiles(node, self.graph, tile))
+        cycles = kernel.cost_in_tiles(node, self.graph, tile)
+        return self._cut(start, start + 1, None, stage.stream, stage.trace, cycles)
 
     def _longest(self, start: int) -> int:
         """The end of the longest run from `start` on that can advance row by row."""
@@ -196,10 +252,10 @@ class Estimates:
                 continue  # the layer as a whole
             if start == 0 and self.fed is not None and self.life[self.graph.inputs[0]].last > i:
                 continue  # not all that read the rows that are fed
-            yield Cut(start, start + i + 1, tile, self._bytes(start, start + i + 1, stream, trace), cycles)
+            yield self._cut(start, start + i + 1, tile, stream, trace, cycles)
 
-    def _bytes(self, start: int, end: int, stream: Stream, trace: Trace) -> int:
-        """Live while nodes [start, end) run as a stage: the first ones of the stream."""
+    def _cut(self, start: int, end: int, tile: int | None, stream: Stream, trace: Trace, cycles: float) -> Cut:
+        """Nodes [start, end) as a stage: the first ones of the stream."""
         total = 0
         dying: list[str] = []
         born: list[str] = []
@@ -230,7 +286,7 @@ class Estimates:
                 total += scratch
             else:
                 shared = max(shared, scratch)
-        return total + shared - self._saved(stream, trace, born, dying)
+        return Cut(start, end, tile, total + shared, cycles, self._overlap(stream, trace, born, dying))
 
     def _scratch(self, worker: Worker) -> int:
         key = (worker.node.name, worker.tile)
@@ -239,8 +295,9 @@ class Estimates:
             self.scratch[key] = kernel.scratch_bytes(worker.node, self.graph, worker.tile)
         return self.scratch[key]
 
-    def _saved(self, stream: Stream, trace: Trace, born: Sequence[str], dying: Sequence[str]) -> int:
-        """What the best overlap of a result with an operand saves."""
+    def _overlap(self, stream: Stream, trace: Trace, born: Sequence[str], dying: Sequence[str]) -> Overlap | None:
+        """The overlap of a result with an operand that saves most."""
+        best: Overlap | None = None
         saved = 0
         for i, worker in enumerate(stream.workers):
             if not dying or len(worker.node.outputs) > 1 or worker.node.output not in born:
@@ -248,6 +305,7 @@ class Estimates:
             out, access = worker.node.output, self.base.kernel(worker.node).access
             for host in dying:
                 apart = distance(self.graph, stream, trace, i, access, self.readings[host])
-                together = max(self.size[out], apart + self.size[host])
-                saved = max(saved, self.size[out] + self.size[host] - together)
-        return saved
+                overlap = Overlap(out, host, self.size[out], self.size[host], apart)
+                if self.size[out] + self.size[host] - overlap.together > saved:
+                    best, saved = overlap, self.size[out] + self.size[host] - overlap.together
+        return best
