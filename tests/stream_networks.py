@@ -1,0 +1,169 @@
+"""Small int8 networks that compute something, and random schedules of them: any cuts, any tiles."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+import numpy as np
+
+from tinyml.ir.builder import GraphBuilder
+from tinyml.ir.dtypes import DType
+from tinyml.ir.graph import Graph
+from tinyml.ir.ops import ConcatAttrs, Conv2dAttrs, FullyConnectedAttrs, Op, Pool2dAttrs, ReduceAttrs, ReshapeAttrs
+from tinyml.ir.ops.elementwise import BinaryAttrs
+from tinyml.ir.quant import QuantParams
+from tinyml.schedule import schedule
+from tinyml.schedule.model import Schedule
+from tinyml.schedule.search import Estimates
+from tinyml.targets import CORES
+
+Q = QuantParams.per_tensor(0.05, 3)
+
+Pads = tuple[int, int]
+
+
+def same(size: int, window: int, stride: int = 1, dilation: int = 1) -> Pads:
+    """Padding as TensorFlow counts it, the odd row at the end."""
+    total = max(0, (-(-size // stride) - 1) * stride + (window - 1) * dilation + 1 - size)
+    return total // 2, total - total // 2
+
+
+class Layers(GraphBuilder):
+    """Layers with seeded weights, whose outputs spread over int8. Methods take and return names of activations."""
+
+    def __init__(self, name: str, seed: int = 0) -> None:
+        super().__init__(name)
+        self._rng = np.random.default_rng(seed)
+
+    def image(self, height: int, width: int, channels: int, name: str = "input") -> str:
+        return self.input(name, (1, height, width, channels), DType.INT8, Q)
+
+    def shape(self, x: str) -> tuple[int, ...]:
+        return self.values[x].shape
+
+    def conv(
+        self,
+        x: str,
+        channels: int,
+        window: tuple[int, int],
+        stride: int = 1,
+        dilation: int = 1,
+        padding: tuple[Pads, Pads] | None = None,
+        groups: int = 1,
+    ) -> str:
+        """padding: as `same` where it is None."""
+        _, height, width, depth = self.shape(x)
+        padding = padding or (same(height, window[0], stride, dilation), same(width, window[1], stride, dilation))
+        data = self._rng.integers(-127, 128, (channels, *window, depth // groups)).astype(np.int8)
+        weights = self.constant("w", data, QuantParams.per_tensor(1 / (73 * float(np.sqrt(data[0].size))), 0))
+        bias = self.constant("b", self._rng.integers(-500, 500, channels, dtype=np.int32))
+        attrs = Conv2dAttrs((stride, stride), (dilation, dilation), padding, groups)
+        return self.node(Op.CONV2D, [x, weights, bias], attrs, quant=Q)
+
+    def depthwise(self, x: str, window: tuple[int, int] = (3, 3), stride: int = 1) -> str:
+        return self.conv(x, self.shape(x)[-1], window, stride, groups=self.shape(x)[-1])
+
+    def pool(self, x: str, op: Op, window: int, stride: int) -> str:
+        _, height, width, _ = self.shape(x)
+        pads = (same(height, window, stride), same(width, window, stride))
+        return self.node(op, [x], Pool2dAttrs((window, window), (stride, stride), pads), quant=Q)
+
+    def add(self, a: str, b: str) -> str:
+        return self.node(Op.ADD, [a, b], BinaryAttrs(), quant=Q)
+
+    def concat(self, parts: Sequence[str]) -> str:
+        return self.node(Op.CONCAT, parts, ConcatAttrs(3), quant=Q)
+
+    def mean(self, x: str) -> str:
+        return self.node(Op.MEAN, [x], ReduceAttrs((1, 2), keep_dims=True), quant=Q)
+
+    def average(self, x: str) -> str:
+        return self.node(Op.AVERAGE_POOL2D, [x], Pool2dAttrs(self.shape(x)[1:3], (1, 1)), quant=Q)
+
+    def classify(self, x: str, classes: int) -> str:
+        depth = int(np.prod(self.shape(x)))
+        x = self.node(Op.RESHAPE, [x], ReshapeAttrs((1, depth)), quant=Q)
+        data = self._rng.integers(-127, 128, (classes, depth)).astype(np.int8)
+        weights = self.constant("w", data, QuantParams.per_tensor(1 / (73 * float(np.sqrt(depth))), 0))
+        return self.node(Op.FULLY_CONNECTED, [x, weights], FullyConnectedAttrs(), quant=Q)
+
+
+def random_network(rng: Random, most: int = 5) -> Graph:
+    """Up to `most` blocks (windows of any size, stride and padding, residual adds, branches, pools), often with a mean
+    over the map and a classifier behind."""
+    net = Layers("random", rng.randrange(2**32))
+    x = net.image(rng.randint(2, 13), rng.randint(1, 4), rng.randint(1, 5))
+    outputs: list[str] = []
+    for _ in range(rng.randint(1, most)):
+        x = _block(net, rng, x)
+        if rng.random() < 0.05:
+            outputs.append(x)
+    end = rng.choice(["map", "mean", "average", "classifier", "classifier"])
+    if end == "mean" or (end == "classifier" and rng.random() < 0.5):
+        x = net.mean(x)
+    elif end != "map":
+        x = net.average(x)
+    if end == "classifier":
+        x = net.classify(x, 3)
+    return net.build([*(o for o in dict.fromkeys(outputs) if o != x), x])
+
+
+def _block(net: Layers, rng: Random, x: str) -> str:
+    depth = net.shape(x)[-1]
+    kind = rng.choice(["conv", "depthwise", "pool", "inverted", "inverted", "branches", "residual"])
+    if kind == "conv":
+        return _window(net, rng, x, rng.randint(1, 6))
+    if kind == "depthwise":
+        return net.depthwise(x, (rng.choice([3, 5]), 3), rng.choice([1, 1, 2]))
+    if kind == "pool":
+        op = rng.choice([Op.MAX_POOL2D, Op.AVERAGE_POOL2D])
+        window = rng.randint(2, 3)
+        return net.pool(x, op, window, rng.randint(1, 2))
+    if kind == "inverted":
+        y = net.depthwise(net.conv(x, 2 * depth, (1, 1)), (rng.choice([3, 3, 5]), 3))
+        return net.add(*rng.sample([net.conv(y, depth, (1, 1)), x], 2))
+    if kind == "residual":
+        return net.add(x, net.conv(net.conv(x, rng.randint(1, 4), (3, 3)), depth, (3, 1)))
+    stride = rng.choice([1, 1, 2])
+    windows = [rng.choice([1, 3, 5]) for _ in range(rng.randint(2, 3))]
+    return net.concat([net.conv(x, rng.randint(1, 3), (w, 1), stride) for w in windows])
+
+
+def _window(net: Layers, rng: Random, x: str, channels: int) -> str:
+    """A convolution with any window, stride, dilation and padding that leave an output."""
+    _, height, width, _ = net.shape(x)
+    rows, dilation = rng.choice([1, 2, 3, 3, 3, 4, 7]), rng.choice([1, 1, 1, 2])
+    extent = (rows - 1) * dilation + 1
+    top = rng.randint(0, extent - 1)
+    bottom = rng.randint(0, extent - 1)
+    if height + top + bottom < extent:
+        top, bottom = same(height, rows, 1, dilation)
+    columns = min(rng.choice([1, 3]), width)
+    pads = ((top, bottom), same(width, columns, 1, dilation))
+    return net.conv(x, channels, (rows, columns), rng.randint(1, 3), dilation, pads)
+
+
+def layered(graph: Graph, core: str = "cortex-m0+") -> Schedule:
+    """Each layer whole."""
+    return schedule(graph, CORES[core].isa)
+
+
+def random_stages(rng: Random, base: Schedule, stream_input: bool = False) -> Schedule | None:
+    """The schedule of a random cut into stages with random tiles; None where the input cannot be fed row by row."""
+    base = replace(base, stream_input=stream_input)
+    estimates = Estimates(base)
+    if stream_input and estimates.fed is None:
+        return None
+    stages = []
+    start, count = 0, len(estimates.nodes)
+    while start < count:
+        tile = rng.choice([1, 1, 2, 3, 4])
+        longest = min(count, start + rng.choice([1, 3, 9, 30]))
+        ends = range(count if stream_input and start == 0 else longest, start, -1)
+        cut = next((cut for end in ends if (cut := estimates.cut(start, end, tile)) is not None), None)
+        if cut is None and stream_input and start == 0:
+            return None
+        end = start + 1 if cut is None else cut.end
+        stages.append(base.stage(estimates.nodes[start:end], None if cut is None else tile))
+        start = end
+    return replace(base, stages=tuple(stages))
