@@ -128,7 +128,7 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
     group.add_argument(
         "--objective",
         choices=[o.value for o in Objective],
-        help="what to save where there is a choice: the fewest cycles that fit, or the least memory for at most 5 % more; "
+        help="what to save where there is a choice: the fewest cycles that fit, or the least memory for at most 5 %% more; "
         "balanced (default): the least product of the two; latency where --sram sets a limit",
     )
     group.add_argument(

@@ -1,0 +1,137 @@
+"""RAM of whole networks as `--objective sram` builds them, with a frame and with streamed input, against the bar of each.
+
+RAM is the arena, .data and .bss of the model, and the stack above 1 KiB, read from the ELF and the emulated run; in KiB of
+1024 bytes. What a build costs is beside it: instructions against the bars of `instructions.py`, and the predicted cycles
+by those of the fastest schedule that fits."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from common import Row, shared_folder, show
+from instructions import BARS as INSTRUCTION_BARS
+
+from tinyml import zoo
+from tinyml.errors import TinymlError
+from tinyml.memory import arena_capacity
+from tinyml.pipeline import ROOMY, Compilation, Options, chooser, compile_model, need
+from tinyml.schedule.model import Objective, Schedule, StageKind
+from tinyml.schedule.search import CALL_CYCLES
+from tinyml.targets import Board, load_board
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """KiB at most with a frame and with streamed input, and the least that others need under the same conditions."""
+
+    frame: float
+    streamed: float
+    others: str
+
+
+BARS = {
+    "wake_vision/mcunet-vww0": Bar(20, 18, "52"),
+    "wake_vision/mcunet-vww1": Bar(24, 19, "41"),
+    "wake_vision/mcunet-vww2": Bar(70, 48, "117"),
+    "mlperf_tiny/vww_96_int8": Bar(29, 17, "49"),
+    "mlperf_tiny/ic_resnet8_int8": Bar(18, 16, "49"),
+    "mlperf_tiny/kws_dscnn_int8": Bar(8, 8, "16"),
+    "tflite_micro/person_detect": Bar(18, 16, "80"),
+    "wake_vision/mobilenetv2-025": Bar(154, 54, "276"),
+    "zoo/mobilenet_v2 0.35": Bar(162, 60, "301 kB"),
+    "zoo/mobilenet_v2 1.0": Bar(215, 140, "172 + 147"),
+}
+BOARD = "stm32h7"
+STACK_FREE = 1024
+ZOO_RESOLUTION = 224
+
+
+def board() -> Board:
+    """The board, with flash for any network: what is measured is RAM."""
+    base = load_board(BOARD)
+    regions = [replace(r, bytes=max(r.bytes, ROOMY)) if r.name == base.link.code else r for r in base.regions]
+    return replace(base, regions=tuple(regions))
+
+
+def model_file(name: str, folder: Path) -> Path:
+    """Of the shared folder, or of the zoo: an architecture and its width, at 224 x 224 pixels, without calibration."""
+    family, _, rest = name.partition("/")
+    if family != "zoo":
+        return shared_folder() / "models" / f"{name}.tflite"
+    architecture, width = rest.split()
+    path = folder / f"{architecture}.onnx"
+    return zoo.save(architecture, path, alpha=float(width), resolution=ZOO_RESOLUTION)
+
+
+def predicted(schedule: Schedule) -> float:
+    """Cycles by the formulas that the search goes by."""
+    total = 0.0
+    for stage in schedule.stages:
+        for worker in stage.stream.workers:
+            total += schedule.kernel(worker.node).cost_in_tiles(worker.node, schedule.graph, worker.tile)
+        if stage.kind is StageKind.STREAM:
+            total += CALL_CYCLES * len(stage.trace.calls)
+    return total
+
+
+def slower(done: Compilation) -> float:
+    """Predicted cycles by those of `--objective latency`, which takes the input the same way."""
+    schedule, options = need(done.schedule), done.options
+    capacity = arena_capacity(options.board, options.reserved)
+    fastest = chooser(schedule, options).choose(Objective.LATENCY, capacity)
+    return predicted(schedule) / predicted(fastest.schedule)
+
+
+def row(name: str, bar: Bar, streamed: bool, toolchain: str | None) -> Row:
+    limit, how = (bar.streamed, "streamed") if streamed else (bar.frame, "frame")
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(
+            model_file(name, Path(folder)),
+            board(),
+            Path(folder),
+            toolchain=toolchain,
+            objective=Objective.SRAM,
+            stream_input=streamed,
+        )
+        try:
+            done = compile_model(options)
+        except TinymlError as e:
+            return (name, how, f"not built: {e.what.splitlines()[0]}", *[""] * 8), None
+    profile, static = need(done.profile), need(done.image).sizes.model_static_bytes
+    arena = need(done.plan).peak_bytes
+    ram = (arena + static + max(0, profile.stack_bytes - STACK_FREE)) / 1024
+    most = INSTRUCTION_BARS.get(name)
+    passed = ram <= limit and (most is None or profile.instructions <= most * 1e6)
+    cells = (
+        name,
+        how,
+        f"{ram:.2f}",
+        f"{limit:g}",
+        bar.others,
+        f"{arena:,}",
+        f"{static:,}",
+        f"{profile.stack_bytes:,}",
+        f"{profile.instructions / 1e6:.2f} M",
+        "" if most is None else f"{most:.2f} M",
+        f"{slower(done):.3f}",
+    )
+    return cells, passed
+
+
+def rows(toolchain: str | None, names: list[str]) -> Iterator[Row]:
+    for name, bar in BARS.items():
+        if not names or any(part in name for part in names):
+            for streamed in (False, True):
+                yield row(name, bar, streamed, toolchain)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--toolchain", help="arm-none-eabi-gcc or ziglang; the first that is found")
+    parser.add_argument("models", nargs="*", help="parts of names: only these")
+    arguments = parser.parse_args()
+    columns = ("model", "input", "RAM", "bar", "others", "arena", "static", "stack", "instructions", "bar", "x latency")
+    sys.exit(show("RAM in KiB", columns, rows(arguments.toolchain, arguments.models)))
