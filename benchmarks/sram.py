@@ -50,9 +50,11 @@ ZOO_RESOLUTION = 224
 
 
 def board() -> Board:
-    """The board, with flash for any network: what is measured is RAM."""
+    """The board, with flash for any network, and beside the arena RAM for the frame that the firmware keeps for its
+    serial protocol where the input is streamed."""
     base = load_board(BOARD)
-    regions = [replace(r, bytes=max(r.bytes, ROOMY)) if r.name == base.link.code else r for r in base.regions]
+    roomy = {base.link.code, base.link.data} - {base.link.arena}
+    regions = [replace(r, bytes=max(r.bytes, ROOMY)) if r.name in roomy else r for r in base.regions]
     return replace(base, regions=tuple(regions))
 
 
@@ -99,7 +101,8 @@ def row(name: str, bar: Bar, streamed: bool, toolchain: str | None) -> Row:
         try:
             done = compile_model(options)
         except TinymlError as e:
-            return (name, how, f"not built: {e.what.splitlines()[0]}", *[""] * 8), None
+            print(f"{name}, {how}: {e}", file=sys.stderr)
+            return (name, how, "not built", f"{limit:g}", bar.others, *[""] * 6), False
     profile, static = need(done.profile), need(done.image).sizes.model_static_bytes
     arena = need(done.plan).peak_bytes
     ram = (arena + static + max(0, profile.stack_bytes - STACK_FREE)) / 1024

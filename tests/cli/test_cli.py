@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinyml.cli.main import main
+from tinyml.cli.main import VERBS, main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -32,6 +32,13 @@ def _environment() -> dict[str, str]:
     import os
 
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_every_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([verb, "--help"])
+    assert end.value.code == 0 and capsys.readouterr().out.startswith(f"usage: tinyml {verb}")
 
 
 def test_build_writes_firmware_and_report(model: Path, tmp_path: Path) -> None:

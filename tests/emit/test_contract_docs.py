@@ -41,8 +41,14 @@ def test_macros_are_those_of_the_header(tmp_path: Path) -> None:
     model = zoo.save("ds_cnn", tmp_path / "ds_cnn.onnx")
     done = compiled(model, tmp_path, name="person", calibration=calibration(model), labels=tuple("abcdefghijkl"))
     headers = "".join(need(done.bundle).files[path] for path in ("person.h", "person_pixels.h"))
-    defined = set(re.findall(r"^#define (PERSON_\w+)[ (]", headers, re.MULTILINE))
+    defined = macros(headers)
     text = CONTRACT.read_text(encoding="utf-8")
     told = set(re.findall(r"\bPERSON_\w+", text))
     told |= {f"PERSON_{port}{suffix}" for port in ("INPUT", "OUTPUT") for suffix in re.findall(r"`…(_\w+)`", text)}
+    fed = compiled(model, tmp_path, name="person", calibration=calibration(model), stream_input=True)
+    defined |= macros(need(fed.bundle).files["person.h"])
     assert told - {"PERSON_ARENA_1_BYTES", "PERSON_INPUT_0_BYTES"} == defined
+
+
+def macros(header: str) -> set[str]:
+    return set(re.findall(r"^#define (PERSON_\w+)[ (]", header, re.MULTILINE))
