@@ -244,10 +244,10 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     base = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
     base = replace(base, stream_input=options.stream_input)
     capacity = arena_capacity(options.board, options.reserved) if options.check_fit else None
-    return chooser(base, options).choose(options.objective, capacity).schedule
+    return chooser_of(base, options).choose(options.objective, capacity).schedule
 
 
-def chooser(base: Schedule, options: Options) -> Chooser:
+def chooser_of(base: Schedule, options: Options) -> Chooser:
     """What measures and compares the schedules of a network whose kernels are chosen."""
     keep = options.keep_input
     return Chooser(base, lambda s: plan_memory(s, keep_input=keep, effort=_QUICK).peak_bytes, keep_input=keep)

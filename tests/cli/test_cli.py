@@ -95,6 +95,21 @@ def test_emit_c_without_a_board(model: Path, tmp_path: Path, target: list[str]) 
     assert (report["memory"]["arena_bytes"] >= 16_000) == ("--target" in target)
 
 
+def test_analyze_shows_what_can_be_traded(model: Path, tmp_path: Path) -> None:
+    done = tinyml("analyze", "--schedule", "--json", "--board", "stm32h7", str(model), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    schedules = json.loads(done.stdout)["schedules"]
+    sizes, cycles = [s["arena_bytes"] for s in schedules], [s["cycles"] for s in schedules]
+    assert sizes == sorted(set(sizes)) and cycles == sorted(cycles, reverse=True)
+    # One stream: the input, three rows for each depthwise convolution and one for each pointwise one, of 5 x 64 bytes.
+    assert sizes[0] < 2 * 25 * 5 * 64 / 2 <= sizes[-1]
+    taken = {name: s for s in schedules for name in s["objectives"]}
+    assert taken["latency"]["cycles"] == min(cycles)
+    assert taken["sram"]["cycles"] <= 1.05 * min(cycles)
+    text = tinyml("analyze", "--schedule", "--board", "stm32h7", str(model), cwd=tmp_path).stdout
+    assert f"{sizes[0]:,}" in text and "latency" in text
+
+
 def test_analyze_prints_json_and_nothing_else(model: Path, tmp_path: Path) -> None:
     done = tinyml("analyze", "--json", str(model), cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,8 @@
 
 import argparse
 import tempfile
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tinyml.cli.common import (
@@ -19,7 +20,7 @@ from tinyml.cli.common import (
 from tinyml.errors import DoesNotFitError
 from tinyml.ir.describe import shortened
 from tinyml.pipeline import compile_model
-from tinyml.report.analysis import Analysis, analyze
+from tinyml.report.analysis import Analysis, Tradeoff, analyze, schedule_tradeoffs
 from tinyml.report.terminal import count, layer_table, shape_text, short_source, size
 from tinyml.targets import list_boards
 
@@ -31,6 +32,11 @@ def add_parser(verbs: Verbs) -> None:
     add_model_flags(parser)
     add_target_flags(parser)
     add_output_flags(parser)
+    parser.add_argument(
+        "--schedule",
+        action="store_true",
+        help="the trade-offs between SRAM and cycles, and which one --objective takes",
+    )
     parser.set_defaults(handler=run)
 
 
@@ -40,11 +46,32 @@ def run(arguments: argparse.Namespace) -> int:
         done = compile_model(options, stop_after="memory", on_stage=on_stage)
     chosen = done.options.board if arguments.board or arguments.target else None
     analysis = analyze(done, [chosen] if chosen else list_boards())
+    tradeoffs = schedule_tradeoffs(done) if arguments.schedule else ()
     if arguments.json:
-        print_json(analysis.to_json())
+        shown = {"schedules": [asdict(t) for t in tradeoffs]} if arguments.schedule else {}
+        print_json(analysis.to_json() | shown)
     else:
         _print(arguments, analysis)
+        if tradeoffs:
+            _print_tradeoffs(arguments, tradeoffs)
     return DoesNotFitError.exit_code if chosen and not all(fit.fits for fit in analysis.boards) else 0
+
+
+def _print_tradeoffs(arguments: argparse.Namespace, tradeoffs: Sequence[Tradeoff]) -> None:
+    out = console(arguments)
+    out.print("\nschedules that no other beats in both SRAM and cycles", style="bold", markup=False)
+    widest = max(t.arena_bytes for t in tradeoffs)
+    fastest = min(t.cycles for t in tradeoffs)
+    for t in tradeoffs:
+        bar = "█" * max(1, round(12 * t.arena_bytes / widest))
+        taken = ", ".join(t.objectives)
+        out.print(
+            f"  {t.arena_bytes:>11,}  {bar:<12}  {t.cycles / fastest:5.3f} x the cycles, {t.stages:>3} stages  {taken}",
+            markup=False,
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    out.print("bytes of arena are exact; cycles are predicted, to compare schedules with", markup=False)
 
 
 def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
@@ -58,6 +85,7 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     rows = [
         {
             "index": layer.index,
+            "stage": layer.stage,
             "op": layer.op + layer.window,
             "layer": short_source(layer.source),
             "shape": shape_text(layer.shape),
@@ -70,6 +98,7 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     ]
     columns = (
         ("index", "#"),
+        ("stage", "stage"),
         ("op", "op"),
         ("layer", "layer"),
         ("shape", "output"),
@@ -80,8 +109,8 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     )
     out.print(layer_table(rows, columns, out.width))
     out.print(
-        f"\narena {size(analysis.arena_bytes)}, held by layer {analysis.blocking_step}, {analysis.blocking_op} "
-        f"{short_source(analysis.blocking_layer)}, while it runs:",
+        f"\narena {size(analysis.arena_bytes)}, held by stage {analysis.blocking_step}, "
+        f"{analysis.blocking_layer}, while it runs:",
         markup=False,
     )
     for buffer in analysis.blocking_buffers:

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from tinyml.ir.describe import window_text
 from tinyml.ir.macs import macs
 from tinyml.memory import live_bytes, peak_report
-from tinyml.pipeline import CODE_ALLOWANCE, Compilation, need
+from tinyml.pipeline import CODE_ALLOWANCE, Compilation, chooser_of, need
 from tinyml.quantize.mixed import Choice, predicted_db
 from tinyml.report.document import parameters
+from tinyml.schedule.model import Objective
 from tinyml.targets import Board
 
 POINTS = 12  # of a front that are shown
@@ -16,10 +17,11 @@ POINTS = 12  # of a front that are shown
 
 @dataclass(frozen=True, slots=True)
 class LayerNeeds:
-    """window: ` 3x3, stride 2` of convolutions and pools; activation_bytes: live in the arena while the layer runs,
-    scratch included."""
+    """stage: index of the one that computes it; window: ` 3x3, stride 2` of convolutions and pools; activation_bytes: live
+    in the arena while the stage runs, scratch included."""
 
     index: int
+    stage: int
     name: str
     op: str
     window: str
@@ -95,18 +97,47 @@ class Analysis:
         return {"schema_version": 1, **asdict(self)}
 
 
+@dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """A schedule that no other beats in both. arena_bytes: planned; cycles: predicted; objectives: those that take it,
+    the board's SRAM aside."""
+
+    arena_bytes: int
+    cycles: float
+    stages: int
+    objectives: tuple[str, ...]
+
+
+def schedule_tradeoffs(done: Compilation) -> tuple[Tradeoff, ...]:
+    """The front of memory and cycles, from the least memory to the fewest cycles."""
+    chooser = chooser_of(need(done.schedule), done.options)
+    taken = {objective.value: chooser.choose(objective) for objective in Objective}
+    choices = {choice.point.cuts: choice for choice in (*chooser.front(), *taken.values())}
+    ordered = sorted(choices.values(), key=lambda c: (c.bytes, c.cycles))
+    return tuple(
+        Tradeoff(
+            choice.bytes,
+            round(choice.cycles),
+            len(choice.schedule.stages),
+            tuple(name for name, other in taken.items() if other.point.cuts == choice.point.cuts),
+        )
+        for choice in ordered
+    )
+
+
 def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
     """From a compilation that went as far as the memory plan."""
     schedule, plan, quantized = need(done.schedule), need(done.plan), need(done.quantized)
     graph = schedule.graph
     live = live_bytes(plan)
-    layers = []
+    layers: list[LayerNeeds] = []
     for index, stage in enumerate(schedule.stages):
         for node in stage.nodes:
             constants = [graph.value(name) for name in node.used if graph.value(name).is_constant]
             layers.append(
                 LayerNeeds(
-                    index=index,
+                    index=len(layers),
+                    stage=index,
                     name=node.name,
                     op=node.op.value,
                     window=window_text(node, graph),
