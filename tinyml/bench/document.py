@@ -50,6 +50,8 @@ class Cost:
     """Of the model on a board. SRAM and flash are exact; latency_kind tells how latency_ms came about.
 
     Attributes:
+        waits_ms: of a modelled latency_ms, the part in which the core waits for flash. The clock of the emulated board
+            does not know of it.
         problem: why there is no firmware for this board ("does not fit …"): then sizes are those of what was planned.
     """
 
@@ -62,6 +64,7 @@ class Cost:
     latency_kind: str
     instructions: int | None
     problem: str | None = None
+    waits_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

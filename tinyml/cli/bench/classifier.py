@@ -299,7 +299,15 @@ def _cost(done: Compilation, problem: str | None) -> Cost:
         latency_kind=latency.source,
         instructions=latency.instructions,
         problem=problem,
+        waits_ms=_waits_ms(done),
     )
+
+
+def _waits_ms(done: Compilation) -> float:
+    profile = done.profile
+    if profile is None or not profile.clock_hz:
+        return 0.0
+    return sum(layer.waits or 0 for layer in profile.layers) / profile.clock_hz * 1e3
 
 
 def _evaluate(
