@@ -148,21 +148,12 @@ def test_a_mean_takes_rows_and_gives_one_after_the_last() -> None:
 
 def test_what_is_taken_whole_ends_a_stream() -> None:
     net = Layers("whole")
-    x = net.conv(net.image(4, 4, 4), 4, (3, 3))
-    graph = net.build([net.classify(x, 2)])
-    first, last = (node for node in graph.nodes if node.op not in VIEWS)
-    view = graph.activations(last)[0]
-    assert streamed_alone(last, graph).whole == {view}
-    mean = Access(whole=True)
-    net = Layers("inside")
     graph = net.build([net.mean(net.conv(net.image(4, 4, 4), 4, (3, 3)))])
+    conv, mean = graph.nodes
+    at_once = Access(whole=True)
+    assert make_stream([mean], [None], graph, [at_once]).whole == {conv.output}
     with pytest.raises(ValueError, match="takes conv2d whole, which the same stream computes"):
-        make_stream(graph.nodes, [1, 1], graph, [Access(), mean])
-    assert first.op is Op.CONV2D
-
-
-def streamed_alone(node: Node, graph: Graph) -> Stream:
-    return make_stream([node], [None], graph, accesses([node]))
+        make_stream([conv, mean], [1, 1], graph, [Access(), at_once])
 
 
 def test_inputs_of_other_heights_are_fed_in_proportion() -> None:
