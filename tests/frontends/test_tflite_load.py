@@ -82,7 +82,13 @@ def test_all_offending_operators_are_listed_at_once(tmp_path: Path) -> None:
         ("DIV", "DivOptions", act("x", 1, 4), act("y", 1, 4), "tensor 'x' is INT8; only float32 is supported"),
         ("SQRT", None, act("x", 1, 4), act("y", 1, 4), "only float32 is supported"),
         ("ADD", "AddOptions", act("x", 1, 4, dtype="uint8"), act("y", 1, 4, dtype="uint8"), "tensor 'x' is UINT8"),
-        ("ADD", "AddOptions", act("x", 1, 4, dtype="int16"), act("y", 1, 4, dtype="int16"), "tensor 'x' is INT16"),
+        (
+            "ADD",
+            "AddOptions",
+            act("x", 1, 4, dtype="int16"),
+            act("y", 1, 4, dtype="int16"),
+            "16-bit operands whose scales are all powers of two",
+        ),
         ("ADD", "AddOptions", act("x", 1, 4, quant=None), act("y", 1, 4), "tensor 'x' is INT8 without a scale"),
     ],
 )
