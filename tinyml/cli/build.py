@@ -1,9 +1,8 @@
 """`tinyml build`: compile a model to firmware or a C library."""
 
 import argparse
-import json
-import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,15 +20,15 @@ from tinyml.cli.common import (
     print_notes,
     progress,
 )
-from tinyml.dump import dump_artifact, write_sources
+from tinyml.dump import dump_artifact
 from tinyml.emit.c.text import identifier
 from tinyml.errors import UsageError
 from tinyml.frontends import need_model
-from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model, need
+from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model
 from tinyml.report.document import Report, make_report
 from tinyml.report.terminal import layer_table, shape_text, short_source, summary
-from tinyml.store import BOARD, REPORT, build_key, cached_build, keep_build, publish, read_report, write_report
-from tinyml.targets.stored import board_document
+from tinyml.store import REPORT, build_key, cached_build, keep_build, publish, read_report, write_report
+from tinyml.ways import WAYS
 
 LAYER_COLUMNS = (
     ("index", "#"),
@@ -50,7 +49,11 @@ def add_parser(verbs: Verbs) -> None:
     add_target_flags(parser)
     group = parser.add_argument_group("build")
     group.add_argument(
-        "--emit", choices=("firmware", "c"), default="firmware", help="what to write (default: firmware)"
+        "--emit",
+        metavar="WAY[,WAY]",
+        type=_ways,
+        action="extend",
+        help=f"what to write; may be repeated (default: firmware). {'; '.join(f'{k}: {w.meaning}' for k, w in WAYS.items())}",
     )
     group.add_argument("--benchmark", choices=tuple(BENCHMARKS), help="firmware that the MLPerf Tiny runner drives")
     group.add_argument(
@@ -64,17 +67,25 @@ def add_parser(verbs: Verbs) -> None:
     parser.set_defaults(handler=run)
 
 
+def _ways(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in WAYS]:
+        raise argparse.ArgumentTypeError(f"no way is called {unknown[0]!r}; expected {', '.join(WAYS)}")
+    return names
+
+
 def run(arguments: argparse.Namespace) -> int:
+    ways = arguments.emit or ["firmware"]
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
         options = replace(options_of(arguments, Path(work)), benchmark=arguments.benchmark, traced=arguments.trace)
         if arguments.stop_after or arguments.dump_dir:
             return _partial(arguments, options)
-        if arguments.emit == "firmware" and not options.board.has_firmware:
+        if any(WAYS[way].takes_firmware for way in ways) and not options.board.has_firmware:
             raise UsageError(f"{options.board.id} takes no firmware", "add --emit c, or choose a board: tinyml boards")
         name = f"{identifier(options.model_name)}-{options.board.short_name}{'-trace' if options.traced else ''}"
         out_dir = arguments.out or Path("build") / name
         refuse_foreign(out_dir)
-        report = build_report(arguments, options, out_dir)
+        report = build_report(arguments, options, ways, out_dir, cache=not arguments.no_cache)
     if arguments.json:
         print_json(report.to_json())
         return 0
@@ -98,12 +109,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def build_report(arguments: argparse.Namespace, options: Options, out_dir: Path) -> Report:
+def build_report(
+    arguments: argparse.Namespace, options: Options, ways: Collection[str], out_dir: Path, *, cache: bool = True
+) -> Report:
     """Builds, or takes the finished build of the same content from the cache, into `out_dir`."""
     need_model(options.model)
     toolchain = find_toolchain(options.toolchain)
-    key = build_key(options, f"{toolchain.name} {toolchain.version} {arguments.emit}")
-    cached = None if arguments.no_cache else cached_build(key)
+    key = build_key(options, f"{toolchain.name} {toolchain.version} {' '.join(sorted(set(ways)))}")
+    cached = cached_build(key) if cache else None
     if cached is not None:
         report = Report.from_json(read_report(cached))
         publish(cached, out_dir)
@@ -112,12 +125,9 @@ def build_report(arguments: argparse.Namespace, options: Options, out_dir: Path)
         done = compile_model(options, on_stage=on_stage)
     report = make_report(done)
     fresh = options.work_dir / "publish"
-    write_sources(need(done.bundle), fresh / "src")
-    if arguments.emit == "firmware" and done.image is not None:
-        image = done.image
-        for file in (image.elf, image.bin, image.hex):
-            shutil.copy2(file, fresh / file.name)
-        write_file(fresh / BOARD, (json.dumps(board_document(image.board), indent=2) + "\n").encode())
+    for way in ways:
+        for path, content in WAYS[way].files(done).items():
+            write_file(fresh / path, content)
     write_report(fresh, report.to_json())
     keep_build(key, fresh)
     publish(fresh, out_dir)

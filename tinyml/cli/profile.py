@@ -133,11 +133,10 @@ def _build(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> It
         options = options_of(arguments, Path(work) / "work")
         if not options.board.has_firmware:
             raise UsageError(f"{options.board.id} takes no firmware", "choose a board: tinyml boards")
-        arguments.emit, arguments.no_cache = "firmware", False
         if arguments.why is not None:  # the question is what the others would cost
             options = replace(options, autotune=True)
         folder = Path(work) / "build"
-        build_report(arguments, options, folder)
+        build_report(arguments, options, ["firmware"], folder)
         yield open_build(folder)
 
 

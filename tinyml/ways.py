@@ -1,0 +1,47 @@
+"""The ways in which a network leaves: `tinyml build --emit NAME`.
+
+A way gives the files that it adds to the build's folder. The emitters themselves are below `tinyml.emit`; here is only which
+of a compilation's artifacts each of them takes, and the folder that it fills.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tinyml.pipeline import Compilation, need
+from tinyml.store import BOARD
+from tinyml.targets.stored import board_document
+
+Files = Mapping[str, bytes]
+"""Path below the build's folder -> content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """
+    Attributes:
+        meaning: what it gives, in a few words for people.
+        files: called with a compilation that went through all stages that its board has.
+        takes_firmware: the board must take firmware.
+    """
+
+    meaning: str
+    files: Callable[[Compilation], Files]
+    takes_firmware: bool = False
+
+
+def _sources(done: Compilation) -> Files:
+    return {f"src/{path}": text.encode() for path, text in need(done.bundle).files.items()}
+
+
+def _firmware(done: Compilation) -> Files:
+    image = need(done.image)
+    board = json.dumps(board_document(image.board), indent=2) + "\n"
+    linked = {file.name: file.read_bytes() for file in (image.elf, image.bin, image.hex)}
+    return {**_sources(done), **linked, BOARD: board.encode()}
+
+
+WAYS: dict[str, Way] = {
+    "firmware": Way("firmware for the board, and its C", _firmware, takes_firmware=True),
+    "c": Way("a C library", _sources),
+}
