@@ -9,7 +9,7 @@ import argparse
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from common import Row, shared_folder, show, size
 from tinyml.build.image import FirmwareImage
 from tinyml.pipeline import Options, compile_model, need
 from tinyml.profile import Inference, measure_emulated, samples
+from tinyml.profile.known_error import NOT_PRICED, PRICED, KnownError, known_error
 from tinyml.profile.measurement import firmware_of
 from tinyml.targets import Board, load_board
 
@@ -53,6 +54,7 @@ CASES = (
     Case(TFLM, "mlperf_tiny/ad01_int8", "pico2", 5.9 * 0.87, 0.73),
 )
 BAR = 1.3  # silicon over model, either way
+SLACK = 0.02  # of the ranges that are stated: our own builds change, and with them what their weights wait
 CORES = {"m4": "stm32l4r5", "m7": "stm32h7"}
 MORE_RAM = ((0x2400_0000, 0x10_0000), (0x1000_1000, 0xF000))  # that the meter does not map by itself
 
@@ -86,8 +88,19 @@ def silicon(folder: Path) -> Iterator[Row]:
             f"{waits:.3f} M", f"{before:.2f}", f"{now:.2f}",
         )  # fmt: skip
         # From external flash no milliseconds are claimed, so there is nothing to fail.
-        external = getattr(load_board(case.board).cache, "external", False)
+        external = known_error(load_board(case.board).cache) is None
         yield cells, None if external else 1 / BAR <= now <= BAR
+
+
+def stale(stated: KnownError, ratios: Sequence[float]) -> bool:
+    """Whether what is stated leaves a ratio out, or is wider than they are."""
+    least, most = round(min(ratios), 2), round(max(ratios), 2)
+    return not (stated.least <= least <= stated.least + SLACK and stated.most - SLACK <= most <= stated.most)
+
+
+def unpriced_ratios() -> list[float]:
+    """Silicon over pipeline; code in external flash aside."""
+    return [case.measured / case.pipeline for case in CASES if known_error(load_board(case.board).cache) is not None]
 
 
 def meters(folder: Path) -> Iterator[Row]:
@@ -146,9 +159,8 @@ if __name__ == "__main__":
         )
         status = show("Modelled cycles against published silicon", columns, rows)
         ratios = [float(cells[-1]) for cells, passed in rows if passed is not None]
-        print(
-            f"silicon takes {min(ratios):.2f} to {max(ratios):.2f} times what the model says (worst case: the larger)\n"
-        )
+        print(f"silicon takes {min(ratios):.2f} to {max(ratios):.2f} times what the model says; stated: {PRICED}\n")
+        status |= stale(PRICED, ratios) or stale(NOT_PRICED, unpriced_ratios())
         columns = ("model", "core", "instructions", "the meter's", "pipeline cycles", "the meter's", "off", "off")
         status |= show("Agreement with an independent meter, memory that never waits", columns, meters(Path(temporary)))
     sys.exit(status)

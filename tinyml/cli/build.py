@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(report.to_json())
         return 0
     out = console(arguments)
-    out.print(summary(report, options.board.title, None if report.quantization.calibrated else UNCALIBRATED))
+    out.print(summary(report, options.board, None if report.quantization.calibrated else UNCALIBRATED))
     print_notes(arguments, report.model.notes)
     if arguments.verbose:
         out.print()

@@ -25,6 +25,7 @@ from tinyml.cli.common import (
 from tinyml.device.places import EMULATOR, QEMU, check_identity, open_board
 from tinyml.errors import ToolError, UsageError
 from tinyml.profile import Firmware, Measurement, measure_emulated, measure_served, samples
+from tinyml.profile.known_error import ANYWHERE
 from tinyml.report.built import Built, open_build
 from tinyml.report.document import LayerSection
 from tinyml.report.profile import ProfileDocument, compare, make_profile
@@ -213,4 +214,4 @@ def _print_changes(arguments: argparse.Namespace, earlier: ProfileDocument, now:
     out.print(changes_table(changes, unit))
 
 
-_APART = "a model is not a measurement, and silicon takes 0.92 to 1.4 times what the model says"
+_APART = f"a model is not a measurement, and silicon takes {ANYWHERE} times what the model says"

@@ -9,13 +9,10 @@ from pydantic import TypeAdapter
 
 from tinyml import __version__
 from tinyml.profile import Inference, Measurement
+from tinyml.profile.known_error import NOT_PRICED, PRICED
 from tinyml.report.document import Report
 
 PROFILE_VERSION: Literal[1] = 1
-_KNOWN_ERRORS = {
-    True: "silicon takes 0.92 to 1.26 times the modelled cycles",
-    False: "waits for flash are not modelled; silicon takes 0.94 to 1.4 times the modelled cycles",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,12 @@ class ProfileDocument:
     @property
     def known_error(self) -> str:
         """How far modelled cycles may be from silicon: docs/emulator.md."""
-        return _KNOWN_ERRORS[any(layer.waits is not None for layer in self.layers)]
+        if any(layer.waits is not None for layer in self.layers):
+            return f"silicon takes {PRICED} times the modelled cycles"
+        return (
+            f"waits for flash are not modelled; silicon takes {NOT_PRICED} times the modelled cycles, "
+            "several times where code and weights are in another chip"
+        )
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)

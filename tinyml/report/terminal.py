@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tinyml.kernels.rows import image_shape
+from tinyml.profile.known_error import known_error
 from tinyml.report.document import Report
+from tinyml.targets import Board
 
 SHORTEST = 8  # text in a table is cut to no less
 
@@ -41,7 +43,7 @@ def duration(ms: float) -> str:
     return f"{ms:.2f} ms" if ms < 1000 else f"{ms / 1e3:.2f} s"
 
 
-def summary(report: Report, board_title: str, warning: str | None) -> RenderableType:
+def summary(report: Report, board: Board, warning: str | None) -> RenderableType:
     """The summary of a build. Every figure says what kind it is.
 
     Args:
@@ -77,7 +79,9 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     elif linked:
         rows.append(("instructions", "?", f"not counted: the emulator does not run {latency.core}"))
     if latency.cycles is not None:
-        rows.append(("cycles", count(latency.cycles), f"{latency.source} for {latency.core}; silicon: up to 1.4 x"))
+        error = known_error(board.cache)
+        silicon = "several x, as flash is another chip" if error is None else f"{error} x"
+        rows.append(("cycles", count(latency.cycles), f"{latency.source} for {latency.core}; silicon: {silicon}"))
     if latency.ms is not None and latency.clock_hz is not None:
         rows.append(("latency", duration(latency.ms), f"{latency.source}, at {latency.clock_hz / 1e6:g} MHz"))
     table = Table.grid(padding=(0, 2))
@@ -87,7 +91,7 @@ def summary(report: Report, board_title: str, warning: str | None) -> Renderable
     for row in rows:
         table.add_row(*row)
     head = [Text(warning, style="bold yellow")] if warning else []
-    return Group(*head, Text(f"{model.file} for {board_title}", style="bold"), "", table)
+    return Group(*head, Text(f"{model.file} for {board.title}", style="bold"), "", table)
 
 
 def _bound(stack: int | None) -> str:
