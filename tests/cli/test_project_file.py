@@ -9,8 +9,9 @@ from PIL import Image
 
 from tinyml import zoo
 from tinyml.cli.main import main
-from tinyml.cli.project import flags_beside
-from tinyml.targets import load_board
+from tinyml.cli.project import flags_beside, preset_flags
+from tinyml.resources import resource_dir
+from tinyml.targets import list_profiles, load_board
 
 
 @pytest.fixture
@@ -95,3 +96,40 @@ def test_a_build_uses_it_and_flags_override_it(tmp_path: Path, capsys: pytest.Ca
     assert document["calibrated"] and [board["board"] for board in document["boards"]] == [load_board("stm32l4r5").id]
     assert main(["analyze", str(tmp_path / "net.onnx"), "--json", "--board", "stm32h7"]) == 0
     assert [b["board"] for b in json.loads(capsys.readouterr().out)["boards"]] != [load_board("stm32l4r5").id]
+
+
+def test_profiles_are_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table in docs/quantization.md and the help name every profile."""
+    text = (Path(__file__).parents[2] / "docs/quantization.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["build", "--help"])
+    shown = capsys.readouterr().out.rpartition("--profile NAME")[2].partition("--precision {")[0]
+    for profile in list_profiles():
+        title = profile.title[0].lower() + profile.title[1:]
+        assert f"| `{profile.id}` | {profile.objective} | {profile.precision} | {title} |" in text
+        assert profile.id in shown
+
+
+def test_a_profile_goes_before_the_file_and_the_file_before_flags(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preset_flags("flash") == ["--objective=flash", "--precision=w4a8", "--reserve-sram=0"]
+    model = zoo.save("ds_cnn", tmp_path / "net.onnx")
+
+    def scheme(*flags: str) -> str:
+        assert main(["analyze", str(model), "--json", *flags]) == 0
+        return str(json.loads(capsys.readouterr().out)["scheme"])
+
+    assert scheme("--profile", "flash") != scheme("--profile", "sram") == scheme()
+    assert scheme("--profile", "flash", "--precision", "int8") == scheme()
+    mine = (resource_dir("profiles") / "sram.toml").read_text().replace('"int8"', '"float32"')
+    (tmp_path / "mine.toml").write_text(mine)
+    (tmp_path / "tinyml.toml").write_text('profile = "mine.toml"')
+    assert scheme() == scheme("--precision", "float32")
+    (tmp_path / "tinyml.toml").write_text('profile = "mine.toml"\nprecision = "int8"')
+    assert "int8" in scheme()
+
+
+def test_no_such_profile(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", str(model), "--profile", "latent"]) == 1
+    assert "did you mean latency?" in capsys.readouterr().err

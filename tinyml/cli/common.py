@@ -85,6 +85,12 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         help="shape of an input whose dimensions are free; may be repeated",
     )
     group.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="a preset of --objective, --precision and --reserve-sram, which flags override: balanced, latency, sram "
+        "(int8), flash (w4a8), or a .toml file",
+    )
+    group.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="int8",

@@ -77,12 +77,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(top: argparse.ArgumentParser, given: list[str]) -> int:
-    from tinyml.cli.project import flags_beside
+    from tinyml.cli.project import flags_beside, preset_flags
 
     arguments = top.parse_args(given)
     if hasattr(arguments, "observer"):  # a verb that takes a model to compile
-        beside = flags_beside(arguments.model, given)
-        arguments = top.parse_args([given[0], *beside, *given[1:]]) if beside else arguments
+        flags = [*flags_beside(arguments.model, given), *given[1:]]
+        profile = top.parse_args([given[0], *flags]).profile
+        arguments = top.parse_args([given[0], *preset_flags(profile), *flags])
     code: int = arguments.handler(arguments)
     return code
 

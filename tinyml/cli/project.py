@@ -1,4 +1,5 @@
-"""`tinyml.toml` beside a model: what would otherwise be flags. Flags on the command line override it.
+"""What stands for flags: a profile, and `tinyml.toml` beside a model. Flags on the command line override both, and the file
+overrides the profile.
 
 board = "stm32h7"
 precision = "mixed"
@@ -22,6 +23,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tinyml.errors import UsageError
+from tinyml.targets import load_profile
 
 FILE = "tinyml.toml"
 # Of these only the command line's count where it has any of them.
@@ -54,6 +56,7 @@ class Project(_Table):
     flash: str | int | None = None
     reserve_sram: str | int | None = None
     cycles: int | None = None
+    profile: str | None = None
     min_sqnr: float | None = None
     precision: str | None = None
     effort: str | None = None
@@ -63,6 +66,22 @@ class Project(_Table):
     keep_input: bool | None = None
     calibration: _Calibration = _Calibration()
     preprocess: _Preprocess = _Preprocess()
+
+
+def preset_flags(profile: str | None) -> list[str]:
+    """What a profile says, as flags: the name of one, or a file.
+
+    Raises:
+        BoardError: there is no such profile, or its file is malformed.
+    """
+    if profile is None:
+        return []
+    preset = load_profile(profile)
+    return [
+        f"--objective={preset.objective}",
+        f"--precision={preset.precision}",
+        f"--reserve-sram={preset.reserve_sram_bytes}",
+    ]
 
 
 def flags_beside(model: Path, given: Sequence[str]) -> list[str]:
@@ -99,7 +118,8 @@ def _flags(project: Project, folder: Path) -> Iterator[str]:
         if isinstance(value, bool):
             yield from [flag] if value else []
         elif isinstance(value, str | int | float):
-            yield f"{flag}={folder / str(value) if key == 'labels' else value}"
+            is_file = key == "labels" or (key == "profile" and str(value).endswith(".toml"))
+            yield f"{flag}={folder / str(value) if is_file else value}"
     if project.calibration.data is not None:
         yield f"--calibration={folder / project.calibration.data}"
     if project.calibration.observer is not None:
