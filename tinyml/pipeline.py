@@ -16,7 +16,7 @@ from tinyml.errors import DoesNotFitError, UsageError
 from tinyml.frontends import load_model, model_files
 from tinyml.ir.graph import Graph
 from tinyml.ir.verify import verify
-from tinyml.memory import arena_capacity, check, fits, plan_memory
+from tinyml.memory import arena_capacity, check, fits, peak_report, plan_memory
 from tinyml.memory.plan import MemoryPlan
 from tinyml.passes import canonicalize, lower
 from tinyml.profile import Profile, count_candidates, profile_emulated
@@ -25,8 +25,9 @@ from tinyml.quantize.assign import WEIGHTED
 from tinyml.quantize.calibration import pixels_as_stored
 from tinyml.quantize.observers import OBSERVERS
 from tinyml.schedule import schedule
-from tinyml.schedule.choose import Chooser
+from tinyml.schedule.choose import Chooser, better
 from tinyml.schedule.model import Objective, Schedule
+from tinyml.schedule.order import reordered
 from tinyml.schedule.select import Counts
 from tinyml.targets import Board, list_boards
 
@@ -244,13 +245,29 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     base = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
     base = replace(base, stream_input=options.stream_input)
     capacity = arena_capacity(options.board, options.reserved) if options.check_fit else None
-    return chooser_of(base, options).choose(options.objective, capacity).schedule
+    choice = chooser_of(base, options).choose(options.objective, capacity)
+    other = reordered(base, keep_input=options.keep_input)
+    if _moved(base.graph, other.graph) & {
+        node.name for node in peak_report(_quick_plan(choice.schedule, options)).nodes
+    }:
+        choice = better(
+            choice, chooser_of(other, options).choose(options.objective, capacity), options.objective, capacity
+        )
+    return choice.schedule
+
+
+def _moved(before: Graph, after: Graph) -> set[str]:
+    """Names of the nodes that have another place in the order. Where the peak is elsewhere, there is nothing to gain."""
+    return {a.name for a, b in zip(before.nodes, after.nodes, strict=True) if a.name != b.name}
 
 
 def chooser_of(base: Schedule, options: Options) -> Chooser:
     """What measures and compares the schedules of a network whose kernels are chosen."""
-    keep = options.keep_input
-    return Chooser(base, lambda s: plan_memory(s, keep_input=keep, effort=_QUICK).peak_bytes, keep_input=keep)
+    return Chooser(base, lambda s: _quick_plan(s, options).peak_bytes, keep_input=options.keep_input)
+
+
+def _quick_plan(candidate: Schedule, options: Options) -> MemoryPlan:
+    return plan_memory(candidate, keep_input=options.keep_input, effort=_QUICK)
 
 
 def _plan(done: Compilation, _: Say) -> MemoryPlan:

@@ -125,3 +125,16 @@ class Chooser:
     def _retiled(self, cut: Cut) -> Iterable[Cut]:
         tiles = [*(tile for tile in TILES if cut.tile is None or tile < cut.tile)]
         return (other for tile in tiles if (other := self._estimates.cut(cut.start, cut.end, tile)) is not None)
+
+
+def better(one: Choice, other: Choice, objective: Objective, capacity: int | None = None) -> Choice:
+    """Of the choices that two orders of the nodes allow the one that serves the objective; the first of equals."""
+
+    def rank(choice: Choice) -> tuple[float, float, float]:
+        excess = 0 if capacity is None else max(0, choice.bytes - capacity)
+        if objective is Objective.BALANCED:
+            return excess, choice.bytes * choice.cycles, 0
+        by_bytes = objective is Objective.SRAM
+        return (excess, choice.bytes, choice.cycles) if by_bytes else (excess, choice.cycles, choice.bytes)
+
+    return min(one, other, key=rank)
