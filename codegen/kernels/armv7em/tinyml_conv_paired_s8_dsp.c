@@ -62,8 +62,8 @@ typedef struct {
     "ssat " SUM ", #8, " SUM "\n"
 
 /* Compilers spill in this loop. After the second push: [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 to 28
- * out, 32 the way into the loop, 36 the way out of it. */
-__attribute__((naked, noinline)) static void multiply_block(const block_t *block __attribute__((unused)))
+ * out, 32 the way into the loop, 36 the way out of it. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+__attribute__((naked, noinline, aligned(4))) static void multiply_block(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
@@ -161,7 +161,7 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
 
 /* The same for the first two outputs. r8 rescale, r9 weights_end, r10 and r11 out; [sp] columns, 4 columns_end, 8 the way
  * into the loop. */
-__attribute__((naked, noinline)) static void multiply_two(const block_t *block __attribute__((unused)))
+__attribute__((naked, noinline, aligned(4))) static void multiply_two(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
@@ -221,7 +221,7 @@ __attribute__((naked, noinline)) static void multiply_two(const block_t *block _
 
 /* The same for the first output alone: maps of an odd number of pixels end with it. r6 columns, r7 columns_end,
  * r8 weights_end, r9 rescale, r10 out, r11 the way into the loop. */
-__attribute__((naked, noinline)) static void multiply_one(const block_t *block __attribute__((unused)))
+__attribute__((naked, noinline, aligned(4))) static void multiply_one(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"

@@ -115,8 +115,8 @@ typedef struct {
 
 /* After the pushes: [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 to 28 out, 32 the way out of the loops, 36
  * zero, 40 and 44 the ways into both loops, 48 the weights of these four filters, 52 R - Q, which becomes what d sums, and
- * 68 Q, which becomes what b sums. */
-__attribute__((naked, noinline)) static void multiply_block(const block_t *block __attribute__((unused)))
+ * 68 Q, which becomes what b sums. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+__attribute__((naked, noinline, aligned(4))) static void multiply_block(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
@@ -250,7 +250,7 @@ __attribute__((naked, noinline)) static void multiply_block(const block_t *block
 
 /* The same for the first output alone: tiles of 4 n + 1 pixels end with it. r8 rescale, r9 out, r10 columns_end, r11 the way
  * into the loop; [sp] weights_end, 4 columns, 8 zero. */
-__attribute__((naked, noinline)) static void multiply_one(const block_t *block __attribute__((unused)))
+__attribute__((naked, noinline, aligned(4))) static void multiply_one(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"

@@ -44,8 +44,9 @@ typedef struct {
     "asr " SUM ", " SUM ", r7 \n" \
     "ssat " SUM ", #8, " SUM "\n"
 
-/* r0 weights, r1 x, r2 x_end; [sp] x, 4 weights_end, 8 rescale, 12 out, 16 rest, 20 the way into the loop. */
-__attribute__((naked, noinline)) static void multiply(const block_t *block __attribute__((unused)))
+/* r0 weights, r1 x, r2 x_end; [sp] x, 4 weights_end, 8 rescale, 12 out, 16 rest, 20 the way into the loop.
+ * Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+__attribute__((naked, noinline, aligned(4))) static void multiply(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
