@@ -27,7 +27,7 @@ from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, Op
 from tinyml.passes import canonicalize
 from tinyml.quantize import Budget, CalibrationData, Preprocess, open_calibration, prepare
 from tinyml.quantize.assign import decide
-from tinyml.quantize.calibration import Sample, from_samples
+from tinyml.quantize.calibration import Sample, calibration_data
 from tinyml.quantize.equalize import equalize
 from tinyml.quantize.error_report import stored_inputs
 from tinyml.quantize.int8 import quantizable
@@ -199,7 +199,7 @@ def samples(graph: Graph, published: Graph, images: Path) -> tuple[CalibrationDa
         return {name: (lo + (hi - lo) * x).astype(np.float32)}
 
     kept = [one() for _ in range(128)]
-    return from_samples(lambda: kept, graph), [one() for _ in range(128)]
+    return calibration_data(kept, graph), [one() for _ in range(128)]
 
 
 def sensitivities(shared: Path) -> Iterator[Row]:

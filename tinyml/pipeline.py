@@ -12,6 +12,7 @@ from tinyml.build.image import FirmwareImage
 from tinyml.build.toolchain import find_toolchain
 from tinyml.emit.bundle import SourceBundle
 from tinyml.emit.c.emitter import Identity, emit_c
+from tinyml.emit.c.text import identifier
 from tinyml.errors import DoesNotFitError, UsageError
 from tinyml.frontends import load_model, model_files
 from tinyml.ir.graph import Graph
@@ -22,7 +23,7 @@ from tinyml.passes import canonicalize, lower
 from tinyml.profile import Profile, count_candidates, profile_emulated
 from tinyml.quantize import Budget, Preprocess, QuantizedModel, prepare
 from tinyml.quantize.assign import WEIGHTED
-from tinyml.quantize.calibration import pixels_as_stored
+from tinyml.quantize.calibration import Calibration, pixels_as_stored
 from tinyml.quantize.observers import OBSERVERS
 from tinyml.schedule import schedule
 from tinyml.schedule.choose import Chooser, better
@@ -75,7 +76,7 @@ class Options:
     cycles: int | None = None
     min_sqnr: float | None = None
     objective: Objective = Objective.BALANCED
-    calibration: Path | None = None
+    calibration: Calibration | None = None
     preprocess: Preprocess | None = None
     io: str = "int8"
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -89,6 +90,12 @@ class Options:
     autotune: bool = False
     check_fit: bool = True
     traced: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name is not None and identifier(self.name) != self.name:
+            raise UsageError(f"--name {self.name!r} is no name for C", f"use --name {identifier(self.name)}")
+        if self.observer not in OBSERVERS:
+            raise UsageError(f"observer {self.observer!r}; expected one of {', '.join(OBSERVERS)}")
 
     @property
     def reserved(self) -> int:
@@ -136,6 +143,20 @@ STAGES: dict[str, str] = {
     "profile": "profile",
 }
 assert set(STAGES.values()) | {"options"} == {f.name for f in fields(Compilation)}
+
+
+def choose_objective(name: str | None, *, limited: bool) -> Objective:
+    """The objective of that name. None for the default: a limit of SRAM says what there is, to make the best of.
+
+    Raises:
+        UsageError: none is called so.
+    """
+    if name is None:
+        return Objective.LATENCY if limited else Objective.BALANCED
+    known = [objective.value for objective in Objective]
+    if name not in known:
+        raise UsageError(f"objective {name!r}; expected one of {', '.join(known)}")
+    return Objective(name)
 
 
 def compile_model(

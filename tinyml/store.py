@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tinyml import __version__
 from tinyml.build.files import cache_dir, write_file
+from tinyml.errors import UsageError
 from tinyml.frontends import model_files
 from tinyml.pipeline import Options
 from tinyml.resources import resource_dir
@@ -120,6 +121,19 @@ def publish(source: Path, target: Path) -> None:
             # Another process published the same folder first.
             if not (target / REPORT).is_file():
                 raise
+
+
+def refuse_foreign(out_dir: Path) -> None:
+    """An output folder that we did not make is never replaced.
+
+    Raises:
+        UsageError: it exists, has something in it, and is no build.
+    """
+    if out_dir.exists() and not (out_dir.is_dir() and ((out_dir / REPORT).is_file() or not any(out_dir.iterdir()))):
+        raise UsageError(
+            f"--out {out_dir}: exists and is not a build of tinyml (it has no {REPORT})",
+            "name an empty or a new folder",
+        )
 
 
 def write_report(folder: Path, document: dict[str, object]) -> None:

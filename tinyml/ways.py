@@ -5,11 +5,15 @@ of a compilation's artifacts each of them takes, and the folder that it fills.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from tinyml.build.files import write_file
+from tinyml.errors import UsageError
 from tinyml.pipeline import Compilation, need
 from tinyml.store import BOARD
+from tinyml.targets import Board
 from tinyml.targets.stored import board_document
 
 Files = Mapping[str, bytes]
@@ -45,3 +49,24 @@ WAYS: dict[str, Way] = {
     "firmware": Way("firmware for the board, and its C", _firmware, takes_firmware=True),
     "c": Way("a C library", _sources),
 }
+
+
+def default_ways(board: Board) -> tuple[str, ...]:
+    """What a board takes."""
+    return ("firmware",) if board.has_firmware else ("c",)
+
+
+def write_ways(done: Compilation, names: Iterable[str], folder: Path) -> None:
+    """Writes what ways give, by their names, below a folder.
+
+    Raises:
+        UsageError: no way is called so, or the board takes no firmware.
+    """
+    board = done.options.board
+    for name in names:
+        if name not in WAYS:
+            raise UsageError(f"no way is called {name!r}; expected one of {', '.join(WAYS)}")
+        if WAYS[name].takes_firmware and not board.has_firmware:
+            raise UsageError(f"{board.id} takes no firmware", "take the way c, or choose a board")
+        for path, content in WAYS[name].files(done).items():
+            write_file(folder / path, content)

@@ -14,7 +14,7 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
 from tinyml.ir.ops import Op
 from tinyml.quantize import Preprocess, open_calibration, prepare
-from tinyml.quantize.calibration import from_samples
+from tinyml.quantize.calibration import calibration_data
 from tinyml.quantize.pictures import centre, find_pictures
 
 
@@ -118,4 +118,4 @@ def test_a_function_gives_samples() -> None:
             return bad
 
         with pytest.raises(TinymlError, match=said):
-            from_samples(bad_samples, network())
+            calibration_data(bad_samples, network())

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from tinyml.build.benchmark import BENCHMARKS
-from tinyml.build.files import write_file
 from tinyml.build.toolchain import find_toolchain
 from tinyml.cli.common import (
     Verbs,
@@ -27,8 +26,16 @@ from tinyml.frontends import need_model
 from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model
 from tinyml.report.document import Report, make_report
 from tinyml.report.terminal import layer_table, shape_text, short_source, summary
-from tinyml.store import REPORT, build_key, cached_build, keep_build, publish, read_report, write_report
-from tinyml.ways import WAYS
+from tinyml.store import (
+    build_key,
+    cached_build,
+    keep_build,
+    publish,
+    read_report,
+    refuse_foreign,
+    write_report,
+)
+from tinyml.ways import WAYS, write_ways
 
 LAYER_COLUMNS = (
     ("index", "#"),
@@ -125,22 +132,11 @@ def build_report(
         done = compile_model(options, on_stage=on_stage)
     report = make_report(done)
     fresh = options.work_dir / "publish"
-    for way in ways:
-        for path, content in WAYS[way].files(done).items():
-            write_file(fresh / path, content)
+    write_ways(done, ways, fresh)
     write_report(fresh, report.to_json())
     keep_build(key, fresh)
     publish(fresh, out_dir)
     return report
-
-
-def refuse_foreign(out_dir: Path) -> None:
-    """An output folder that we did not make is never replaced."""
-    if out_dir.exists() and not (out_dir.is_dir() and ((out_dir / REPORT).is_file() or not any(out_dir.iterdir()))):
-        raise UsageError(
-            f"--out {out_dir}: exists and is not a build of tinyml (it has no {REPORT})",
-            "name an empty or a new folder",
-        )
 
 
 def _partial(arguments: argparse.Namespace, options: Options) -> int:

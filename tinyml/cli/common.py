@@ -7,21 +7,19 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tinyml.emit.c.text import identifier
 from tinyml.errors import UsageError
-from tinyml.pipeline import Options
+from tinyml.pipeline import Options, choose_objective
 from tinyml.quantize import Preprocess, QuantizedModel
 from tinyml.quantize.model import EFFORTS, PRECISIONS
 from tinyml.quantize.observers import OBSERVERS
 from tinyml.quantize.pictures import FITS
 from tinyml.schedule.model import Objective
-from tinyml.targets import CORES, Board, at_safe_clock, generic_target, load_board, parse_size, with_limits
+from tinyml.targets import CORES, Board, choose_target, parse_size
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -33,8 +31,6 @@ _PORT = re.compile(r"[/\\]|://|^COM\d+$", re.IGNORECASE)
 
 MANY_NOTES = 4
 PIPED_WIDTH = 200  # columns of output that goes to a file or another program
-SLOWEST_BAUD, FASTEST_BAUD = 1200, 3_000_000
-DEFAULT_SRAM, DEFAULT_FLASH = 512 << 10, 2 << 20  # of a bare core
 
 MODEL_HELP = "model file: .onnx, .tflite; with TensorFlow installed also .keras, .h5 or a SavedModel folder"
 
@@ -195,38 +191,20 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def board_of(arguments: argparse.Namespace, default: str = "stm32h7") -> Board:
+def board_of(arguments: argparse.Namespace, default: str | None = None) -> Board:
     """The board or bare core that the flags name, its memory limited to --sram and --flash."""
-    sram = None if arguments.sram is None else _size("--sram", arguments.sram)
-    flash = None if arguments.flash is None else _size("--flash", arguments.flash)
-    if arguments.target:
-        if arguments.clock == "safe":
-            raise UsageError("--clock safe: a bare core has no clock to choose")
-        if arguments.baud is not None:
-            raise UsageError("--baud: a bare core has no serial port to set")
-        return generic_target(
-            arguments.target, DEFAULT_SRAM if sram is None else sram, DEFAULT_FLASH if flash is None else flash
-        )
-    board = load_board(arguments.board or default)
-    if arguments.clock == "safe":
-        board = at_safe_clock(board)
-    if arguments.baud is not None:
-        board = _with_baud(board, arguments.baud)
-    return with_limits(board, sram, flash)
-
-
-def _with_baud(board: Board, baud: int) -> Board:
-    if board.uart is None:
-        raise UsageError(f"--baud: {board.id} has no serial port")
-    if not SLOWEST_BAUD <= baud <= FASTEST_BAUD:
-        raise UsageError(f"--baud {baud}: expected {SLOWEST_BAUD} to {FASTEST_BAUD}")
-    return replace(board, uart=replace(board.uart, baud=baud))
+    return choose_target(
+        board=arguments.board or default,
+        core=arguments.target,
+        sram_bytes=None if arguments.sram is None else _size("--sram", arguments.sram),
+        flash_bytes=None if arguments.flash is None else _size("--flash", arguments.flash),
+        clock=arguments.clock,
+        baud=arguments.baud,
+    )
 
 
 def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
     """Everything that the pipeline needs, from the flags of `add_model_flags` and `add_target_flags`."""
-    if arguments.name is not None and identifier(arguments.name) != arguments.name:
-        raise UsageError(f"--name {arguments.name!r} is no name for C", f"use --name {identifier(arguments.name)}")
     return Options(
         model=arguments.model,
         board=board_of(arguments),
@@ -237,7 +215,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         observer=arguments.observer,
         cycles=arguments.cycles,
         min_sqnr=arguments.min_sqnr,
-        objective=_objective(arguments),
+        objective=choose_objective(arguments.objective, limited=arguments.sram is not None),
         autotune=arguments.autotune,
         calibration=arguments.calibration,
         preprocess=_preprocess(arguments),
@@ -250,13 +228,6 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         labels=read_labels(arguments.labels),
         toolchain=arguments.toolchain,
     )
-
-
-def _objective(arguments: argparse.Namespace) -> Objective:
-    """A limit says what SRAM there is: the default is then to make the best of it."""
-    if arguments.objective is not None:
-        return Objective(arguments.objective)
-    return Objective.BALANCED if arguments.sram is None else Objective.LATENCY
 
 
 def _preprocess(arguments: argparse.Namespace) -> Preprocess:

@@ -22,13 +22,12 @@ from tinyml.cli.common import (
     print_json,
     progress,
 )
-from tinyml.device.places import EMULATOR, QEMU, check_identity, open_board
-from tinyml.errors import ToolError, UsageError
-from tinyml.profile import Firmware, Measurement, measure_emulated, measure_served, samples
+from tinyml.device.places import EMULATOR
+from tinyml.errors import UsageError
 from tinyml.profile.known_error import ANYWHERE
 from tinyml.report.built import Built, open_build
 from tinyml.report.document import LayerSection
-from tinyml.report.profile import ProfileDocument, compare, make_profile
+from tinyml.report.profile import ProfileDocument, compare, profile_build
 from tinyml.report.profile_page import profile_page
 from tinyml.report.profile_text import candidates_table, changes_table, profile_summary, profile_table
 from tinyml.report.terminal import short_source
@@ -69,15 +68,7 @@ def run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             return _why(arguments, built)
         with progress(arguments) as on_stage:
             on_stage(f"profile on {arguments.on}")
-            done = measure(built, arguments.on, arguments.runs, arguments.warm_up)
-        document = make_profile(
-            built.report,
-            done,
-            place=arguments.on,
-            measured=arguments.on != EMULATOR,
-            warm_up=arguments.warm_up,
-            stack_bound=built.report.memory.stack_bound_bytes,
-        )
+            document = profile_build(built, arguments.on, arguments.runs, arguments.warm_up)
         title = built.board.title
     if arguments.html is not None:
         write_file(arguments.html, profile_page(document, title).encode())
@@ -94,29 +85,6 @@ def run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if arguments.html is not None:
         out.print(f"\nwrote {arguments.html}", markup=False)
     return 0
-
-
-def measure(built: Built, place: str, runs: int, warm_up: int) -> Measurement:
-    """Runs a build at a place.
-
-    Raises:
-        ToolError: what runs there is not this build, or nothing runs there.
-    """
-    report, board = built.report, built.board
-    functions = tuple(layer.function for layer in report.layers)
-    firmware = Firmware(built.elf, board, report.model.run_function, functions, built.interface)
-    inputs = samples(built.interface, runs)
-    if place == EMULATOR:
-        if board.core.unicorn_model is None:
-            raise ToolError(
-                f"the emulator cannot run {board.core.name} ({board.title})",
-                "--on qemu, where QEMU has the board, or --on PORT",
-            )
-        return measure_emulated(firmware, inputs, warm_up)
-    with open_board(place, built.elf, board) as client:
-        found = client.model()
-        check_identity(found, place, name=report.model.name, plan=report.model.plan_sha256, board=report.board)
-        return measure_served(client, firmware, inputs, warm_up, has_clock=place != QEMU)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 from pydantic import TypeAdapter
 
-from tinyml.build.host import HostModel, build_host_library
 from tinyml.cli.common import (
     Verbs,
     add_model_flags,
@@ -26,20 +24,16 @@ from tinyml.cli.common import (
     require_calibrated_build,
     seed,
 )
-from tinyml.device.places import EMULATOR, QEMU, check_identity, is_port, open_board
+from tinyml.device.places import EMULATOR, QEMU
 from tinyml.errors import UsageError
+from tinyml.execution import HOST, Execute, Outputs, infer, on_board, on_host
 from tinyml.frontends import is_saved_model
 from tinyml.ir.graph import Graph
 from tinyml.pipeline import compile_model, need
 from tinyml.quantize import Preprocess
 from tinyml.quantize.calibration import load_input
 from tinyml.report.built import open_build
-from tinyml.targets import Board
 from tinyml.verification import random_inputs
-
-HOST = "host"
-
-Execute = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
             sample = load_input(arguments.input, graph, runnable.preprocess)
         with progress(arguments) as on_stage:
             on_stage(f"run on {arguments.on}")
-            outputs = runnable.execute([np.ascontiguousarray(sample[name]).tobytes() for name in graph.inputs])
-    arrays = {name: _array(graph, name, data) for name, data in zip(graph.outputs, outputs, strict=True)}
+            outputs = infer(graph, runnable.execute, sample)
     if arguments.output is not None:
-        np.savez(arguments.output, **cast("dict[str, Any]", arrays))
-    _print(arguments, runnable, arrays)
+        np.savez(arguments.output, **cast("dict[str, Any]", outputs.stored))
+    _print(arguments, runnable.labels, outputs)
     return 0
 
 
@@ -108,7 +101,7 @@ def _built(arguments: argparse.Namespace) -> _Runnable:
         built.interface,
         None if kept is None else TypeAdapter(Preprocess).validate_python(kept),
         report.model.labels,
-        _on_board(arguments.on, built.elf, built.board, report.model.name, report.model.plan_sha256),
+        on_board(arguments.on, built.elf, built.board, name=report.model.name, plan=report.model.plan_sha256),
     )
 
 
@@ -124,25 +117,14 @@ def _compiled(arguments: argparse.Namespace, work: Path) -> _Runnable:
     quantized, bundle = need(done.quantized), need(done.bundle)
     require_calibrated(arguments, quantized)
     if arguments.on == HOST:
-        execute: Execute = HostModel(build_host_library(bundle, work / "host", trace=False)).run
+        execute: Execute = on_host(bundle, work / "host")
     else:
         elf = need(done.image).elf if local else None
-        execute = _on_board(arguments.on, elf, options.board, bundle.name, bundle.sha256)
+        execute = on_board(arguments.on, elf, options.board, name=bundle.name, plan=bundle.sha256)
     return _Runnable(need(done.schedule).graph, quantized.preprocess, options.labels, execute)
 
 
-def _on_board(place: str, elf: Path | None, board: Board, name: str, plan: str) -> Execute:
-    def execute(inputs: Sequence[bytes]) -> Sequence[bytes]:
-        with open_board(place, elf, board) as client:
-            if is_port(place):
-                check_identity(client.model(), place, name=name, plan=plan, board=board.id)
-            return client.infer(inputs)
-
-    return execute
-
-
-def _print(arguments: argparse.Namespace, runnable: _Runnable, arrays: dict[str, np.ndarray]) -> None:
-    reals = {name: _real(runnable.graph, name, array) for name, array in arrays.items()}
+def _print(arguments: argparse.Namespace, labels: tuple[str, ...], outputs: Outputs) -> None:
     if arguments.json:
         print_json(
             {
@@ -150,35 +132,23 @@ def _print(arguments: argparse.Namespace, runnable: _Runnable, arrays: dict[str,
                     "shape": array.shape,
                     "dtype": array.dtype.name,
                     "stored": array.ravel().tolist(),
-                    "real": reals[name].ravel().tolist(),
+                    "real": outputs.real[name].ravel().tolist(),
                 }
-                for name, array in arrays.items()
+                for name, array in outputs.stored.items()
             }
         )
         return
     out = console(arguments)
     if arguments.input is None:
         out.print(f"input: noise of seed {arguments.seed} (--input FILE for a real one)")
-    for name, array in arrays.items():
+    for name, array in outputs.stored.items():
+        real = outputs.real[name].ravel()
         out.print(f"{name}: {array.dtype.name} {list(array.shape)}", markup=False)
-        for index in _shown(reals[name]):
-            label = runnable.labels[index] if index < len(runnable.labels) else f"[{index}]"
-            out.print(
-                f"  {label:<20} {reals[name].ravel()[index]:>12.6g}   stored {array.ravel()[index]}", markup=False
-            )
-
-
-def _array(graph: Graph, name: str, raw: bytes) -> np.ndarray:
-    value = graph.value(name)
-    return np.frombuffer(raw, value.dtype.numpy).reshape(value.shape)
-
-
-def _real(graph: Graph, name: str, array: np.ndarray) -> np.ndarray:
-    quant = graph.value(name).quant
-    return array.astype(np.float32) if quant is None else quant.dequantize(array)
+        for index in _shown(real):
+            label = labels[index] if index < len(labels) else f"[{index}]"
+            out.print(f"  {label:<20} {real[index]:>12.6g}   stored {array.ravel()[index]}", markup=False)
 
 
 def _shown(real: np.ndarray) -> list[int]:
-    """All elements of a short output in order; the ten largest of a long one."""
-    flat = real.ravel()
-    return list(range(flat.size)) if flat.size <= 16 else [int(i) for i in np.argsort(-flat, kind="stable")[:10]]
+    """Indices: all elements of a short output in order; the ten largest of a long one."""
+    return list(range(real.size)) if real.size <= 16 else [int(i) for i in np.argsort(-real, kind="stable")[:10]]

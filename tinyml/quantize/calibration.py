@@ -1,4 +1,4 @@
-"""Calibration data: a folder of pictures, an .npz or an .npy file, as inputs of a graph.
+"""Calibration data: a folder of pictures, an .npz or an .npy file, arrays, or what a function gives, as inputs of a graph.
 
 Every reader is deterministic (files in the order of their names) and refuses, naming the file, whatever would
 calibrate silently wrong: a wrong shape, NaN or infinity, a picture that does not decode, an empty folder.
@@ -6,7 +6,7 @@ calibrate silently wrong: a wrong shape, NaN or infinity, a picture that does no
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from tinyml.quantize.pictures import Preprocess, decode, find_pictures
 Sample = Mapping[str, np.ndarray]
 """Network input name -> float32 array in the graph's own layout and shape."""
 
+
+Given = Sample | Sequence[np.ndarray] | np.ndarray
+"""One sample as people have it: network input -> array in the model file's layout, arrays in the order of the inputs, or the
+array of the only input."""
 
 _DEFAULT = Preprocess()
 
@@ -74,6 +78,13 @@ class CalibrationData:
         )
 
 
+Calibration = (
+    Path | CalibrationData | np.ndarray | Mapping[str, np.ndarray] | Callable[[], Iterable[Given]] | Iterable[Given]
+)
+"""What calibration data may be given as: a path as of `open_calibration`; arrays whose first axis counts samples; or
+samples, or a function that gives them."""
+
+
 def open_calibration(
     path: Path, graph: Graph, preprocess: Preprocess = _DEFAULT, *, split: str = "calibration"
 ) -> CalibrationData:
@@ -101,30 +112,58 @@ def open_calibration(
             f"calibration data: {path} is neither a folder of pictures nor an .npz or .npy file",
             "put pictures into a folder and give the folder",
         )
-    return _arrays(path, graph)
+    return _from_arrays(str(path), _load(path), graph)
 
 
-def from_samples(samples: Callable[[], Iterable[Sample]], graph: Graph) -> CalibrationData:
-    """Calibration data that a function gives: network input -> real numbers in the model file's layout.
+def calibration_data(given: Calibration, graph: Graph, preprocess: Preprocess = _DEFAULT) -> CalibrationData:
+    """Calibration data for a graph, in whatever form it is given.
 
     Raises:
-        TinymlError: it gives none, or a sample lacks an input, has another shape, or holds NaN or infinity.
+        TinymlError: it does not hold samples of the graph's inputs.
     """
-    where = Path(getattr(samples, "__name__", "samples"))
+    if isinstance(given, CalibrationData):
+        return given
+    if isinstance(given, Path):
+        return open_calibration(given, graph, preprocess)
+    if isinstance(given, np.ndarray):
+        return _from_arrays("the array", {"": given}, graph)
+    if isinstance(given, Mapping):
+        return _from_arrays("the arrays", given, graph)
+    return _from_samples(given, graph)
+
+
+def _from_samples(given: Callable[[], Iterable[Given]] | Iterable[Given], graph: Graph) -> CalibrationData:
+    """All samples are taken at once, and kept."""
+    where = getattr(given, "__name__", "samples")
     kept: list[Sample] = []
-    for given in samples():
-        missing = [name for name in graph.inputs if name not in given]
-        if missing:
-            raise TinymlError(f"calibration data: sample {len(kept)} of {where} has no {', '.join(missing)}")
+    for sample in given() if callable(given) else given:
+        arrays = named_inputs(sample, graph, f"calibration data: sample {len(kept)} of {where}")
         kept.append(
             {
-                name: _moved(value, _checked(where, value, np.asarray(given[name])[np.newaxis])[0]).astype(np.float32)
+                name: _moved(value, _checked(where, value, arrays[name][np.newaxis])[0]).astype(np.float32)
                 for name, value in ((name, graph.value(name)) for name in graph.inputs)
             }
         )
     if not kept:
         raise TinymlError(f"calibration data: {where} gave no sample; expected at least one")
-    return CalibrationData(str(where), len(kept), kept.__getitem__)
+    return CalibrationData(where, len(kept), kept.__getitem__)
+
+
+def named_inputs(given: Given, graph: Graph, where: str) -> dict[str, np.ndarray]:
+    """Network input -> its array, of one sample: by name, in order, or the only one.
+
+    Raises:
+        TinymlError: an input has none.
+    """
+    if isinstance(given, Mapping):
+        arrays = {name: np.asarray(array) for name, array in given.items()}
+    elif isinstance(given, np.ndarray):
+        arrays = {graph.inputs[0]: given}
+    else:
+        arrays = {name: np.asarray(array) for name, array in zip(graph.inputs, given, strict=False)}
+    if missing := [name for name in graph.inputs if name not in arrays]:
+        raise TinymlError(f"{where} has no {', '.join(missing)}")
+    return arrays
 
 
 def load_input(path: Path, graph: Graph, preprocess: Preprocess | None = None) -> dict[str, np.ndarray]:
@@ -148,6 +187,16 @@ def load_input(path: Path, graph: Graph, preprocess: Preprocess | None = None) -
     if preprocess is not None:
         return {name: value.quant.quantize(preprocess.apply(pixels))}
     return {name: pixels if value.dtype is DType.UINT8 else (pixels.astype(np.int16) - 128).astype(np.int8)}
+
+
+def input_of(given: Given, graph: Graph) -> dict[str, np.ndarray]:
+    """`load_input` of arrays: one sample, with or without the axis that counts samples.
+
+    Raises:
+        TinymlError: an input has no array, or one of another shape.
+    """
+    arrays = named_inputs(given, graph, "input: it")
+    return {name: _stored("input", graph.value(name), arrays[name][np.newaxis]) for name in graph.inputs}
 
 
 def pixels_as_stored(value: Value) -> Preprocess:
@@ -204,39 +253,40 @@ def _picture_input(path: Path, graph: Graph) -> tuple[str, int, int, int]:
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def _arrays(path: Path, graph: Graph) -> CalibrationData:
-    stored = _load(path)
-    arrays = {name: _checked(path, graph.value(name), stored[key]) for name, key in _keys(path, graph, stored).items()}
+def _from_arrays(where: str, stored: Mapping[str, np.ndarray], graph: Graph) -> CalibrationData:
+    keys = _keys(where, graph, stored)
+    arrays = {name: _checked(where, graph.value(name), np.asarray(stored[key])) for name, key in keys.items()}
     counts = {name: len(a) for name, a in arrays.items()}
     count = min(counts.values())
     if count == 0 or len(set(counts.values())) != 1:
         listed = ", ".join(f"{n} in {name}" for name, n in counts.items())
         raise TinymlError(
-            f"calibration data: {path} holds {listed} samples; expected the same number, at least 1, for each input"
+            f"calibration data: {where} holds {listed} samples; expected the same number, at least 1, for each input"
         )
 
     def read(i: int) -> Sample:
         return {name: _moved(graph.value(name), a[i]).astype(np.float32) for name, a in arrays.items()}
 
-    return CalibrationData(str(path), count, read)
+    return CalibrationData(where, count, read)
 
 
 def _first_stored(path: Path, graph: Graph) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise TinymlError(f"input: {path} does not exist", "give a picture, an .npz or an .npy file")
     stored = _load(path)
-    inputs = {}
-    for name, key in _keys(path, graph, stored).items():
-        value = graph.value(name)
-        array = _checked(path, value, stored[key])
-        if not len(array):
-            raise TinymlError(f"input: {path} holds no sample for input {name}")
-        moved = _moved(value, array[0])
-        if value.quant is None or array.dtype == value.dtype.numpy:
-            inputs[name] = moved.astype(value.dtype.numpy)
-        else:
-            inputs[name] = value.quant.quantize(moved)
-    return inputs
+    keys = _keys(str(path), graph, stored)
+    return {name: _stored(str(path), graph.value(name), stored[key]) for name, key in keys.items()}
+
+
+def _stored(where: str, value: Value, samples: np.ndarray) -> np.ndarray:
+    """The first sample as the graph stores it."""
+    array = _checked(where, value, samples)
+    if not len(array):
+        raise TinymlError(f"input: {where} holds no sample for input {value.name}")
+    moved = _moved(value, array[0])
+    if value.quant is None or array.dtype == value.dtype.numpy:
+        return moved.astype(value.dtype.numpy)
+    return value.quant.quantize(moved)
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -253,7 +303,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         ) from e
 
 
-def _keys(path: Path, graph: Graph, stored: Mapping[str, np.ndarray]) -> dict[str, str]:
+def _keys(where: str, graph: Graph, stored: Mapping[str, np.ndarray]) -> dict[str, str]:
     """Network input -> the name of its array. One input takes the only array whatever its name; other arrays may be
     there besides the inputs' (expected outputs, say)."""
     if len(graph.inputs) == 1 and len(stored) == 1:
@@ -261,7 +311,7 @@ def _keys(path: Path, graph: Graph, stored: Mapping[str, np.ndarray]) -> dict[st
     missing = [name for name in graph.inputs if name not in stored]
     if missing:
         raise TinymlError(
-            f"{path} has no array for input {', '.join(missing)}; "
+            f"{where} has no array for input {', '.join(missing)}; "
             f"it holds {', '.join(k or 'one array without a name' for k in stored) or 'nothing'}",
             "name the arrays of an .npz after the network's inputs",
         )
@@ -278,10 +328,10 @@ def _source_shape(value: Value) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _checked(path: Path, value: Value, array: np.ndarray) -> np.ndarray:
+def _checked(given: str, value: Value, array: np.ndarray) -> np.ndarray:
     """The array as [samples, *shape of one sample in the model file's layout]."""
     shape = _source_shape(value)
-    where = f"{path}: the array for input {value.name}"
+    where = f"{given}: the array for input {value.name}"
     if array.dtype.kind not in "fiub":
         raise TinymlError(f"{where} holds {array.dtype}; expected real numbers")
     single = shape[1:] if shape and shape[0] == 1 else shape

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tinyml.errors import UsageError
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
 from tinyml.quantize.assign import WEIGHTED, decide, float_reason
-from tinyml.quantize.calibration import CalibrationData, Sample, from_samples, open_calibration
+from tinyml.quantize.calibration import Calibration, CalibrationData, Sample, calibration_data
 from tinyml.quantize.equalize import equalize
 from tinyml.quantize.error_report import output_sqnr
 from tinyml.quantize.int8 import quantizable, quantize_int8
@@ -69,7 +68,7 @@ def prepare(
     *,
     precision: str | Precision = "int8",
     effort: str = "default",
-    calibration: Path | CalibrationData | Callable[[], Iterable[Sample]] | None = None,
+    calibration: Calibration | None = None,
     preprocess: Preprocess | None = None,
     io: str = "int8",
     budget: Budget = _NO_BUDGET,
@@ -88,8 +87,8 @@ def prepare(
             name, where all others are w8a8.
         effort: "default"; or "high", which equalizes channels and rounds weights by their effect. Weights of 4 bits
             always get it.
-        calibration: a folder of pictures, a table of them, an .npz or an .npy file; or a function that gives samples, as
-            network input -> real numbers in the model file's layout. None makes ranges up.
+        calibration: a folder of pictures, a table of them, an .npz or an .npy file; or arrays, samples, or a function that
+            gives them, as real numbers in the model file's layout. None makes ranges up.
         preprocess: of pictures; the default maps bytes to 0..1.
         io: how a model quantized here stores inputs and outputs: "int8", "uint8" or "float32".
         budget: for "mixed".
@@ -127,11 +126,7 @@ def prepare(
         ranges = plausible_ranges(graph)
         quantized = quantize_int8(graph, ranges, precision=chosen, input_dtype=IO_TYPES[io], output_dtype=IO_TYPES[io])
         return QuantizedModel(quantized, scheme(chosen), False, preprocess, graph, (_MADE_UP,))
-    if isinstance(calibration, Path):
-        calibration = open_calibration(calibration, graph, preprocess)
-    elif not isinstance(calibration, CalibrationData):
-        calibration = from_samples(calibration, graph)
-    data = calibration.at_most(max_samples)
+    data = calibration_data(calibration, graph, preprocess).at_most(max_samples)
     quantizer = Quantizer(graph, data, observer, progress)
     chosen = {}
     choice = None
@@ -225,7 +220,7 @@ def _all_w4a8(graph: Graph) -> Precision:
 
 def _wide(
     graph: Graph,
-    calibration: Path | CalibrationData | Callable[[], Iterable[Sample]] | None,
+    calibration: Calibration | None,
     preprocess: Preprocess,
     io: str,
     max_samples: int,
@@ -238,11 +233,7 @@ def _wide(
     if calibration is None:
         made_up = quantize_int16(graph, plausible_ranges(graph), float_io=float_io)
         return QuantizedModel(made_up, "w8a16", False, preprocess, graph, (_MADE_UP,))
-    if isinstance(calibration, Path):
-        calibration = open_calibration(calibration, graph, preprocess)
-    elif not isinstance(calibration, CalibrationData):
-        calibration = from_samples(calibration, graph)
-    data = calibration.at_most(max_samples)
+    data = calibration_data(calibration, graph, preprocess).at_most(max_samples)
     quantizer = Quantizer(graph, data, MinMax, progress)
     quantized = quantize_int16(graph, quantizer.ranges(graph, data), float_io=float_io)
     notes = (f"calibrated with {len(data)} samples of {data.source}", *data.notes)

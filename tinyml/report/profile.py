@@ -8,8 +8,11 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from tinyml import __version__
-from tinyml.profile import Inference, Measurement
+from tinyml.device.places import EMULATOR
+from tinyml.execution import measure
+from tinyml.profile import Firmware, Inference, Measurement
 from tinyml.profile.known_error import NOT_PRICED, PRICED
+from tinyml.report.built import Built
 from tinyml.report.document import Report
 
 PROFILE_VERSION: Literal[1] = 1
@@ -115,6 +118,26 @@ class ProfileDocument:
             pydantic.ValidationError: it is of another version, or something else.
         """
         return TypeAdapter(ProfileDocument).validate_python(document)
+
+
+def profile_build(built: Built, place: str, runs: int, warm_up: int) -> ProfileDocument:
+    """Runs a build on noise, where it is told to.
+
+    Raises:
+        ToolError: what runs there is not this build, or nothing runs there.
+    """
+    report, model = built.report, built.report.model
+    functions = tuple(layer.function for layer in report.layers)
+    firmware = Firmware(built.elf, built.board, model.run_function, functions, built.interface)
+    done = measure(firmware, place, runs, warm_up, name=model.name, plan=model.plan_sha256)
+    return make_profile(
+        report,
+        done,
+        place=place,
+        measured=place != EMULATOR,
+        warm_up=warm_up,
+        stack_bound=report.memory.stack_bound_bytes,
+    )
 
 
 def make_profile(

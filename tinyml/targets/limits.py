@@ -1,9 +1,59 @@
-"""A board with less than it has: `--sram`, `--flash` and `--clock safe`."""
+"""The target that was asked for: a board or a bare core, with less than it has by `--sram`, `--flash` and `--clock safe`."""
 
 from dataclasses import replace
 
 from tinyml.errors import UsageError
 from tinyml.targets.board import Board
+from tinyml.targets.load import generic_target, load_board
+
+DEFAULT_BOARD = "stm32h7"
+DEFAULT_SRAM, DEFAULT_FLASH = 512 << 10, 2 << 20  # of a bare core
+SLOWEST_BAUD, FASTEST_BAUD = 1200, 3_000_000
+
+
+def choose_target(
+    *,
+    board: str | None = None,
+    core: str | None = None,
+    sram_bytes: int | None = None,
+    flash_bytes: int | None = None,
+    clock: str = "full",
+    baud: int | None = None,
+) -> Board:
+    """A board by its id, alias or file, or a bare core; its memory limited.
+
+    Args:
+        clock: "full" or "safe".
+        baud: rate of the serial port; None for the board file's.
+
+    Raises:
+        BoardError: no such board, or a malformed file.
+        UsageError: no such core; or the target has no such memory, clock or port.
+    """
+    if core is not None:
+        if clock == "safe":
+            raise UsageError("--clock safe: a bare core has no clock to choose")
+        if baud is not None:
+            raise UsageError("--baud: a bare core has no serial port to set")
+        return generic_target(
+            core,
+            DEFAULT_SRAM if sram_bytes is None else sram_bytes,
+            DEFAULT_FLASH if flash_bytes is None else flash_bytes,
+        )
+    found = load_board(board or DEFAULT_BOARD)
+    if clock == "safe":
+        found = at_safe_clock(found)
+    if baud is not None:
+        found = _with_baud(found, baud)
+    return with_limits(found, sram_bytes, flash_bytes)
+
+
+def _with_baud(board: Board, baud: int) -> Board:
+    if board.uart is None:
+        raise UsageError(f"--baud: {board.id} has no serial port")
+    if not SLOWEST_BAUD <= baud <= FASTEST_BAUD:
+        raise UsageError(f"--baud {baud}: expected {SLOWEST_BAUD} to {FASTEST_BAUD}")
+    return replace(board, uart=replace(board.uart, baud=baud))
 
 
 def at_safe_clock(board: Board) -> Board:
