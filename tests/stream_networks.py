@@ -9,7 +9,17 @@ import numpy as np
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
-from tinyml.ir.ops import ConcatAttrs, Conv2dAttrs, FullyConnectedAttrs, Op, Pool2dAttrs, ReduceAttrs, ReshapeAttrs
+from tinyml.ir.ops import (
+    ConcatAttrs,
+    Conv2dAttrs,
+    DepthToSpaceAttrs,
+    FullyConnectedAttrs,
+    Op,
+    Pool2dAttrs,
+    ReduceAttrs,
+    ReshapeAttrs,
+    ResizeAttrs,
+)
 from tinyml.ir.ops.elementwise import BinaryAttrs
 from tinyml.ir.quant import QuantParams
 from tinyml.schedule import schedule
@@ -68,6 +78,12 @@ class Layers(GraphBuilder):
         pads = (same(height, window, stride), same(width, window, stride))
         return self.node(op, [x], Pool2dAttrs((window, window), (stride, stride), pads), quant=Q)
 
+    def resize(self, x: str, op: Op, rows: int, half_pixel: bool = False) -> str:
+        return self.node(op, [x], ResizeAttrs((rows, self.shape(x)[2]), half_pixel=half_pixel), quant=Q)
+
+    def squares(self, x: str, block: int) -> str:
+        return self.node(Op.DEPTH_TO_SPACE, [self.conv(x, block**2, (1, 1))], DepthToSpaceAttrs(block), quant=Q)
+
     def add(self, a: str, b: str) -> str:
         return self.node(Op.ADD, [a, b], BinaryAttrs(), quant=Q)
 
@@ -110,7 +126,7 @@ def random_network(rng: Random, most: int = 5) -> Graph:
 
 def _block(net: Layers, rng: Random, x: str) -> str:
     depth = net.shape(x)[-1]
-    kind = rng.choice(["conv", "depthwise", "pool", "inverted", "inverted", "branches", "residual"])
+    kind = rng.choice(["conv", "depthwise", "pool", "inverted", "inverted", "branches", "residual", "resample"])
     if kind == "conv":
         return _window(net, rng, x, rng.randint(1, 6))
     if kind == "depthwise":
@@ -122,6 +138,11 @@ def _block(net: Layers, rng: Random, x: str) -> str:
     if kind == "inverted":
         y = net.depthwise(net.conv(x, 2 * depth, (1, 1)), (rng.choice([3, 3, 5]), 3))
         return net.add(*rng.sample([net.conv(y, depth, (1, 1)), x], 2))
+    if kind == "resample":
+        if rng.random() < 0.3 and net.shape(x)[1] < 8:
+            return net.squares(x, 2)
+        op = rng.choice([Op.RESIZE_NEAREST, Op.RESIZE_BILINEAR])
+        return net.resize(x, op, rng.randint(1, 16), rng.random() < 0.5)
     if kind == "residual":
         return net.add(x, net.conv(net.conv(x, rng.randint(1, 4), (3, 3)), depth, (3, 1)))
     stride = rng.choice([1, 1, 2])

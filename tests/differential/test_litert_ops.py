@@ -9,6 +9,7 @@ import movement_models as moves
 import numpy as np
 import op_models as models
 import pytest
+import resample_models as resamples
 from fine_scales import fine_scales, next_to_ties
 from litert_batch import assert_equal, difference, ours
 from op_models import Make
@@ -48,6 +49,10 @@ OPS: dict[str, Make] = {
     "SLICE": moves.slice_,
     "STRIDED_SLICE": moves.strided_slice,
     "reshaping": moves.reshaping,
+    "RESIZE_NEAREST_NEIGHBOR": resamples.resize("RESIZE_NEAREST_NEIGHBOR"),
+    "RESIZE_BILINEAR": resamples.resize("RESIZE_BILINEAR"),
+    "DEPTH_TO_SPACE": resamples.depth_to_space,
+    "SPACE_TO_DEPTH": resamples.space_to_depth,
     "SVDF": models.svdf,
 }
 REAL_OPS: dict[str, Make] = {**OPS, "DIV": models.binary("DIV"), "SQRT": models.square_root}

@@ -16,6 +16,7 @@ COMPILED = [
     "densenet_small",
     "ds_cnn_kws",
     "ecg_resnet1d",
+    "espcn_x3",
     "fomo_mbv2_035",
     "lcnet_050",
     "mcunet_like",
@@ -27,11 +28,11 @@ COMPILED = [
     "ssdlite_mbv2",
     "starnet_s050",
     "tcn_causal",
+    "yolo_nano",
 ]
 # What has no kernel, and in how many nodes.
 REFUSED = {
-    "deeplab_lite": {"Resize": 3, "ArgMax": 1},
-    "espcn_x3": {"DepthToSpace": 1},
+    "deeplab_lite": {"ArgMax": 1},
     "gru_kws": {"GRU": 2},
     "lstm_kws": {"LSTM": 1},
     "lstm_kws.dynamo": {"LSTM": 1},
@@ -40,7 +41,6 @@ REFUSED = {
     "unet_small": {"ConvTranspose": 3},
     "vit_small_img": {"LayerNormalization": 9},
     "vit_small_img.dynamo": {"LayerNormalization": 9, "Gelu": 4},
-    "yolo_nano": {"Resize": 2},
 }
 
 

@@ -240,7 +240,7 @@ def test_outputs_that_no_node_computes() -> None:
 def test_one_error_lists_all_nodes() -> None:
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"], name="good"),
-        helper.make_node("Resize", ["a", "", "scales"], ["b"], name="up"),
+        helper.make_node("Upsample", ["a", "scales"], ["b"], name="up"),
         helper.make_node("Conv", ["b", "w3"], ["c"], name="bad_pads", pads=[-1, 0, 0, 0]),
         helper.make_node("LSTM", ["c"], ["d"], name="recurrent"),
         helper.make_node("Frobnicate", ["d"], ["e"], name="custom", domain="com.example"),
@@ -256,7 +256,7 @@ def test_one_error_lists_all_nodes() -> None:
     lines = failure.value.what.splitlines()
     assert lines[0].endswith("model.onnx: 6 nodes cannot be compiled")
     assert lines[1::2] == [
-        "  Resize 'up': there is no kernel for this operation",
+        "  Upsample 'up': there is no kernel for this operation",
         "  Conv 'bad_pads': pads [-1, 0, 0, 0] for 2-D data, expected 4 that are not negative",
         "  LSTM 'recurrent': there is no kernel for this operation",
         "  Frobnicate 'custom': it belongs to the domain 'com.example'",

@@ -9,9 +9,10 @@ import numpy as np
 from kernel_layout import Memory
 
 from tinyml.ir.graph import Graph, Node, Value
-from tinyml.ir.ops import Conv2dAttrs, Pool2dAttrs, spec
+from tinyml.ir.ops import Conv2dAttrs, DepthToSpaceAttrs, Pool2dAttrs, ResizeAttrs, SpaceToDepthAttrs, spec
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.kernels.rows import image_shape
+from tinyml.kernels.windows import row_windows
 
 POISON = 0xA5
 
@@ -126,11 +127,17 @@ def _input(
     row_bytes = width * channels * image.itemsize
     windowed = isinstance(node.attrs, Conv2dAttrs | Pool2dAttrs)
     aligned = image_shape(value.shape)[:2] == image_shape(graph.value(node.outputs[0]).shape)[:2]
-    if form == "whole" or not (windowed or aligned):
-        return _whole(memory.array(image), value)
     row, rows, col, cols = tile
-    top, bottom = _needed(node, graph, 0, row, rows, height)
-    if form == "ring":
+    resampled = isinstance(node.attrs, ResizeAttrs | DepthToSpaceAttrs | SpaceToDepthAttrs)
+    if form == "whole" or not (windowed or aligned or resampled):
+        return _whole(memory.array(image), value)
+    if resampled:
+        (window,) = row_windows(node, graph)
+        assert window is not None
+        top, bottom = window.first(row), window.end(row + rows - 1, height)
+    else:
+        top, bottom = _needed(node, graph, 0, row, rows, height)
+    if form == "ring" or resampled:
         ring = np.full((bottom - top, row_bytes), POISON, np.uint8)
         for y in range(top, bottom):
             ring[y % len(ring)] = image[y].reshape(-1).view(np.uint8)

@@ -100,6 +100,32 @@ def test_audio_streams_over_time() -> None:
     assert rings([lambda net, x: net.conv(x, 4, (5, 1)), lambda net, x: net.conv(x, 4, (3, 1))], width=1) == [5, 3]
 
 
+def resize(op: Op, rows: int, half_pixel: bool = False) -> Callable[[Layers, str], str]:
+    return lambda net, x: net.resize(x, op, rows, half_pixel)
+
+
+def test_more_rows_than_are_read() -> None:
+    # Rows 2 y and 2 y + 1 are row y: it is there alone. The 3 x 3 behind has its three rows, of two or three given ones.
+    assert rings([resize(Op.RESIZE_NEAREST, 32), square(3)]) == [1, 3]
+    assert rings([lambda net, x: net.squares(x, 2), square(3)]) == [1, 3]
+    # Between two rows, but for the last, which is all of the last row.
+    assert rings([resize(Op.RESIZE_BILINEAR, 32, half_pixel=True), square(3)]) == [2, 3]
+    # Of two rows the first, or half of each.
+    assert rings([square(1), resize(Op.RESIZE_NEAREST, 8)]) == [1, 1]
+    assert rings([square(1), resize(Op.RESIZE_BILINEAR, 8, half_pixel=True)]) == [1, 2]
+
+
+@pytest.mark.parametrize("shortcut", [False, True])
+def test_a_ring_of_a_resized_map_holds_what_is_read(shortcut: bool) -> None:
+    net = Layers("up")
+    x = net.conv(net.image(16, 4, 4), 4, (1, 1))
+    up = net.resize(x, Op.RESIZE_NEAREST, 32)
+    if shortcut:
+        up = net.add(up, net.conv(up, 4, (3, 3)))
+    _, trace = streamed(net.build([up]))
+    assert trace.lines[x] == 1
+
+
 @pytest.mark.parametrize("size", [3, 5, 7])
 def test_a_shortcut_waits_half_a_window(size: int) -> None:
     # stem -> x; 1x1, size x size, 1x1 -> y; x + y: row y of the sum needs row y of x, of which there are y + p then.
@@ -295,8 +321,8 @@ def fits(schedule: Schedule, stage: Stage, lines: Mapping[str, int]) -> bool:
             if not reduces and window is None:
                 return False
             if not reduces and window is not None:
-                first = call.row * window.stride - window.pad
-                end = (call.end - 1) * window.stride - window.pad + window.extent
+                first = (call.row * window.stride - window.pad) // window.up
+                end = ((call.end - 1) * window.stride - window.pad) // window.up + window.extent
                 needed = range(max(first, 0), min(end, height[name]))
             if any(held[name].get(y % lines[name]) != y for y in needed):
                 return False
@@ -397,3 +423,4 @@ def test_random_networks_have_what_they_should() -> None:
     graphs = [random_network(Random(seed)) for seed in range(60)]
     ops = {node.op for graph in graphs for node in graph.nodes}
     assert {Op.CONV2D, Op.ADD, Op.CONCAT, Op.MAX_POOL2D, Op.AVERAGE_POOL2D, Op.MEAN, Op.FULLY_CONNECTED} <= ops
+    assert {Op.RESIZE_NEAREST, Op.RESIZE_BILINEAR, Op.DEPTH_TO_SPACE} <= ops

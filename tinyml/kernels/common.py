@@ -59,6 +59,16 @@ def needs_same_quant(node: Node, graph: Graph) -> str | None:
     return None
 
 
+def needs_whole_bytes(node: Node, graph: Graph) -> str | None:
+    """What only moves elements takes any type of whole bytes."""
+    for value in graph.node_inputs(node):
+        if value.dtype.bits not in (8, 16, 32):
+            return f"moves elements of 1, 2 or 4 bytes, {value.name} is {value.dtype.value}"
+        if value.is_constant:
+            return f"moves activations, {value.name} is constant"
+    return None
+
+
 def needs_batch_of_one(node: Node, graph: Graph) -> str | None:
     shape = graph.value(node.inputs[0]).shape
     return f"computes one image, the batch is {shape[0]}" if shape[0] != 1 else None

@@ -7,22 +7,20 @@ import numpy as np
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node, Value
 from tinyml.ir.ops import ConcatAttrs, Op, PadAttrs, StridedSliceAttrs, TransposeAttrs
-from tinyml.kernels.common import Reject, cycles_per_element, first_reason, needs_same_quant, no_scratch
+from tinyml.kernels.common import (
+    Reject,
+    cycles_per_element,
+    first_reason,
+    needs_same_quant,
+    needs_whole_bytes,
+    no_scratch,
+)
 from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
 from tinyml.kernels.nest import Axis, nest_fields, nest_reason, strides
 from tinyml.kernels.rows import image_axes, image_shape
 from tinyml.targets.core import Isa
 
 _HEADER = "include/tinyml_movement.h"
-
-
-def _needs_whole_bytes(node: Node, graph: Graph) -> str | None:
-    for value in graph.node_inputs(node):
-        if value.dtype.bits not in (8, 16, 32):
-            return f"moves elements of 1, 2 or 4 bytes, {value.name} is {value.dtype.value}"
-        if value.is_constant:
-            return f"moves activations, {value.name} is constant"
-    return None
 
 
 # Concatenation and padding: boxes of an image.
@@ -164,7 +162,7 @@ def _gather_strided(node: Node, graph: Graph) -> CParams:
 
 
 def _rules(*rules: Reject) -> Reject:
-    return first_reason(_needs_whole_bytes, needs_same_quant, *rules)
+    return first_reason(needs_whole_bytes, needs_same_quant, *rules)
 
 
 KERNELS = (

@@ -25,6 +25,7 @@ from tinyml.kernels import (
     pool_s8_mve,
     quantize,
     reduce_rows,
+    resample,
     softmax_s8,
     svdf_s8,
 )
@@ -57,6 +58,7 @@ KERNELS: tuple[KernelDescriptor, ...] = (
     *quantize.KERNELS,
     *float32.KERNELS,
     *movement.KERNELS,
+    *resample.KERNELS,
 )
 
 

@@ -1,27 +1,51 @@
 """Which rows of its operands a row of a node's output is computed from."""
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node
-from tinyml.ir.ops import ConcatAttrs, Conv2dAttrs, Op, PadAttrs, Pool2dAttrs, ReduceAttrs
+from tinyml.ir.ops import (
+    ConcatAttrs,
+    Conv2dAttrs,
+    DepthToSpaceAttrs,
+    Op,
+    PadAttrs,
+    Pool2dAttrs,
+    ReduceAttrs,
+    ResizeAttrs,
+    SpaceToDepthAttrs,
+)
+from tinyml.ir.reference.resample import linear, nearest
 from tinyml.kernels.rows import image_shape
 
 
 @dataclass(frozen=True, slots=True)
 class RowWindow:
-    """Output row y reads input rows [y * stride - pad, y * stride - pad + extent), those that are in the image."""
+    """Output row y reads `extent` input rows from row floor((y * stride - pad) / up) on, those that are in the image.
+
+    `up` is above 1 where there are more rows in the output than in the input.
+    """
 
     stride: int = 1
     extent: int = 1
     pad: int = 0
+    up: int = 1
 
     def first(self, y: int) -> int:
         """The first row that output row y, or any later one, reads."""
-        return max(y * self.stride - self.pad, 0)
+        return max((y * self.stride - self.pad) // self.up, 0)
 
     def end(self, y: int, height: int) -> int:
         """Rows of an input of that height that must exist before output row y can be computed."""
-        return min(max(y * self.stride - self.pad + self.extent, 0), height)
+        return min(max((y * self.stride - self.pad) // self.up + self.extent, 0), height)
+
+    @property
+    def reach(self) -> int:
+        """The first output row needs that many rows of the input, counted in 1/up; each later one `stride` more."""
+        return (self.extent - 1) * self.up + 1 - self.pad
 
 
 SAME_ROW = RowWindow()
@@ -43,6 +67,12 @@ def _window(node: Node, graph: Graph, name: str, out_rows: int) -> RowWindow | N
         return RowWindow(attrs.stride[0], (height - 1) * attrs.dilation[0] + 1, attrs.padding[0][0])
     if isinstance(attrs, Pool2dAttrs):
         return RowWindow(attrs.stride[0], attrs.kernel[0], attrs.padding[0][0])
+    if isinstance(attrs, ResizeAttrs):
+        return _resize_window(node, graph, attrs)
+    if isinstance(attrs, DepthToSpaceAttrs):
+        return RowWindow(up=attrs.block)
+    if isinstance(attrs, SpaceToDepthAttrs):
+        return RowWindow(attrs.block, attrs.block)
     rows = image_shape(graph.value(name).shape)[0]
     if isinstance(attrs, PadAttrs) and len(attrs.padding) == 4:
         return RowWindow(pad=attrs.padding[1][0])
@@ -51,6 +81,21 @@ def _window(node: Node, graph: Graph, name: str, out_rows: int) -> RowWindow | N
     if isinstance(attrs, ReduceAttrs) or node.op in _WHOLE or rows != out_rows:
         return None
     return SAME_ROW
+
+
+def _resize_window(node: Node, graph: Graph, attrs: ResizeAttrs) -> RowWindow:
+    """The least window that holds all rows that are read: it advances by the ratio of the heights."""
+    x = graph.value(node.inputs[0])
+    if node.op is Op.RESIZE_NEAREST:
+        first = last = nearest(attrs, 0, x.shape[1])
+    else:
+        first, fraction = linear(attrs, 0, x.shape[1], x.dtype is DType.FLOAT32)
+        last = first + (fraction != 0)
+    common = math.gcd(x.shape[1], attrs.size[0])
+    stride, up = x.shape[1] // common, attrs.size[0] // common
+    steps = np.arange(attrs.size[0]) * stride
+    pad = -int((first * up + up - 1 - steps).min())  # the least for which no window starts below its first row
+    return RowWindow(stride, int((last - (steps - pad) // up).max()) + 1, pad, up)
 
 
 _WHOLE = frozenset({Op.FULLY_CONNECTED, Op.MATMUL, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.GATHER, Op.STACK, Op.SVDF})

@@ -16,6 +16,7 @@ from tinyml.ir.ops import (
     Pool2dAttrs,
     ReduceAttrs,
     ReshapeAttrs,
+    ResizeAttrs,
     StridedSliceAttrs,
     TransposeAttrs,
 )
@@ -43,6 +44,8 @@ def _keeps_elements(node: Node, x: Value) -> bool:
         return attrs.clamp == NO_CLAMP
     if isinstance(attrs, Pool2dAttrs):
         return attrs.kernel == (1, 1) and attrs.clamp == NO_CLAMP
+    if isinstance(attrs, ResizeAttrs):
+        return attrs.size == x.shape[1:3]
     if isinstance(attrs, StridedSliceAttrs):
         return all(stride > 0 for stride in attrs.stride)
     return isinstance(attrs, (PadAttrs, ReduceAttrs))

@@ -29,7 +29,7 @@ RESCALING = frozenset(
 SAME_SCALE = frozenset(
     {
         *(Op.MAX_POOL2D, Op.AVERAGE_POOL2D, Op.PAD, Op.RESHAPE, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.GATHER, Op.IDENTITY),
-        *(Op.CONCAT, Op.STACK),
+        *(Op.CONCAT, Op.STACK, Op.RESIZE_NEAREST, Op.RESIZE_BILINEAR, Op.DEPTH_TO_SPACE, Op.SPACE_TO_DEPTH),
     }
 )
 """int8 operations that move or select stored numbers: inputs and output share their parameters."""
@@ -40,6 +40,7 @@ INT16_OPS = frozenset(
     {
         *(*WEIGHTED, Op.ADD, Op.SUB, Op.MUL, *FIXED_OUTPUT_16),
         *(Op.MAX_POOL2D, Op.AVERAGE_POOL2D, Op.PAD, Op.RESHAPE, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.IDENTITY, Op.CONCAT),
+        *(Op.RESIZE_NEAREST, Op.DEPTH_TO_SPACE, Op.SPACE_TO_DEPTH),
     }
 )
 """What computes on int16 where activations have 16 bits."""

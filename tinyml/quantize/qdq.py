@@ -21,7 +21,12 @@ from tinyml.quantize.params import as_int8
 
 _STORED = (DType.INT8, DType.UINT8)
 # Quantizing before or after these is the same, number for number.
-_SELECTING = frozenset({Op.MAX_POOL2D, Op.RESHAPE, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.GATHER, Op.IDENTITY})
+_SELECTING = frozenset(
+    {
+        *(Op.MAX_POOL2D, Op.RESHAPE, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.GATHER, Op.IDENTITY),
+        *(Op.RESIZE_NEAREST, Op.DEPTH_TO_SPACE, Op.SPACE_TO_DEPTH),
+    }
+)
 
 
 def is_qdq(graph: Graph) -> bool:

@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 /* Rows that a layer can compute, of out_rows, when `there` of in_rows rows of its input exist: row y reads up to `reach`
- * rows from row y * stride on. */
+ * rows from row y * stride on. Layers with more rows than their input count all of these in parts of a row. */
 static inline int32_t tinyml_rows_ready(int32_t there, int32_t in_rows, int32_t out_rows, int32_t stride, int32_t reach)
 {
     if (there == in_rows) {

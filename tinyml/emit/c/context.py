@@ -262,12 +262,12 @@ def _worker_contexts(stage: Stage, layers: tuple[LayerContext, ...]) -> tuple[Wo
                 if producer.reduces:
                     there = f"({there} == {producer.rows})"
             window = operand.window
-            reach = window.extent - window.pad
-            ready.append(
-                there
-                if window.stride == reach == 1 and operand.height == worker.rows
-                else f"tinyml_rows_ready({there}, {operand.height}, {worker.rows}, {window.stride}, {reach})"
-            )
+            if window.up == window.stride == window.reach == 1 and operand.height == worker.rows:
+                ready.append(there)
+                continue
+            counted = there if window.up == 1 else f"{window.up} * ({there})"
+            height, reach = window.up * operand.height, window.reach
+            ready.append(f"tinyml_rows_ready({counted}, {height}, {worker.rows}, {window.stride}, {reach})")
         contexts.append(
             WorkerContext(
                 function=layer.emitted.function,

@@ -11,6 +11,7 @@ from tinyml.frontends.onnx import (  # noqa: F401  each registers its handlers
     normalize,
     pool,
     quantization,
+    resample,
     shape,
 )
 from tinyml.frontends.onnx.importer import build_graph

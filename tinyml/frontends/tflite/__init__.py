@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tinyml.frontends.tflite import elementwise, layers, movement  # noqa: F401  each registers its handlers
+from tinyml.frontends.tflite import elementwise, layers, movement, resample  # noqa: F401  each registers its handlers
 from tinyml.frontends.tflite.importer import build_graph
 from tinyml.frontends.tflite.reader import read
 from tinyml.ir.graph import Graph

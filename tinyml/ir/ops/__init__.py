@@ -20,6 +20,7 @@ from tinyml.ir.ops.normalize import BatchNormAttrs, SoftmaxAttrs
 from tinyml.ir.ops.pool import Pool2dAttrs, ReduceAttrs
 from tinyml.ir.ops.quantization import QuantizeAttrs
 from tinyml.ir.ops.recurrent import SvdfAttrs
+from tinyml.ir.ops.resample import DepthToSpaceAttrs, ResizeAttrs, SpaceToDepthAttrs
 
 __all__ = [
     "NO_CLAMP",
@@ -33,6 +34,7 @@ __all__ = [
     "ClipAttrs",
     "ConcatAttrs",
     "Conv2dAttrs",
+    "DepthToSpaceAttrs",
     "FullyConnectedAttrs",
     "GatherAttrs",
     "HardSigmoidAttrs",
@@ -46,7 +48,9 @@ __all__ = [
     "QuantizeAttrs",
     "ReduceAttrs",
     "ReshapeAttrs",
+    "ResizeAttrs",
     "SoftmaxAttrs",
+    "SpaceToDepthAttrs",
     "StackAttrs",
     "StridedSliceAttrs",
     "SvdfAttrs",

@@ -42,6 +42,11 @@ class Op(enum.Enum):
     MAX_POOL2D = "max_pool2d"
     AVERAGE_POOL2D = "average_pool2d"
     MEAN = "mean"
+    # resample.py
+    RESIZE_NEAREST = "resize_nearest"
+    RESIZE_BILINEAR = "resize_bilinear"
+    DEPTH_TO_SPACE = "depth_to_space"
+    SPACE_TO_DEPTH = "space_to_depth"
     # normalize.py
     BATCH_NORM = "batch_norm"  # x, gamma, beta, mean, variance, each [C] (last axis)
     SOFTMAX = "softmax"
