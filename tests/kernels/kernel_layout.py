@@ -13,7 +13,7 @@ from tinyml.resources import resource_dir
 
 KERNELS = resource_dir("codegen") / "kernels"
 
-_STRUCT = re.compile(r"typedef struct \{(.*?)\} (\w+);", re.S)
+_STRUCT = re.compile(r"typedef struct \{([^{}]*)\} (tinyml_\w+);")
 _FIELD = re.compile(r"^(const )?(\w+) (\*?)(\w+)(?:\[(\d+)\])?$")
 _SCALARS = {
     "uint16_t": "H",

@@ -29,6 +29,12 @@ _MACHINES = {
 _SOFTMAX = QuantParams.per_tensor(1 / 256, -128)
 
 
+def _in_lanes(symbol: str) -> st.SearchStrategy[graphs.Case]:
+    return st.sampled_from(["any", "pointwise"]).flatmap(
+        lambda kind: graphs.convolutions(kind=kind, least=-127).filter(accepted(symbol, Op.CONV2D))
+    )
+
+
 def _planar_depthwise(size: int) -> st.SearchStrategy[graphs.Case]:
     symbol = f"tinyml_depthwise_{size}x{size}_s8_dsp"
     return graphs.planar_depthwise(size).filter(accepted(symbol, Op.CONV2D))
@@ -36,9 +42,10 @@ def _planar_depthwise(size: int) -> st.SearchStrategy[graphs.Case]:
 
 _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_conv_s8_dsp": graphs.convolutions,
-    "tinyml_conv_paired_s8_dsp": lambda: st.sampled_from(["any", "pointwise"]).flatmap(
-        lambda kind: graphs.convolutions(kind=kind, least=-127).filter(accepted("tinyml_conv_paired_s8_dsp", Op.CONV2D))
-    ),
+    **{
+        symbol: partial(_in_lanes, symbol)
+        for symbol in ("tinyml_conv_paired_s8_dsp", "tinyml_conv_paired_narrow_s8_dsp")
+    },
     "tinyml_conv_1x1_s8": lambda: graphs.convolutions(kind="pointwise"),
     "tinyml_fully_connected_s8_dsp": graphs.fully_connected,
     "tinyml_fully_connected_paired_s8_dsp": lambda: graphs.fully_connected(least=-127).filter(
@@ -144,6 +151,7 @@ def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, flo
         ("tinyml_conv_s8_dsp", _pointwise(), 2.2),
         ("tinyml_conv_paired_s8_dsp", _pointwise(), 1.0),
         ("tinyml_conv_paired_s8_dsp", _spatial(), 1.25),
+        ("tinyml_conv_paired_narrow_s8_dsp", _spatial(), 1.4),
         ("tinyml_conv_s8_dsp", _spatial(), 2.2),
         ("tinyml_fully_connected_s8_dsp", _matrix(), 2.3),
         ("tinyml_fully_connected_paired_s8_dsp", _matrix(), 1.2),

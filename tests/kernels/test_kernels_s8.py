@@ -50,12 +50,13 @@ def test_convolution_for_hosts(
     check(request.getfixturevalue(machine), symbol, case, tiling)
 
 
+@pytest.mark.parametrize("symbol", ["tinyml_conv_paired_s8_dsp", "tinyml_conv_paired_narrow_s8_dsp"])
 @pytest.mark.parametrize("kind", ["any", "pointwise"])
 @property_test
 @given(st.data(), tilings)
-def test_convolution_in_lanes(host: Host, kind: str, data: st.DataObject, tiling: Tiling) -> None:
-    cases = graphs.convolutions(kind=kind, least=-127).filter(accepted("tinyml_conv_paired_s8_dsp", Op.CONV2D))
-    check(host, "tinyml_conv_paired_s8_dsp", data.draw(cases), tiling)
+def test_convolution_in_lanes(host: Host, symbol: str, kind: str, data: st.DataObject, tiling: Tiling) -> None:
+    cases = graphs.convolutions(kind=kind, least=-127).filter(accepted(symbol, Op.CONV2D))
+    check(host, symbol, data.draw(cases), tiling)
 
 
 @property_test

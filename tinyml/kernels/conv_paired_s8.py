@@ -1,5 +1,6 @@
 """int8 convolution with two output channels in the lanes of a word: include/tinyml_conv_paired_s8.h."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,6 @@ from tinyml.targets.core import Isa
 
 _INT32 = 1 << 31
 _LANES = (_INT32, 1 << 23)  # the sums of both channels of a word are exact below these
-_OUTPUTS = 4  # in a block of the kernel
 
 
 def _attrs(node: Node) -> Conv2dAttrs:
@@ -132,31 +132,41 @@ def _params(node: Node, graph: Graph) -> CParams:
     )
 
 
-def _scratch(node: Node, graph: Graph, rows: int) -> int:
-    taps = int(np.prod(graph.value(node.inputs[1]).shape[1:]))
-    return 2 * _OUTPUTS * (taps + taps % 2)
+def _scratch(block: int) -> Callable[[Node, Graph, int], int]:
+    def scratch(node: Node, graph: Graph, rows: int) -> int:
+        taps = int(np.prod(graph.value(node.inputs[1]).shape[1:]))
+        return 2 * block * (taps + taps % 2)
+
+    return scratch
 
 
-def _cost(node: Node, graph: Graph, rows: int) -> float:
-    """Counted instructions. Outputs of a tile go in blocks of four; two or one may be left over."""
-    _, height, width, channels = graph.value(node.output).shape
-    taps, pairs = int(np.prod(graph.value(node.inputs[1]).shape[1:])), (channels + 1) // 2
+def _cost(block: int) -> Callable[[Node, Graph, int], float]:
+    """Counted instructions. Outputs of a tile go in blocks; one or two may be left over."""
 
-    def tile(outputs: int) -> float:
-        blocks = {4: (outputs + 1) // 4, 2: int(outputs % 4 == 2), 1: int(outputs % 4 == 1)}
-        taps_of = {4: 6.0, 2: 3.5, 1: 2.5}
-        return 60 + sum(
-            count * (120 + 4.3 * taps + pairs * (taps_of[n] * taps + 14 + 11 * n)) for n, count in blocks.items()
-        )
+    def cost(node: Node, graph: Graph, rows: int) -> float:
+        _, height, width, channels = graph.value(node.output).shape
+        taps, pairs = int(np.prod(graph.value(node.inputs[1]).shape[1:])), (channels + 1) // 2
+        taps_of = {4: 6.2, 2: 3.7, 1: 2.7}
 
-    full, rest = divmod(height, rows)
-    return full * tile(rows * width) + (tile(rest * width) if rest else 0)
+        def tile(outputs: int) -> float:
+            rest = outputs % block
+            blocks = {block: outputs // block + (rest == 3)} | ({rest: 1} if rest in (1, 2) else {})
+            return 60 + sum(
+                count * (120 + 4.3 * taps + pairs * (taps_of[n] * taps + 14 + 11 * n)) for n, count in blocks.items()
+            )
+
+        full, rest = divmod(height, rows)
+        return full * tile(rows * width) + (tile(rest * width) if rest else 0)
+
+    return cost
 
 
-KERNELS = (
-    KernelDescriptor(
-        "tinyml_conv_paired_s8_dsp",
-        "armv7em/tinyml_conv_paired_s8_dsp.c",
+def _kernel(symbol: str, block: int) -> KernelDescriptor:
+    """The kernel that computes so many outputs at a time."""
+    cost = _cost(block)
+    return KernelDescriptor(
+        symbol,
+        f"armv7em/{symbol}.c",
         "include/tinyml_conv_paired_s8.h",
         Op.CONV2D,
         Isa.DSP,
@@ -169,8 +179,10 @@ KERNELS = (
             _needs_exact_lanes,
         ),
         _params,
-        _scratch,
-        whole(_cost),
-        tile_cost=_cost,
-    ),
-)
+        _scratch(block),
+        whole(cost),
+        tile_cost=cost,
+    )
+
+
+KERNELS = (_kernel("tinyml_conv_paired_s8_dsp", 4), _kernel("tinyml_conv_paired_narrow_s8_dsp", 2))

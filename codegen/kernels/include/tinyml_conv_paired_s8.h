@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* As tinyml_conv_s8_t, one group, with weights and rescaling prepared for tinyml_conv_paired_s8_dsp.
+/* As tinyml_conv_s8_t, one group, with weights and rescaling prepared for the kernels below.
  *
  * weights      [pair of channels a, b][pair of taps], a word each: two lanes of int16, lane = 256 * b + a.
  *              The word times two inputs gives 256 * (sum of b) + (sum of a); its even bytes, a, give the sum of a alone.
@@ -37,6 +37,10 @@ typedef struct {
 /* scratch: 8 bytes a tap of a filter, an even number of taps. */
 void tinyml_conv_paired_s8_dsp(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                const tinyml_tile_t *tile, void *scratch);
+
+/* The same, two outputs at a time. scratch: 4 bytes a tap. */
+void tinyml_conv_paired_narrow_s8_dsp(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in,
+                                      const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,392 @@
+/* The frame of the int8 convolutions with two channels a lane, for SMLAD. SPDX-License-Identifier: Apache-2.0
+ *
+ * The windows of a block of outputs are widened to int16 in scratch, the zero point taken off, zero where a tap falls
+ * outside the image. Then two filters at a time are multiplied with all of them.
+ *
+ *     columns   p0 p1  q0 q1  r0 r1  s0 s1  p2 p3 ...   taps of outputs p, q, r and s, int16
+ *     weights   w0 w1  w2 w3 ...                        two taps of two filters a word, see the header
+ *
+ * A word of weights needs one SXTB16 and then feeds two multiplications an output, each of two taps: of four outputs, 12
+ * instructions for 16 multiply-accumulates; of two, 14.
+ *
+ * A source defines TINYML_COLUMNS, the outputs of a block, 4 or 2, and includes this file.
+ */
+#ifndef TINYML_CONV_PAIRED_BLOCK_H
+#define TINYML_CONV_PAIRED_BLOCK_H
+
+#include "tinyml_columns.h"
+#include "tinyml_conv_paired_s8.h"
+#include "tinyml_requant.h"
+
+/* One block: pairs of filters from `weights` to `weights_end`, results to out[i][0], out[i][1], out[i][2], ... */
+typedef struct {
+    const int8_t *weights;
+    const int16_t *columns;
+    const int16_t *columns_end;
+    const int8_t *weights_end;
+    const int32_t *rescale;
+    int8_t *out[OUTPUTS];
+    int32_t ties;
+} block_t;
+
+#if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
+
+/* r2 2 * bias, r3 multiplier, r12 rounding, lr shift; r1 is scratch. SHIFT doubles what was summed. */
+#define RESCALE(SUM, SHIFT) \
+    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
+    "add r1, r12, " SUM ", asr #31 \n" \
+    "smmlar " SUM ", " SUM ", r3, r1 \n" \
+    "asr " SUM ", " SUM ", lr \n" \
+    "ssat " SUM ", #8, " SUM "\n"
+
+#if TINYML_COLUMNS == 4
+
+
+/* Two taps of both filters with four outputs: MAC is smlad, or smuad where the sums begin. 48 bytes of code.
+ * r0 weights, r1 columns; r4 r6 r8 r10 sums of both lanes, r5 r7 r9 r11 sums of filter a. */
+#define TAPS(MAC, R4, R5, R6, R7, R8, R9, R10, R11) \
+    "ldr r2, [r0], #4 \n" \
+    "ldrd r12, lr, [r1], #8 \n" \
+    "sxtb16 r3, r2 \n" \
+    MAC " r4, r12, r2" R4 "\n" \
+    MAC " r6, lr, r2" R6 "\n" \
+    MAC " r5, r12, r3" R5 "\n" \
+    MAC " r7, lr, r3" R7 "\n" \
+    "ldrd r12, lr, [r1], #8 \n" \
+    MAC " r8, r12, r2" R8 "\n" \
+    MAC " r10, lr, r2" R10 "\n" \
+    MAC " r9, r12, r3" R9 "\n" \
+    MAC " r11, lr, r3" R11 "\n"
+#define FIRST_TAPS TAPS("smuad", "", "", "", "", "", "", "", "")
+#define NEXT_TAPS TAPS("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
+
+/* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
+#define RESCALE_WITHOUT_TIES(SUM, SHIFT) \
+    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
+    "smmlar " SUM ", " SUM ", r3, r12 \n" \
+    "asr " SUM ", " SUM ", lr \n" \
+    "ssat " SUM ", #8, " SUM "\n"
+
+/* Compilers spill in this loop. After the second push: [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 to 28
+ * out, 32 the way into the loop, 36 the way out of it. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+__attribute__((naked, noinline, aligned(4))) static void multiply_block(const block_t *block __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "ldm r0, {r1-r10} \n"
+        "sub r11, r3, r2 \n" /* 16 bytes of columns a pair of taps: the first, then n, n mod 8 of them to begin with */
+        "sub r11, r11, #16 \n"
+        "and r11, r11, #112 \n"
+        "add r11, r11, r11, lsl #1 \n"
+        "adr r12, 3f \n"
+        "sub r11, r12, r11 \n"
+        "orr r11, r11, #1 \n"
+        "adr r12, 4f \n"
+        "cmp r10, #0 \n"
+        "bne 0f \n"
+        "adr r12, 5f \n"
+        "0: orr r12, r12, #1 \n"
+        "push {r2-r9, r11, r12} \n"
+        "mov r0, r1 \n"
+        "1: ldr r1, [sp] \n"
+        FIRST_TAPS
+        "ldr pc, [sp, #32] \n"
+        "2: \n"
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        NEXT_TAPS
+        "3: ldr r2, [sp, #4] \n"
+        "cmp r1, r2 \n"
+        "bne.w 2b \n"
+        "ldr r1, [sp, #12] \n"
+        "sub r4, r4, r5 \n" /* 256 * the sum of filter b */
+        "sub r6, r6, r7 \n"
+        "sub r8, r8, r9 \n"
+        "sub r10, r10, r11 \n"
+        "ldm r1!, {r2, r3, r12, lr} \n"
+        "ldr pc, [sp, #36] \n"
+        "4: str r1, [sp, #12] \n"
+        RESCALE("r5", "lsl #1")
+        RESCALE("r7", "lsl #1")
+        RESCALE("r9", "lsl #1")
+        RESCALE("r11", "lsl #1")
+        "ldr r1, [sp, #12] \n"
+        "ldm r1!, {r2, r3, r12, lr} \n"
+        "str r1, [sp, #12] \n"
+        RESCALE("r4", "asr #7")
+        RESCALE("r6", "asr #7")
+        RESCALE("r8", "asr #7")
+        RESCALE("r10", "asr #7")
+        "b 6f \n"
+        "5: \n"
+        RESCALE_WITHOUT_TIES("r5", "lsl #1")
+        RESCALE_WITHOUT_TIES("r7", "lsl #1")
+        RESCALE_WITHOUT_TIES("r9", "lsl #1")
+        RESCALE_WITHOUT_TIES("r11", "lsl #1")
+        "ldm r1!, {r2, r3, r12, lr} \n"
+        "str r1, [sp, #12] \n"
+        RESCALE_WITHOUT_TIES("r4", "asr #7")
+        RESCALE_WITHOUT_TIES("r6", "asr #7")
+        RESCALE_WITHOUT_TIES("r8", "asr #7")
+        RESCALE_WITHOUT_TIES("r10", "asr #7")
+        "6: bfi r5, r4, #8, #8 \n"
+        "bfi r7, r6, #8, #8 \n"
+        "bfi r9, r8, #8, #8 \n"
+        "bfi r11, r10, #8, #8 \n"
+        "ldrd r2, r3, [sp, #16] \n"
+        "ldrd r12, lr, [sp, #24] \n"
+        "strh r5, [r2], #2 \n"
+        "strh r7, [r3], #2 \n"
+        "strh r9, [r12], #2 \n"
+        "strh r11, [lr], #2 \n"
+        "ldr r1, [sp, #8] \n"
+        "strd r2, r3, [sp, #16] \n"
+        "strd r12, lr, [sp, #24] \n"
+        "cmp r0, r1 \n"
+        "bne.w 1b \n"
+        "add sp, sp, #40 \n"
+        "pop {r4-r11, pc} \n");
+}
+
+#define PITCH "#16" /* bytes from two taps of an output to its next two, and the binary logarithm of that */
+#define LOG_PITCH "#4"
+#else
+#define PITCH "#8"
+#define LOG_PITCH "#3"
+#endif
+
+/* Two taps of both filters with two outputs: 28 bytes of code. r4 r6 sums of both lanes, r5 r7 of filter a. */
+#define TAPS_OF_TWO(MAC, R4, R5, R6, R7) \
+    "ldr r2, [r0], #4 \n" \
+    "ldrd r12, lr, [r1], " PITCH "\n" \
+    "sxtb16 r3, r2 \n" \
+    MAC " r4, r12, r2" R4 "\n" \
+    MAC " r6, lr, r2" R6 "\n" \
+    MAC " r5, r12, r3" R5 "\n" \
+    MAC " r7, lr, r3" R7 "\n"
+#define NEXT_TAPS_OF_TWO TAPS_OF_TWO("smlad", ", r4", ", r5", ", r6", ", r7")
+
+/* The same for the first two outputs. r8 rescale, r9 weights_end, r10 and r11 out; [sp] columns, 4 columns_end, 8 the way
+ * into the loop. */
+__attribute__((naked, noinline, aligned(4))) static void multiply_two(const block_t *block __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "ldm r0, {r1-r7} \n"
+        "mov r8, r5 \n"
+        "mov r9, r4 \n"
+        "mov r10, r6 \n"
+        "mov r11, r7 \n"
+        "sub r4, r3, r2 \n" /* of n + 1 pairs of taps, n mod 8 to begin with */
+        "sub r4, r4, " PITCH "\n"
+        "ubfx r4, r4, " LOG_PITCH ", #3 \n"
+        "rsb r5, r4, r4, lsl #3 \n"
+        "adr r12, 3f \n"
+        "sub r5, r12, r5, lsl #2 \n"
+        "orr r5, r5, #1 \n"
+        "push {r2, r3, r5} \n"
+        "mov r0, r1 \n"
+        "1: ldr r1, [sp] \n"
+        TAPS_OF_TWO("smuad", "", "", "", "")
+        "ldr pc, [sp, #8] \n"
+        "2: \n"
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        NEXT_TAPS_OF_TWO
+        "3: ldr r2, [sp, #4] \n"
+        "cmp r1, r2 \n"
+        "bne.w 2b \n"
+        "sub r4, r4, r5 \n"
+        "sub r6, r6, r7 \n"
+        "ldm r8!, {r2, r3, r12, lr} \n"
+        RESCALE("r5", "lsl #1")
+        RESCALE("r7", "lsl #1")
+        "ldm r8!, {r2, r3, r12, lr} \n"
+        RESCALE("r4", "asr #7")
+        RESCALE("r6", "asr #7")
+        "bfi r5, r4, #8, #8 \n"
+        "bfi r7, r6, #8, #8 \n"
+        "strh r5, [r10], #2 \n"
+        "strh r7, [r11], #2 \n"
+        "cmp r0, r9 \n"
+        "bne.w 1b \n"
+        "add sp, sp, #12 \n"
+        "pop {r4-r11, pc} \n");
+}
+
+/* Two taps of both filters with one output: 20 bytes of code. r4 the sum of both lanes, r5 of filter a. */
+#define TAPS_OF_ONE(MAC, R4, R5) \
+    "ldr r12, [r1], " PITCH "\n" \
+    "ldr r2, [r0], #4 \n" \
+    "sxtb16 r3, r2 \n" \
+    MAC " r4, r12, r2" R4 "\n" \
+    MAC " r5, r12, r3" R5 "\n"
+#define NEXT_TAPS_OF_ONE TAPS_OF_ONE("smlad", ", r4", ", r5")
+
+/* The same for the first output alone: maps of an odd number of pixels end with it. r6 columns, r7 columns_end,
+ * r8 weights_end, r9 rescale, r10 out, r11 the way into the loop. */
+__attribute__((naked, noinline, aligned(4))) static void multiply_one(const block_t *block __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "ldm r0, {r5-r10} \n"
+        "mov r0, r5 \n"
+        "sub r11, r7, r6 \n"
+        "sub r11, r11, " PITCH "\n"
+        "ubfx r11, r11, " LOG_PITCH ", #3 \n"
+        "add r11, r11, r11, lsl #2 \n"
+        "adr r4, 3f \n"
+        "sub r11, r4, r11, lsl #2 \n"
+        "orr r11, r11, #1 \n"
+        "1: mov r1, r6 \n"
+        TAPS_OF_ONE("smuad", "", "")
+        "bx r11 \n"
+        "2: \n"
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        NEXT_TAPS_OF_ONE
+        "3: cmp r1, r7 \n"
+        "bne.w 2b \n"
+        "sub r4, r4, r5 \n"
+        "ldm r9!, {r2, r3, r12, lr} \n"
+        RESCALE("r5", "lsl #1")
+        "ldm r9!, {r2, r3, r12, lr} \n"
+        RESCALE("r4", "asr #7")
+        "bfi r5, r4, #8, #8 \n"
+        "strh r5, [r10], #2 \n"
+        "cmp r0, r8 \n"
+        "bne.w 1b \n"
+        "pop {r4-r11, pc} \n");
+}
+
+#else
+
+/* One channel from `rescale` on. */
+static int8_t rescale(const int32_t *r, int32_t sum)
+{
+    const int32_t x = 2 * sum + r[0];
+    const int32_t high = (int32_t)(((int64_t)x * r[1] + (INT64_C(1) << 31)) >> 32);
+    return (int8_t)tinyml_clamp((high + r[2] - (x < 0 ? 1 : 0)) >> r[3], INT8_MIN, INT8_MAX);
+}
+
+static void multiply(const block_t *block, int32_t outputs)
+{
+    const int32_t taps = (int32_t)(block->columns_end - block->columns) / OUTPUTS;
+    const int32_t *r = block->rescale;
+    int32_t channel = 0;
+    for (const int8_t *w = block->weights; w < block->weights_end; w += 2 * taps, r += 8, channel += 2) {
+        for (int32_t i = 0; i < outputs; ++i) {
+            int32_t a = 0, b = 0;
+            for (int32_t k = 0; k < taps; ++k) {
+                const int32_t x = block->columns[k / 2 * 2 * OUTPUTS + 2 * i + k % 2];
+                a += x * w[2 * k];
+                b += x * (w[2 * k + 1] + (w[2 * k] < 0 ? 1 : 0)); /* a negative a borrows from the upper byte */
+            }
+            block->out[i][channel] = rescale(r, a);
+            block->out[i][channel + 1] = rescale(r + 4, b);
+        }
+    }
+}
+
+#if TINYML_COLUMNS == 4
+static void multiply_block(const block_t *block)
+{
+    multiply(block, OUTPUTS);
+}
+#endif
+
+static void multiply_two(const block_t *block)
+{
+    multiply(block, 2);
+}
+
+static void multiply_one(const block_t *block)
+{
+    multiply(block, 1);
+}
+
+#endif
+
+static void multiply_outputs(const block_t *block, int32_t outputs)
+{
+    if (outputs == 1) {
+        multiply_one(block);
+    } else if (outputs == 2) {
+        multiply_two(block);
+    }
+#if TINYML_COLUMNS == 4
+    else {
+        multiply_block(block);
+    }
+#endif
+}
+
+/* The last channel of an odd number: its pair has no second one, and no memory for its results. */
+static void multiply_last(block_t *block, int32_t outputs, int8_t *const out[OUTPUTS], int32_t channel)
+{
+    int8_t pair[OUTPUTS][2];
+    for (int32_t i = 0; i < outputs; ++i) {
+        block->out[i] = pair[i];
+    }
+    multiply_outputs(block, outputs);
+    for (int32_t i = 0; i < outputs; ++i) {
+        out[i][channel] = pair[i][0];
+    }
+}
+
+static void conv_paired(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                        const tinyml_tile_t *tile, void *scratch)
+{
+    const tinyml_window_t *w = &op->window;
+    const int32_t channels = op->out_channels;
+    const int32_t taps = (w->kernel_height * w->kernel_width * w->in_channels + 1) & ~1;
+    const int32_t pairs = channels / 2;
+    const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
+    int16_t *columns = scratch;
+    walk_t walk = walk_of(w, in, out, tile, channels, op->in_offset);
+
+    tinyml_fill(columns + element(taps - 2), 0, 4 * OUTPUTS); /* a tap past the last stays zero */
+    while (walk.left > 0) {
+        int8_t *start[OUTPUTS] = {0};
+        const int32_t outputs = widen_block(&walk, columns, start);
+        block_t block = {op->weights, columns, columns + taps * OUTPUTS, op->weights + pairs * 2 * taps, op->rescale,
+                         {0}, op->ties};
+        for (int32_t i = 0; i < OUTPUTS; ++i) {
+            block.out[i] = start[i];
+        }
+        if (pairs > 0) {
+            multiply_outputs(&block, outputs);
+        }
+        if (channels % 2 != 0) {
+            block.weights = block.weights_end;
+            block.weights_end += 2 * taps;
+            block.rescale += 8 * pairs;
+            multiply_last(&block, outputs, start, channels - 1);
+        }
+        for (int32_t i = 0; clamped && i < outputs; ++i) {
+            for (int32_t c = 0; c < channels; ++c) {
+                start[i][c] = (int8_t)tinyml_clamp(start[i][c], op->out_min, op->out_max);
+            }
+        }
+    }
+}
+
+#endif
