@@ -17,7 +17,7 @@ from instructions import BARS as INSTRUCTION_BARS
 from tinyml import zoo
 from tinyml.errors import TinymlError
 from tinyml.memory import arena_capacity
-from tinyml.pipeline import ROOMY, Compilation, Options, chooser, compile_model, need
+from tinyml.pipeline import ROOMY, Compilation, Options, chooser_of, compile_model, need
 from tinyml.schedule.model import Objective, Schedule, StageKind
 from tinyml.schedule.search import CALL_CYCLES
 from tinyml.targets import Board, load_board
@@ -83,7 +83,7 @@ def slower(done: Compilation) -> float:
     """Predicted cycles by those of `--objective latency`, which takes the input the same way."""
     schedule, options = need(done.schedule), done.options
     capacity = arena_capacity(options.board, options.reserved)
-    fastest = chooser(schedule, options).choose(Objective.LATENCY, capacity)
+    fastest = chooser_of(schedule, options).choose(Objective.LATENCY, capacity)
     return predicted(schedule) / predicted(fastest.schedule)
 
 
