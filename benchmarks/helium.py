@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,33 @@ from common import Row, shared_folder, show, size
 # ruff: isort: split
 from budget_table import write_table
 from golden import litert_reference, random_inputs
-from helium_cost import BARS, BOARD, HEAD, TABLE, count, measure
+from helium_cost import BARS, HEAD, TABLE, count, measure, model_of, options_of
 from instructions import KINDS, kind_of
 
 from tinyml.build.toolchain import ARM_GCC
 from tinyml.device.client import Client
 from tinyml.device.qemu import find_qemu, qemu_board
 from tinyml.errors import ToolError
-from tinyml.pipeline import Compilation, Options, compile_model, need
-from tinyml.schedule.model import Objective
-from tinyml.targets import load_board
+from tinyml.ir.graph import Graph
+from tinyml.ir.interpreter import run
+from tinyml.pipeline import Compilation, compile_model, need
+from tinyml.profile.measurement import noise
 
 
-def compiled(model: Path, folder: Path, toolchain: str | None, *, traced: bool) -> Compilation:
-    options = Options(model, load_board(BOARD), folder, toolchain=toolchain, traced=traced, objective=Objective.LATENCY)
-    return compile_model(options, stop_after="build")
+def compiled(models: Path, name: str, folder: Path, toolchain: str | None, *, traced: bool) -> Compilation:
+    return compile_model(replace(options_of(models, name, folder, toolchain), traced=traced), stop_after="build")
+
+
+def answers(models: Path, name: str, graph: Graph) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Inputs, and what the reference kernels make of them; numpy, of a network that is quantized here."""
+    model = model_of(models, name)[0]
+    if "@" not in name:
+        tensors = random_inputs(model, 1)
+        return tensors, litert_reference(model, tensors)
+    values = [graph.value(i) for i in graph.inputs]
+    tensors = [np.frombuffer(x, v.dtype.numpy).reshape(v.shape) for x, v in zip(noise(graph), values, strict=True)]
+    outputs = run(graph, dict(zip(graph.inputs, tensors, strict=True))).outputs
+    return tensors, [outputs[o] for o in graph.outputs]
 
 
 def shares(done: Compilation, inputs: list[bytes]) -> Counter[str]:
@@ -46,13 +59,12 @@ def shares(done: Compilation, inputs: list[bytes]) -> Counter[str]:
     return result
 
 
-def row(path: Path, name: str, bar: float | None, toolchain: str | None) -> Row:
-    model = path / f"{name}.tflite"
-    tensors = random_inputs(model, 1)
-    inputs = [x.tobytes() for x in tensors]
-    expected = [np.ascontiguousarray(y).tobytes() for y in litert_reference(model, tensors)]
+def row(models: Path, name: str, bar: float | None, toolchain: str | None) -> Row:
     with tempfile.TemporaryDirectory() as folder:
-        done = compiled(model, Path(folder) / "plain", toolchain, traced=False)
+        done = compiled(models, name, Path(folder) / "plain", toolchain, traced=False)
+        tensors, outputs = answers(models, name, need(done.quantized).graph)
+        inputs = [x.tobytes() for x in tensors]
+        expected = [np.ascontiguousarray(y).tobytes() for y in outputs]
         image = need(done.image)
         with qemu_board(image.elf, image.board, counting=True) as transport:
             client = Client(transport, timeout=60.0)
@@ -60,7 +72,7 @@ def row(path: Path, name: str, bar: float | None, toolchain: str | None) -> Row:
             exact = list(client.infer(inputs)) == expected
             stack = client.memory().stack_bytes
         instructions = count(image, inputs)
-        kinds = shares(compiled(model, Path(folder) / "traced", toolchain, traced=True), inputs)
+        kinds = shares(compiled(models, name, Path(folder) / "traced", toolchain, traced=True), inputs)
     cells = (
         name,
         f"{instructions / 1e6:.2f} M",
@@ -94,9 +106,7 @@ if __name__ == "__main__":
         print(f"skipped: {error.what}")
         sys.exit(0)
     if arguments.write:
-        write_table(
-            {name: measure(shared_folder() / "models" / f"{name}.tflite", ARM_GCC) for name in BARS}, TABLE, HEAD
-        )
+        write_table({name: measure(shared_folder() / "models", name, ARM_GCC) for name in BARS}, TABLE, HEAD)
         sys.exit(0)
     columns = ("model", "instructions", "bar", *KINDS, "arena", "stack", "code", "weights", "exact")
     sys.exit(show("Instructions of an inference with Helium", columns, rows(arguments.toolchain, arguments.models)))

@@ -19,14 +19,22 @@ BOARD = "qemu_mps3_an547"
 HEAD = f"""# What networks cost on {BOARD}, counted in QEMU; else as costs.toml.
 # Written by `python benchmarks/helium.py --write`.
 """
-BARS = {  # million instructions; None: no bar
+BARS = {  # million instructions; None: no bar. What follows @ is the precision that a float model gets.
     "mlperf_tiny/vww_96_int8": 2.8,
     "mlperf_tiny/ic_resnet8_int8": 2.6,
     "mlperf_tiny/kws_dscnn_int8": None,
     "mlperf_tiny/ad01_int8": None,
     "wake_vision/mcunet-vww0": None,
     "wake_vision/mcunet-vww1": None,
+    "mlperf_tiny/vww_96_float@w4a8": None,
+    "mlperf_tiny/kws_dscnn_float@w8a16": None,
 }
+
+
+def model_of(models: Path, name: str) -> tuple[Path, str]:
+    """The model's file, and the precision that it gets."""
+    stem, _, precision = name.partition("@")
+    return models / f"{stem}.tflite", precision or "int8"
 
 
 def count(image: FirmwareImage, inputs: Sequence[bytes]) -> int:
@@ -39,10 +47,17 @@ def count(image: FirmwareImage, inputs: Sequence[bytes]) -> int:
         return round(client.run().cycles * 1e9 / image.board.clock_hz)
 
 
-def measure(model: Path, toolchain: str | None = None) -> Budget:
+def options_of(models: Path, name: str, folder: Path, toolchain: str | None) -> Options:
+    model, precision = model_of(models, name)
+    return Options(
+        model, load_board(BOARD), folder, toolchain=toolchain, objective=Objective.LATENCY, precision=precision
+    )
+
+
+def measure(models: Path, name: str, toolchain: str | None = None) -> Budget:
     """Raises ToolError where the compiler or QEMU is not installed."""
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(model, load_board(BOARD), Path(folder), toolchain=toolchain, objective=Objective.LATENCY)
+        options = options_of(models, name, Path(folder), toolchain)
         done = compile_model(options, stop_after="build")
         image = need(done.image)
         instructions = count(image, noise(need(done.schedule).graph))

@@ -18,7 +18,7 @@ def test_helium_networks(name: str, shared: Path) -> None:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not on the PATH")
     budget = read_table(TABLE)[name]
-    now = measure(shared / "models" / f"{name}.tflite", ARM_GCC)
+    now = measure(shared / "models", name, ARM_GCC)
     if now.compiler != budget.compiler:
         pytest.skip(f"the figures of {name} are those of {budget.compiler}, installed is {now.compiler}")
     risen = budget.risen(now)

@@ -23,14 +23,15 @@ def convolutions(draw: st.DrawFn) -> graphs.Case:
 
 
 @st.composite
-def depthwise(draw: st.DrawFn, size: int | None = None) -> graphs.Case:
+def depthwise(draw: st.DrawFn, size: int | None = None, dilated: bool = False) -> graphs.Case:
     """Windows of any size, or of one size that moves as far both ways."""
     count = draw(channels)
     if size is not None:
         step = draw(st.integers(1, 2))
         return draw(_layer((size, size), count, count, Conv2dAttrs((step, step), groups=count), True))
     kernel = draw(st.one_of(st.tuples(few, few), st.sampled_from([(5, 5), (7, 7), (1, 30), (16, 4)])))
-    return draw(_layer(kernel, count, count, Conv2dAttrs(draw(strides), groups=count), True))
+    dilation = draw(strides) if dilated else (1, 1)
+    return draw(_layer(kernel, count, count, Conv2dAttrs(draw(strides), dilation, groups=count), True))
 
 
 @st.composite

@@ -12,15 +12,25 @@ from hypothesis import strategies as st
 from kernel_checks import accepted, check, find, property_test, tilings
 from kernel_harness import Machine, Tiling, run
 from kernel_host import Host
+from s16_graphs import sixteen_bits
+from w4_graphs import four_bits, from_minus_seven
 
 from tinyml.ir.macs import macs
 from tinyml.ir.ops import Op
 
 _CASES: dict[str, tuple[Op, Callable[[], st.SearchStrategy[graphs.Case]]]] = {
     "tinyml_conv_s8_mve": (Op.CONV2D, helium.convolutions),
+    "tinyml_conv_w4_mve": (Op.CONV2D, lambda: helium.convolutions().map(four_bits).map(from_minus_seven)),
+    "tinyml_conv_s16_mve": (Op.CONV2D, lambda: helium.convolutions().map(sixteen_bits)),
     "tinyml_depthwise_s8_mve": (Op.CONV2D, helium.depthwise),
     "tinyml_depthwise_3x3_s8_mve": (Op.CONV2D, lambda: helium.depthwise(3)),
+    "tinyml_depthwise_s16_mve": (Op.CONV2D, lambda: helium.depthwise(dilated=True).map(sixteen_bits)),
     "tinyml_fully_connected_s8_mve": (Op.FULLY_CONNECTED, graphs.fully_connected),
+    "tinyml_fully_connected_w4_mve": (
+        Op.FULLY_CONNECTED,
+        lambda: graphs.fully_connected().map(four_bits).map(from_minus_seven),
+    ),
+    "tinyml_fully_connected_s16_mve": (Op.FULLY_CONNECTED, lambda: graphs.fully_connected().map(sixteen_bits)),
     "tinyml_add_s8_mve": (Op.ADD, helium.sums),
     "tinyml_max_pool_s8_mve": (Op.MAX_POOL2D, lambda: graphs.pools(Op.MAX_POOL2D)),
     "tinyml_average_pool_s8_mve": (Op.AVERAGE_POOL2D, lambda: graphs.pools(Op.AVERAGE_POOL2D)),
@@ -104,9 +114,14 @@ def test_helium_averages_round_ties_away(helium_core: HeliumCore, height: int, w
     [
         ("tinyml_conv_s8_mve", helium.convolution(1, 24, 24, 32, 32), 0.275),
         ("tinyml_conv_s8_mve", helium.convolution(1, 6, 6, 128, 128), 0.16),
+        ("tinyml_conv_w4_mve", from_minus_seven(four_bits(helium.convolution(1, 24, 24, 32, 32))), 0.3),
+        ("tinyml_conv_w4_mve", from_minus_seven(four_bits(helium.convolution(1, 6, 6, 128, 128))), 0.16),
+        ("tinyml_conv_s16_mve", sixteen_bits(helium.convolution(1, 24, 24, 32, 32)), 0.4),
+        ("tinyml_conv_s16_mve", sixteen_bits(helium.convolution(1, 6, 6, 128, 128)), 0.3),
         ("tinyml_conv_s8_mve", helium.convolution(3, 48, 48, 3, 16, 2), 0.53),
         ("tinyml_conv_s8_mve", helium.convolution(3, 32, 32, 16, 16), 0.175),
         ("tinyml_conv_s8_mve", helium.convolution(3, 8, 8, 64, 64), 0.135),
+        ("tinyml_depthwise_s16_mve", sixteen_bits(helium.convolution(3, 24, 24, 32, 32, depthwise=True)), 2.55),
         ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, depthwise=True), 0.7),
         ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, 2, depthwise=True), 1.35),
         ("tinyml_depthwise_s8_mve", helium.convolution(5, 20, 20, 48, 48, depthwise=True), 0.47),

@@ -20,6 +20,13 @@ def four_bits(case: Case) -> Case:
     return node, graph.with_(values={**graph.values, w.name: weights}), arrays
 
 
+def from_minus_seven(case: Case) -> Case:
+    """Without -8, as quantization leaves it."""
+    node, graph, arrays = case
+    w = graph.value(node.inputs[1])
+    return node, graph.with_(values={**graph.values, w.name: replace(w, data=np.maximum(w.constant, -7))}), arrays
+
+
 def _one_group(case: Case) -> bool:
     assert isinstance(case[0].attrs, Conv2dAttrs)
     return case[0].attrs.groups == 1

@@ -42,7 +42,7 @@ def needs_symmetry(node: Node, graph: Graph) -> str | None:
     return None
 
 
-_COMMON = (
+COMMON = (
     needs_dtypes(DType.INT16, DType.INT16),
     needs_per_tensor_quant,
     needs_weights(DType.INT8, DType.INT64),
@@ -50,7 +50,8 @@ _COMMON = (
 )
 
 
-def _bias(node: Node, graph: Graph) -> np.ndarray:
+def bias_of(node: Node, graph: Graph) -> np.ndarray:
+    """int64 [out]."""
     w = graph.value(node.inputs[1])
     absent = len(node.inputs) < 3 or node.inputs[2] is None
     return np.zeros(w.shape[0], np.int64) if absent else graph.value(node.inputs[2]).constant
@@ -78,8 +79,8 @@ def _needs_sums_of_32_bits(node: Node, graph: Graph) -> str | None:
     return None
 
 
-def _needs_totals_of_32_bits(node: Node, graph: Graph) -> str | None:
-    largest = _largest_products(node, graph) + np.abs(_bias(node, graph))
+def needs_totals_of_32_bits(node: Node, graph: Graph) -> str | None:
+    largest = _largest_products(node, graph) + np.abs(bias_of(node, graph))
     if largest.max() >= _INT32:
         return f"takes sums below 2^31, those of output {int(largest.argmax())} may not be"
     return None
@@ -103,7 +104,7 @@ def _params(node: Node, graph: Graph, weights: np.ndarray) -> CParams:
         "tinyml_conv_s16_t",
         {
             "weights": Array("weights", weights),
-            "bias": Array("bias", _bias(node, graph), "parameters", align=8),
+            "bias": Array("bias", bias_of(node, graph), "parameters", align=8),
             "multiplier": parameter_array("multiplier", reduced),
             "shift": parameter_array("shift", (15 - shift).astype(np.int8)),
             "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
@@ -128,7 +129,8 @@ def _scratch(node: Node, graph: Graph, rows: int) -> int:
     return 4 * (taps + -taps % 4)
 
 
-def _matrix(node: Node, graph: Graph, pack: Callable[[np.ndarray], np.ndarray] = lambda w: w) -> CParams:
+def matrix(node: Node, graph: Graph, pack: Callable[[np.ndarray], np.ndarray] = lambda w: w) -> CParams:
+    """Of a fully connected layer."""
     assert isinstance(node.attrs, FullyConnectedAttrs)
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     per_channel = quant_of(w).axis is not None
@@ -139,7 +141,7 @@ def _matrix(node: Node, graph: Graph, pack: Callable[[np.ndarray], np.ndarray] =
         "tinyml_fully_connected_s16_t",
         {
             "weights": Array("weights", pack(w.constant)),
-            "bias": Array("bias", _bias(node, graph).astype(np.int32), "parameters"),
+            "bias": Array("bias", bias_of(node, graph).astype(np.int32), "parameters"),
             "factor_high": parameter_array("factor_high", high),
             "factor_low": parameter_array("factor_low", low),
             "factor_exponent": parameter_array("factor_exponent", exponent),
@@ -159,7 +161,7 @@ KERNELS = (
         _HEADER,
         Op.CONV2D,
         Isa.PORTABLE,
-        first_reason(*_COMMON, needs_batch_of_one, _needs_moderate_factors),
+        first_reason(*COMMON, needs_batch_of_one, _needs_moderate_factors),
         _portable,
         no_scratch,
         conv_cost(7, 60),
@@ -171,7 +173,7 @@ KERNELS = (
         Op.CONV2D,
         Isa.DSP,
         first_reason(
-            *_COMMON, needs_batch_of_one, _needs_moderate_factors, needs_one_group, _needs_sums_of_32_bits
+            *COMMON, needs_batch_of_one, _needs_moderate_factors, needs_one_group, _needs_sums_of_32_bits
         ),
         _dsp,
         _scratch,
@@ -183,10 +185,10 @@ KERNELS = (
         _HEADER,
         Op.FULLY_CONNECTED,
         Isa.PORTABLE,
-        first_reason(*_COMMON, _needs_totals_of_32_bits),
-        _matrix,
+        first_reason(*COMMON, needs_totals_of_32_bits),
+        matrix,
         no_scratch,
-        lambda node, graph: 5.0 * macs(node, graph),
+        lambda node, graph: 5.0 * macs(node, graph) + 75 * graph.value(node.output).elements,
         Access(whole=True),
     ),
     KernelDescriptor(
@@ -195,10 +197,10 @@ KERNELS = (
         _HEADER,
         Op.FULLY_CONNECTED,
         Isa.DSP,
-        first_reason(*_COMMON, _needs_totals_of_32_bits),
-        lambda node, graph: _matrix(node, graph, _in_pairs),
+        first_reason(*COMMON, needs_totals_of_32_bits),
+        lambda node, graph: matrix(node, graph, _in_pairs),
         no_scratch,
-        lambda node, graph: 2.0 * macs(node, graph),
+        lambda node, graph: 1.5 * macs(node, graph) + 75 * graph.value(node.output).elements,
         Access(whole=True),
     ),
 )  # fmt: skip

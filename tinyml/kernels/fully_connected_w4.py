@@ -97,7 +97,7 @@ KERNELS = (
         first_reason(_rejects, _needs_exact_lanes),
         _params,
         _scratch,
-        lambda node, graph: 1.1 * macs(node, graph),
+        lambda node, graph: 1.0 * macs(node, graph) + 30 * graph.value(node.output).elements,
         Access(whole=True),
     ),
 )

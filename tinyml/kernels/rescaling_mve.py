@@ -17,17 +17,17 @@ class Rescaling:
 
     Attributes:
         bias: with minus the input's zero point times the sum of weights.
-        multiplier, shift: see tinyml_requant.h; the shift is negative, or 0 where the output is clamped at zero.
+        multiplier, shift: see tinyml_requant.h.
         weights: those of the node; zeros where a channel gives one number whatever the input. Networks have such dead
             channels, with biases and shifts of any size; theirs are replaced.
-        refused: channels that these kernels do not do, enlarged ones above all.
+        shifts_left: channels whose shift is positive, or 0 without a clamp at zero.
     """
 
     bias: np.ndarray
     multiplier: np.ndarray
     shift: np.ndarray
     weights: np.ndarray
-    refused: np.ndarray
+    shifts_left: np.ndarray
 
 
 def rescaling(node: Node, graph: Graph) -> Rescaling:
@@ -51,13 +51,13 @@ def rescaling(node: Node, graph: Graph) -> Rescaling:
         np.where(dead, 1 << 30, multiplier).astype(np.int32),
         np.where(dead, -1, shift).astype(np.int8),
         np.where(dead[:, None, None, None], 0, w.constant).astype(np.int8),
-        # They take 1 off negative products for their ties, which is wrong without a shift; a clamp at zero hides it.
+        # Kernels take 1 off negative products for their ties, which is wrong without a shift; a clamp at zero hides it.
         (shift > (0 if low >= zero else -1)) & ~dead,
     )
 
 
 def needs_right_shifts(node: Node, graph: Graph) -> str | None:
-    refused = rescaling(node, graph).refused
+    refused = rescaling(node, graph).shifts_left
     if refused.any():
         return f"takes sums that rescaling halves at least, channel {int(refused.argmax())} has others"
     return None
