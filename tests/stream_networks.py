@@ -81,8 +81,10 @@ class Layers(GraphBuilder):
     def resize(self, x: str, op: Op, rows: int, half_pixel: bool = False) -> str:
         return self.node(op, [x], ResizeAttrs((rows, self.shape(x)[2]), half_pixel=half_pixel), quant=Q)
 
-    def squares(self, x: str, block: int) -> str:
-        return self.node(Op.DEPTH_TO_SPACE, [self.conv(x, block**2, (1, 1))], DepthToSpaceAttrs(block), quant=Q)
+    def blocks(self, x: str, block: int) -> str:
+        return self.node(
+            Op.DEPTH_TO_SPACE, [self.conv(x, block**2, (1, 1))], DepthToSpaceAttrs((block, block)), quant=Q
+        )
 
     def add(self, a: str, b: str) -> str:
         return self.node(Op.ADD, [a, b], BinaryAttrs(), quant=Q)
@@ -140,7 +142,7 @@ def _block(net: Layers, rng: Random, x: str) -> str:
         return net.add(*rng.sample([net.conv(y, depth, (1, 1)), x], 2))
     if kind == "resample":
         if rng.random() < 0.3 and net.shape(x)[1] < 8:
-            return net.squares(x, 2)
+            return net.blocks(x, 2)
         op = rng.choice([Op.RESIZE_NEAREST, Op.RESIZE_BILINEAR])
         return net.resize(x, op, rng.randint(1, 16), rng.random() < 0.5)
     if kind == "residual":

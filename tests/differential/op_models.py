@@ -219,6 +219,34 @@ def depthwise(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
         )
 
 
+def transpose_conv(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
+    for n in range(16):
+        size = [int(v) for v in rng.integers(1, 6, 2)]
+        kernel, stride = [int(v) for v in rng.integers(1, 5, 2)], [int(v) for v in rng.integers(1, 4, 2)]
+        padding = PADDINGS[n % 2]
+        if padding == tflite.Padding.SAME:
+            kernel = [max(k, s) for k, s in zip(kernel, stride, strict=True)]
+            out = [(v - 1) * s + 1 + int(rng.integers(0, s)) for v, s in zip(size, stride, strict=True)]
+        else:
+            out = [(v - 1) * s + k for v, s, k in zip(size, stride, kernel, strict=True)]
+        x = activation(rng, "x", (1, *size, 3), dtype)
+        w = weights(rng, (5, *kernel, 3), dtype, None if n % 5 == 1 else 0)
+        b = [] if n % 7 == 6 else [bias(rng, x, w, 5)]
+        y = activation(rng, "y", (1, *out, 5), dtype)
+        yield single(
+            f"#{n} {size} to {out} kernel {kernel} stride {stride} padding {padding}",
+            rng,
+            "TRANSPOSE_CONV",
+            [constant("shape", np.array(y.shape, np.int32)), w, x, *b],
+            y,
+            "TransposeConvOptions",
+            Padding=padding,
+            StrideH=stride[0],
+            StrideW=stride[1],
+            FusedActivationFunction=ACTIVATIONS[n // 2 % 4],
+        )
+
+
 def fully_connected(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
     for n in range(20):
         shape = ((1, 12), (1, 3, 4), (1, 2, 3, 12), (1, 5, 12))[n % 4]

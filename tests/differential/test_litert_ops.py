@@ -28,6 +28,7 @@ OPS: dict[str, Make] = {
     "CONCATENATION": moves.concatenation,
     "CONV_2D": models.conv,
     "DEPTHWISE_CONV_2D": models.depthwise,
+    "TRANSPOSE_CONV": models.transpose_conv,
     "FULLY_CONNECTED": models.fully_connected,
     "RELU": models.unary("RELU"),
     "RELU6": models.unary("RELU6"),

@@ -1,11 +1,15 @@
-"""Resizing, squares of pixels and transposed convolutions against onnxruntime."""
+"""Resizing, blocks of pixels and transposed convolutions against onnxruntime."""
 
 import numpy as np
 import pytest
 
 from tests.frontends.onnx_models import assert_agrees, load_bytes, single
 from tinyml.errors import ModelError
+from tinyml.ir.graph import Graph
+from tinyml.ir.interpreter import run
 from tinyml.ir.ops import Op
+from tinyml.ir.verify import verify
+from tinyml.passes import canonicalize, lower
 
 NONE = np.zeros(0, np.float32)
 
@@ -89,7 +93,58 @@ def test_scales_that_fit_no_size() -> None:
 
 
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])
-def test_squares(mode: str) -> None:
+def test_blocks(mode: str) -> None:
     graph = assert_agrees(single("DepthToSpace", (1, 18, 2, 5), blocksize=3, mode=mode))
     assert Op.DEPTH_TO_SPACE in {node.op for node in graph.nodes}
     assert_agrees(single("SpaceToDepth", (1, 3, 6, 9), blocksize=3))
+
+
+def transposed(
+    shape: tuple[int, ...],
+    outputs: int,
+    kernel: tuple[int, ...],
+    bias: bool = True,
+    group: int = 1,
+    **attributes: object,
+) -> None:
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(shape[1], outputs // group, *kernel)).astype(np.float32)
+    constants = {"w": weights, **({"b": random.normal(size=outputs).astype(np.float32)} if bias else {})}
+    graph = assert_agrees(single("ConvTranspose", shape, constants, group=group, **attributes))
+    after = lower(canonicalize(graph))
+    verify(after)
+    x = random.normal(size=shape).astype(np.float32)
+    (wanted,), (result,) = (run(g, {"x": moved(g, "x", x)}).outputs.values() for g in (graph, after))
+    np.testing.assert_allclose(moved(after, "y", wanted), result, rtol=0, atol=1e-5)
+
+
+def moved(graph: Graph, name: str, array: np.ndarray) -> np.ndarray:
+    layout = graph.value(name).layout
+    return array if layout is None else array.transpose(layout)
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (4, 3), (5, 2)])
+@pytest.mark.parametrize("strides", [[1, 1], [2, 2], [3, 2]])
+def test_transposed_convolution(kernel: tuple[int, int], strides: list[int]) -> None:
+    transposed((1, 3, 4, 5), 2, kernel, strides=strides)
+    pads = [kernel[0] - 1, 0, kernel[0] // 2, kernel[1] - 1]
+    transposed((1, 3, 4, 5), 2, kernel, bias=False, strides=strides, pads=pads)
+
+
+def test_sizes_of_transposed_convolution() -> None:
+    transposed((1, 3, 4, 5), 2, (3, 3), strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1])
+    transposed((1, 3, 4, 5), 2, (3, 3), strides=[2, 2], output_padding=[1, 0])
+    transposed((1, 3, 4, 5), 2, (3, 3), strides=[2, 2], output_shape=[8, 9])
+    transposed((1, 3, 4, 5), 2, (3, 3), strides=[2, 2], auto_pad="SAME_UPPER")
+    transposed((1, 3, 4, 5), 2, (4, 3), strides=[2, 2], auto_pad="SAME_LOWER", output_shape=[8, 9])
+
+
+def test_transposed_convolution_in_groups_and_over_time() -> None:
+    transposed((1, 4, 3, 3), 4, (3, 3), group=4, strides=[2, 2], pads=[1, 1, 1, 1])
+    transposed((1, 4, 3, 3), 6, (3, 3), group=2, strides=[2, 2])
+    transposed((1, 4, 7), 3, (5,), strides=[3], pads=[1, 2])
+
+
+def test_transposed_convolution_with_holes_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"dilations are \[2, 2\]"):
+        transposed((1, 3, 4, 5), 2, (3, 3), dilations=[2, 2])

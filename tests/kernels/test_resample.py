@@ -26,11 +26,11 @@ def resized(draw: st.DrawFn, op: Op, dtype: DType) -> graphs.Case:
             ResizeAttrs((draw(sizes), draw(sizes)), corners, half),
         )
     else:
-        block, small = draw(st.integers(1, 3)), st.integers(1, 4)
+        block, other, small = draw(st.integers(1, 3)), draw(st.integers(1, 3)), st.integers(1, 4)
         if op is Op.DEPTH_TO_SPACE:
-            shape = (1, draw(small), draw(small), block**2 * draw(small))
-            crop = (draw(st.integers(0, block - 1)), draw(st.integers(0, block - 1)))
-            attrs = DepthToSpaceAttrs(block, draw(st.booleans()), crop)
+            shape = (1, draw(small), draw(small), block * other * draw(small))
+            crop = (draw(st.integers(0, block - 1)), draw(st.integers(0, other - 1)))
+            attrs = DepthToSpaceAttrs((block, other), draw(st.booleans()), crop)
         else:
             shape, attrs = (1, block * draw(small), block * draw(small), draw(small)), SpaceToDepthAttrs(block)
     b = GraphBuilder("g")

@@ -107,7 +107,7 @@ def resize(op: Op, rows: int, half_pixel: bool = False) -> Callable[[Layers, str
 def test_more_rows_than_are_read() -> None:
     # Rows 2 y and 2 y + 1 are row y: it is there alone. The 3 x 3 behind has its three rows, of two or three given ones.
     assert rings([resize(Op.RESIZE_NEAREST, 32), square(3)]) == [1, 3]
-    assert rings([lambda net, x: net.squares(x, 2), square(3)]) == [1, 3]
+    assert rings([lambda net, x: net.blocks(x, 2), square(3)]) == [1, 3]
     # Between two rows, but for the last, which is all of the last row.
     assert rings([resize(Op.RESIZE_BILINEAR, 32, half_pixel=True), square(3)]) == [2, 3]
     # Of two rows the first, or half of each.

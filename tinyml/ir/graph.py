@@ -4,6 +4,7 @@ Activations are NHWC and weights OHWI; 1-D networks lay time on H with W = 1. A 
 class: its values carry `QuantParams` and integer types (see `tinyml.ir.verify`).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -46,7 +47,7 @@ class Value:
 
     @property
     def elements(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:

@@ -13,6 +13,8 @@ def macs(node: Node, graph: Graph) -> int:
     match node.op:
         case Op.CONV2D:
             return out.elements * math.prod(shapes[1][1:])
+        case Op.TRANSPOSE_CONV2D:
+            return math.prod(shapes[0]) * math.prod(shapes[1][:3])
         case Op.FULLY_CONNECTED:
             return out.elements * shapes[1][1]
         case Op.MATMUL:

@@ -80,7 +80,7 @@ def verify_node(graph: Graph, node: Node) -> None:
     for value in operands:
         if value.dtype is DType.FLOAT32:
             raise VerifyError(where(node), "quantized", f"{value.name} is float32, other operands are quantized")
-    if node.op in (Op.CONV2D, Op.FULLY_CONNECTED):
+    if node.op in (Op.CONV2D, Op.TRANSPOSE_CONV2D, Op.FULLY_CONNECTED):
         _verify_product(graph, node)
     elif node.op is Op.SVDF:
         _verify_svdf(graph, node)
@@ -116,7 +116,7 @@ def _verify_product(graph: Graph, node: Node) -> None:
     x, y = _params(graph, node, node.used[0]), _params(graph, node, node.output)
     weights = graph.values[node.used[1]]
     w = _params(graph, node, weights.name)
-    if x.dtype is not y.dtype and node.op is Op.CONV2D:
+    if x.dtype is not y.dtype and node.op is not Op.FULLY_CONNECTED:
         raise VerifyError(where(node), "dtype", f"it reads {x.dtype.value} and writes {y.dtype.value}")
     if not weights.is_constant:
         raise VerifyError(where(node), "weights", f"{weights.name} is not a constant")

@@ -68,7 +68,8 @@ def _depth_to_space(node: Node, graph: Graph) -> CParams:
     return CParams(
         "tinyml_depth_to_space_t",
         {
-            "block": node.attrs.block,
+            "block_rows": node.attrs.block[0],
+            "block_cols": node.attrs.block[1],
             "pixel_bytes": _pixel_bytes(node, graph, node.output),
             "element_bytes": graph.value(node.output).dtype.numpy.itemsize,
             "channel_major": int(node.attrs.channel_major),

@@ -70,7 +70,7 @@ def _window(node: Node, graph: Graph, name: str, out_rows: int) -> RowWindow | N
     if isinstance(attrs, ResizeAttrs):
         return _resize_window(node, graph, attrs)
     if isinstance(attrs, DepthToSpaceAttrs):
-        return RowWindow(up=attrs.block)
+        return RowWindow(up=attrs.block[0])
     if isinstance(attrs, SpaceToDepthAttrs):
         return RowWindow(attrs.block, attrs.block)
     rows = image_shape(graph.value(name).shape)[0]

@@ -18,6 +18,7 @@ from tinyml.passes import (
     layout,
     legalize_matmul,
     legalize_mean,
+    legalize_transpose_conv,
     lower_fully_connected,
     lower_lookup,
     lower_selection,
@@ -52,6 +53,7 @@ CANONICAL: tuple[Pass, ...] = (
     fuse_pad.PASS,
     fuse_activation.PASS,
     legalize_mean.PASS,
+    legalize_transpose_conv.PASS,
     remove_identity.PASS,
     drop_dead.PASS,
 )

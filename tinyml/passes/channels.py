@@ -4,8 +4,11 @@ import numpy as np
 
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Node, Value
-from tinyml.ir.ops import Op
+from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, Op, TransposeConv2dAttrs
 from tinyml.passes.rewrite import Rewriter
+
+PRODUCTS = (Conv2dAttrs, TransposeConv2dAttrs, FullyConnectedAttrs)
+"""Attributes of what `is_real_product` finds."""
 
 
 def per_channel(constant: Value, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -23,7 +26,7 @@ def per_channel(constant: Value, shape: tuple[int, ...]) -> np.ndarray | None:
 
 def is_real_product(rewriter: Rewriter, node: Node | None) -> bool:
     """A convolution or fully connected layer on real numbers, with constant weights and bias."""
-    if node is None or node.op not in (Op.CONV2D, Op.FULLY_CONNECTED):
+    if node is None or node.op not in (Op.CONV2D, Op.TRANSPOSE_CONV2D, Op.FULLY_CONNECTED):
         return False
     operands = [rewriter.values[name] for name in node.used]
     return all(v.dtype is DType.FLOAT32 and v.quant is None for v in operands) and all(

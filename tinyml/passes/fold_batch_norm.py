@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from tinyml.ir.graph import Graph, Node
-from tinyml.ir.ops import NO_CLAMP, BatchNormAttrs, BinaryAttrs, Conv2dAttrs, FullyConnectedAttrs, Op
+from tinyml.ir.ops import NO_CLAMP, BatchNormAttrs, BinaryAttrs, Conv2dAttrs, Op, TransposeConv2dAttrs
 from tinyml.passes.base import Pass, without
-from tinyml.passes.channels import bias_of, is_real_product
+from tinyml.passes.channels import PRODUCTS, bias_of, is_real_product
 from tinyml.passes.rewrite import Rewriter
 
 
@@ -38,7 +38,7 @@ def _fold_before(rewriter: Rewriter, node: Node) -> bool:
     product = rewriter.producer(x)
     if product is None or not is_real_product(rewriter, product) or rewriter.only_reader(x) is not node:
         return False
-    assert isinstance(product.attrs, (Conv2dAttrs, FullyConnectedAttrs))
+    assert isinstance(product.attrs, PRODUCTS)
     if product.attrs.clamp != NO_CLAMP:
         return False
     a, b = _affine(rewriter, node)
@@ -54,6 +54,8 @@ def _fold_after(rewriter: Rewriter, node: Node) -> bool:
     product = rewriter.only_reader(node.output)
     if product is None or not is_real_product(rewriter, product) or product.used[0] != node.output:
         return False
+    if isinstance(product.attrs, TransposeConv2dAttrs):
+        return False  # how many taps meet in an output differs from one to the next
     a, b = _affine(rewriter, node)
     weights = rewriter.values[product.used[1]].constant.astype(np.float64)
     if isinstance(product.attrs, Conv2dAttrs):

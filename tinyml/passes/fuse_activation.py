@@ -17,6 +17,7 @@ from tinyml.ir.ops import (
     NoAttrs,
     Op,
     Pool2dAttrs,
+    TransposeConv2dAttrs,
 )
 from tinyml.passes.base import Pass
 from tinyml.passes.rewrite import Rewriter
@@ -49,7 +50,9 @@ def _clamped(node: Node, clamp: Clamp) -> Node | None:
     """The node with its output clamped further; None where it cannot clamp."""
     attrs: Attrs
     match node.attrs:
-        case Conv2dAttrs() | FullyConnectedAttrs() | BinaryAttrs() | Pool2dAttrs() | ClipAttrs() as kind:
+        case (
+            Conv2dAttrs() | TransposeConv2dAttrs() | FullyConnectedAttrs() | BinaryAttrs() | Pool2dAttrs() | ClipAttrs()
+        ) as kind:
             attrs = replace(kind, clamp=kind.clamp.then(clamp))
         case NoAttrs() if node.op is Op.RELU:
             return replace(node, op=Op.CLIP, attrs=ClipAttrs(RELU.then(clamp)))

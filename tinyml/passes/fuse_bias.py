@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from tinyml.ir.graph import Graph, Node
-from tinyml.ir.ops import NO_CLAMP, BinaryAttrs, Conv2dAttrs, FullyConnectedAttrs, Op
+from tinyml.ir.ops import NO_CLAMP, BinaryAttrs, Op
 from tinyml.passes.base import Pass
-from tinyml.passes.channels import bias_of, is_real_product, per_channel
+from tinyml.passes.channels import PRODUCTS, bias_of, is_real_product, per_channel
 from tinyml.passes.rewrite import Rewriter
 
 
@@ -33,7 +33,7 @@ def _fuse(rewriter: Rewriter, node: Node) -> None:
         return
     if not is_real_product(rewriter, product):
         return
-    assert isinstance(product.attrs, (Conv2dAttrs, FullyConnectedAttrs)) and isinstance(node.attrs, BinaryAttrs)
+    assert isinstance(product.attrs, PRODUCTS) and isinstance(node.attrs, BinaryAttrs)
     if product.attrs.clamp != NO_CLAMP:
         return
     old = bias_of(rewriter, product)

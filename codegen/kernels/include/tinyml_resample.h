@@ -44,10 +44,11 @@ typedef struct {
 void tinyml_resize_bilinear_f32(const tinyml_resize_bilinear_f32_t *op, const tinyml_rows_t *in,
                                 const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
 
-/* Every pixel of the input becomes block x block pixels of pixel_bytes each. Its elements, of 1, 2 or 4 bytes, are those
- * of the square, row by row; with channel_major they are the square of channel 0, then that of channel 1, and so on. */
+/* Every pixel of the input becomes a block of block_rows x block_cols pixels of pixel_bytes each. Its elements, of 1, 2 or
+ * 4 bytes, are those of the block, row by row; with channel_major they are the block of channel 0, that of channel 1, ... */
 typedef struct {
-    int32_t block;
+    int32_t block_rows;
+    int32_t block_cols;
     int32_t pixel_bytes;
     int32_t element_bytes;
     int32_t channel_major;

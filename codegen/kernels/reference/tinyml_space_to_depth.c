@@ -1,4 +1,4 @@
-/* Squares that become pixels. SPDX-License-Identifier: Apache-2.0 */
+/* Blocks that become pixels. SPDX-License-Identifier: Apache-2.0 */
 #include "tinyml_resample.h"
 
 void tinyml_space_to_depth(const tinyml_space_to_depth_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,

@@ -67,7 +67,6 @@ _CLOSEST = {
     "GRU": _RECURRENT,
     "LSTM": _RECURRENT,
     "Upsample": "Resize",
-    "ConvTranspose": "end the network before it, or Conv without the change of size",
     "Elu": "Relu or LeakyRelu",
     "Selu": "Relu or LeakyRelu",
     "Celu": "Relu or LeakyRelu",

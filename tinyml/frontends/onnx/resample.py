@@ -128,7 +128,8 @@ def _depth_to_space(node: NodeContext) -> list[Tensor]:
     x, mode = node.tensor(0), node.attr_text("mode", "DCR")
     if mode not in ("DCR", "CRD") or node.rank(x) != 4:
         raise UnsupportedError(f"mode is {mode!r}, its input {list(node.shape(x))}")
-    attrs = DepthToSpaceAttrs(node.attr_int("blocksize"), channel_major=mode == "CRD")
+    block = node.attr_int("blocksize")
+    attrs = DepthToSpaceAttrs((block, block), channel_major=mode == "CRD")
     y = node.emit(Op.DEPTH_TO_SPACE, [to_channels_last(node, x)], attrs)
     return [from_channels_last(node, y, 4)]
 

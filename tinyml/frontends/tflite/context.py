@@ -22,7 +22,17 @@ _ACTIVATIONS = {
 
 
 # Arithmetic that integers have only by their scales.
-_SCALED = {Op.CONV2D, Op.FULLY_CONNECTED, Op.MEAN, Op.SOFTMAX, Op.SIGMOID, Op.TANH, Op.HARD_SWISH, Op.LEAKY_RELU}
+_SCALED = {
+    Op.CONV2D,
+    Op.TRANSPOSE_CONV2D,
+    Op.FULLY_CONNECTED,
+    Op.MEAN,
+    Op.SOFTMAX,
+    Op.SIGMOID,
+    Op.TANH,
+    Op.HARD_SWISH,
+    Op.LEAKY_RELU,
+}
 _LARGEST_SHAPE_ARITHMETIC = 1 << 16  # elements; shapes and axes have a few
 
 

@@ -17,6 +17,7 @@ from tinyml.ir.ops import (
     ReduceAttrs,
     SoftmaxAttrs,
     SvdfAttrs,
+    TransposeConv2dAttrs,
 )
 from tinyml.ir.quant import QuantParams
 
@@ -66,11 +67,12 @@ def depthwise_conv_2d(op: OpContext) -> None:
     _convolution(op, op.builder.values[ohwi], o, groups=op.value(0).shape[-1])
 
 
-def _weights(op: OpContext, i: int) -> Value:
-    """Constant weights. Those that were made int8 to save flash while the network stays float become float again."""
+def _weights(op: OpContext, i: int, data: int = 0) -> Value:
+    """Constant weights for input `data`. Those that were made int8 to save flash while the network stays float become
+    float again."""
     op.constant(i)
     weights = op.value(i)
-    if weights.quant is None or op.value(0).dtype is not DType.FLOAT32:
+    if weights.quant is None or op.value(data).dtype is not DType.FLOAT32:
         return weights
     real = op.builder.constant(f"{weights.name}_real", weights.quant.dequantize(weights.constant))
     op.builder.note(f"{op.source}: {weights.dtype.value} weights of a float layer are computed with in float")
@@ -93,6 +95,23 @@ def _convolution(
         clamp=op.clamp(o.FusedActivationFunction()),
     )
     op.emit(Op.CONV2D, [x.name, w.name, _bias(op, 2)], attrs)
+
+
+@handler("TRANSPOSE_CONV", "constant weights, bias and size of the output")
+def transpose_conv(op: OpContext) -> None:
+    o = op.options(tflite.TransposeConvOptions)
+    shape, w, x = op.integers(0), _weights(op, 1, data=2), op.value(2)
+    if len(shape) != 4 or len(w.shape) != 4 or len(x.shape) != 4:
+        raise ValueError(f"input {list(x.shape)}, weights {list(w.shape)} and output {shape}")
+    kernel, stride = w.shape[1:3], (o.StrideH(), o.StrideW())
+    # TFLite pads as a convolution from the output back to the input would.
+    pads = _padding(o.Padding(), tuple(shape), kernel, stride)
+    rows, cols = (
+        (before, (n - 1) * s + k - before - size)
+        for (before, _), n, s, k, size in zip(pads, x.shape[1:3], stride, kernel, shape[1:3], strict=True)
+    )
+    attrs = TransposeConv2dAttrs(stride, (rows, cols), clamp=op.clamp(o.FusedActivationFunction()))
+    op.emit(Op.TRANSPOSE_CONV2D, [x.name, w.name, _bias(op, 3)], attrs)
 
 
 @handler("FULLY_CONNECTED", "constant weights in the default format")

@@ -29,7 +29,6 @@ CLOSEST = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "SVDF, or convolutions over time",
     "WHILE": "unroll the control flow before converting",
     "IF": "unroll the control flow before converting",
-    "TRANSPOSE_CONV": "CONV_2D after an upsampling",
     "PRELU": "LEAKY_RELU, where the slope is the same for all channels",
     "SPLIT": "STRIDED_SLICE, one for each part",
     "SUM": "MEAN, followed by MUL",

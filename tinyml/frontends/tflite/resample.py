@@ -25,8 +25,8 @@ def _resize(op: OpContext, kind: Op, o: tflite.ResizeNearestNeighborOptions | tf
 
 @handler("DEPTH_TO_SPACE")
 def depth_to_space(op: OpContext) -> None:
-    attrs = DepthToSpaceAttrs(op.options(tflite.DepthToSpaceOptions).BlockSize())
-    op.emit(Op.DEPTH_TO_SPACE, [op.value(0).name], attrs)
+    block = op.options(tflite.DepthToSpaceOptions).BlockSize()
+    op.emit(Op.DEPTH_TO_SPACE, [op.value(0).name], DepthToSpaceAttrs((block, block)))
 
 
 @handler("SPACE_TO_DEPTH")

@@ -4,7 +4,7 @@ Each is declared once, in the module of its family: enum member (base.py), attri
 """
 
 from tinyml.ir.ops.base import NO_CLAMP, RELU, RELU6, Attrs, Clamp, NoAttrs, Op, OpSpec, TensorType, spec
-from tinyml.ir.ops.conv import Conv2dAttrs, FullyConnectedAttrs
+from tinyml.ir.ops.conv import Conv2dAttrs, FullyConnectedAttrs, TransposeConv2dAttrs
 from tinyml.ir.ops.elementwise import BinaryAttrs, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, LookupAttrs
 from tinyml.ir.ops.movement import (
     CastAttrs,
@@ -56,5 +56,6 @@ __all__ = [
     "SvdfAttrs",
     "TensorType",
     "TransposeAttrs",
+    "TransposeConv2dAttrs",
     "spec",
 ]

@@ -19,6 +19,7 @@ class Op(enum.Enum):
 
     # conv.py
     CONV2D = "conv2d"  # x [N,H,W,I], w [O,kh,kw,I/groups], bias [O] or None; depthwise where groups == I
+    TRANSPOSE_CONV2D = "transpose_conv2d"  # operands as of conv2d; legalized to conv2d and depth_to_space
     FULLY_CONNECTED = "fully_connected"  # x [..., I], w [O,I], bias [O] or None
     MATMUL = "matmul"  # a [..., M, K], b [..., K, N]; legalized to fully_connected where b is constant
     # elementwise.py

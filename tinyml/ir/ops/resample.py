@@ -23,20 +23,20 @@ class ResizeAttrs(Attrs):
 
 @dataclass(frozen=True, slots=True)
 class DepthToSpaceAttrs(Attrs):
-    """x [N, H, W, C * block * block] -> [N, H * block - crop[0], W * block - crop[1], C]: each pixel becomes a square.
+    """x [N, H, W, bh * bw * C] -> [N, H * bh - crop[0], W * bw - crop[1], C]: each pixel becomes a block of bh x bw.
 
-    Channel (i * block + j) * C + c of a pixel is channel c of row i, column j of the square; with channel_major (ONNX's
-    CRD) it is c * block * block + i * block + j. `crop` drops rows at the bottom and columns at the right.
+    Channel (i * bw + j) * C + c of a pixel is channel c of row i, column j of the block; with channel_major (ONNX's CRD)
+    it is (c * bh + i) * bw + j. `crop` drops rows at the bottom and columns at the right.
     """
 
-    block: int
+    block: tuple[int, int]
     channel_major: bool = False
     crop: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class SpaceToDepthAttrs(Attrs):
-    """x [N, H, W, C] -> [N, H / block, W / block, block * block * C], the channels as in DEPTH_TO_SPACE."""
+    """x [N, H, W, C] -> [N, H / block, W / block, block * block * C], channels in the order of DEPTH_TO_SPACE."""
 
     block: int
 
@@ -54,19 +54,20 @@ def _infer_resize(inputs: "Sequence[Value | None]", attrs: Attrs) -> list[Tensor
 def _infer_depth_to_space(inputs: "Sequence[Value | None]", attrs: Attrs) -> list[TensorType]:
     assert isinstance(attrs, DepthToSpaceAttrs)
     n, height, width, channels = _image(present(inputs, 0)).shape
-    if attrs.block < 1 or channels % attrs.block**2:
-        raise ValueError(f"{channels} channels are no squares of {attrs.block} x {attrs.block}")
-    if not all(0 <= crop < attrs.block for crop in attrs.crop):
-        raise ValueError(f"crop {attrs.crop} is not within a square of {attrs.block} x {attrs.block}")
-    rows, cols = (size * attrs.block - crop for size, crop in zip((height, width), attrs.crop, strict=True))
-    return [TensorType((n, rows, cols, channels // attrs.block**2), present(inputs, 0).dtype)]
+    pixels = attrs.block[0] * attrs.block[1]
+    if min(attrs.block) < 1 or channels % pixels:
+        raise ValueError(f"{channels} channels are no blocks of {attrs.block[0]} x {attrs.block[1]}")
+    if not all(0 <= crop < block for crop, block in zip(attrs.crop, attrs.block, strict=True)):
+        raise ValueError(f"crop {attrs.crop} is not within a block of {attrs.block[0]} x {attrs.block[1]}")
+    rows, cols = height * attrs.block[0] - attrs.crop[0], width * attrs.block[1] - attrs.crop[1]
+    return [TensorType((n, rows, cols, channels // pixels), present(inputs, 0).dtype)]
 
 
 def _infer_space_to_depth(inputs: "Sequence[Value | None]", attrs: Attrs) -> list[TensorType]:
     assert isinstance(attrs, SpaceToDepthAttrs)
     n, height, width, channels = _image(present(inputs, 0)).shape
     if attrs.block < 1 or height % attrs.block or width % attrs.block:
-        raise ValueError(f"{height} x {width} does not divide into squares of {attrs.block} x {attrs.block}")
+        raise ValueError(f"{height} x {width} does not divide into blocks of {attrs.block} x {attrs.block}")
     shape = (n, height // attrs.block, width // attrs.block, channels * attrs.block**2)
     return [TensorType(shape, present(inputs, 0).dtype)]
 

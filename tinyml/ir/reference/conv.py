@@ -1,6 +1,6 @@
 """Convolution and matrix products."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from tinyml.ir.reference.int16 import multiply_wide
 
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
-    from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, NoAttrs
+    from tinyml.ir.ops import Clamp, Conv2dAttrs, FullyConnectedAttrs, NoAttrs, TransposeConv2dAttrs
 
 Values = Sequence["Value | None"]
 Arrays = Sequence[np.ndarray | None]
@@ -24,38 +24,45 @@ Arrays = Sequence[np.ndarray | None]
 
 def conv2d(attrs: "Conv2dAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
     """TFLite's reference_integer_ops::ConvPerChannel and DepthwiseConvPerChannel in integers."""
+    return _convolution(lambda x, w: _windows(x, w, attrs, 0.0), attrs.clamp, inputs, arrays, outputs)
+
+
+def transpose_conv2d(
+    attrs: "TransposeConv2dAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]"
+) -> list[np.ndarray]:
+    """TFLite's reference_integer_ops::TransposeConv in integers."""
+    shape = outputs[0].shape
+    return _convolution(lambda x, w: _scattered(x, w, attrs, shape), attrs.clamp, inputs, arrays, outputs)
+
+
+def _convolution(
+    sums: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    clamp: "Clamp",
+    inputs: Values,
+    arrays: Arrays,
+    outputs: "Sequence[Value]",
+) -> list[np.ndarray]:
+    """sums: of products, in the float type of its arguments."""
     x, w = inputs[0], inputs[1]
     assert x is not None and w is not None and arrays[0] is not None and arrays[1] is not None
     bias = arrays[2] if len(arrays) > 2 else None
     if outputs[0].dtype is DType.FLOAT32:
-        acc = _windows(arrays[0], arrays[1], attrs, 0.0)
+        acc = sums(arrays[0], arrays[1])
         if bias is not None:
             acc += bias
-        return [np.clip(acc, attrs.clamp.lo, attrs.clamp.hi).astype(np.float32)]
-    return [_requantize_conv(attrs, x, w, outputs[0], arrays[0], arrays[1], bias)]
-
-
-def _requantize_conv(
-    attrs: "Conv2dAttrs",
-    x: "Value",
-    w: "Value",
-    y: "Value",
-    x_data: np.ndarray,
-    w_data: np.ndarray,
-    bias: np.ndarray | None,
-) -> np.ndarray:
+        return [np.clip(acc, clamp.lo, clamp.hi).astype(np.float32)]
+    y = outputs[0]
     assert x.quant is not None and w.quant is not None and y.quant is not None
-    centred = x_data.astype(np.float64) - x.quant.zero_point[0]
+    centred = arrays[0].astype(np.float64) - x.quant.zero_point[0]
     # Sums stay far below 2**53, so float64 and its fast matrix product are exact.
-    acc = _windows(centred, w_data.astype(np.float64) - w.quant.zero_point[0], attrs, 0.0).astype(np.int64)
+    acc = sums(centred, arrays[1].astype(np.float64) - w.quant.zero_point[0]).astype(np.int64)
     if bias is not None:
         acc += bias
     multiplier, shift = channel_multipliers(x, w, y)
     wide = y.dtype is DType.INT16 and (bias is None or bias.dtype == np.int64)
     scaled = (multiply_wide if wide else multiply_by_quantized_multiplier)(acc, multiplier, shift)
-    lo, hi = activation_range(attrs.clamp, y.quant)
-    stored: np.ndarray = np.clip(scaled + y.quant.zero_point[0], lo, hi).astype(y.dtype.numpy)
-    return stored
+    lo, hi = activation_range(clamp, y.quant)
+    return [np.clip(scaled + y.quant.zero_point[0], lo, hi).astype(y.dtype.numpy)]
 
 
 def channel_scales(x: "Value", w: "Value", y: "Value") -> np.ndarray:
@@ -106,6 +113,23 @@ def _windows(x: np.ndarray, w: np.ndarray, attrs: "Conv2dAttrs", pad_value: floa
     for g, rows in enumerate(np.split(w.reshape(out, -1), attrs.groups)):
         parts.append(columns[:, :, :, :, g, :].reshape(n, oh, ow, -1) @ rows.T)
     return np.concatenate(parts, axis=-1)
+
+
+def _scattered(x: np.ndarray, w: np.ndarray, attrs: "TransposeConv2dAttrs", shape: tuple[int, ...]) -> np.ndarray:
+    """Every input pixel times each tap of [O,kh,kw,C/groups], added up where it falls; then what `shape` has of that."""
+    out, kh, kw, per_group = w.shape
+    n, height, width, _ = x.shape
+    (sy, sx), ((top, bottom), (left, right)) = attrs.stride, attrs.padding
+    extent = ((height - 1) * sy + kh + max(-bottom, 0), (width - 1) * sx + kw + max(-right, 0))
+    acc = np.zeros((n, *extent, out), x.dtype)
+    each = out // attrs.groups
+    for g in range(attrs.groups):
+        group, part = x[..., g * per_group : (g + 1) * per_group], slice(g * each, (g + 1) * each)
+        for ky in range(kh):
+            for kx in range(kw):
+                rows, cols = slice(ky, ky + (height - 1) * sy + 1, sy), slice(kx, kx + (width - 1) * sx + 1, sx)
+                acc[:, rows, cols, part] += group @ w[part, ky, kx].T
+    return acc[:, top : top + shape[1], left : left + shape[2]]
 
 
 def fully_connected(

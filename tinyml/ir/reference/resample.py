@@ -101,14 +101,13 @@ def depth_to_space(
     attrs: "DepthToSpaceAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]"
 ) -> list[np.ndarray]:
     x = _first(arrays)
-    n, height, width, channels = x.shape
-    block, depth = attrs.block, channels // attrs.block**2
+    n, height, width, _ = x.shape
+    (bh, bw), (_, rows, cols, depth) = attrs.block, outputs[0].shape
     if attrs.channel_major:
-        squares = x.reshape(n, height, width, depth, block, block).transpose(0, 1, 4, 2, 5, 3)
+        blocks = x.reshape(n, height, width, depth, bh, bw).transpose(0, 1, 4, 2, 5, 3)
     else:
-        squares = x.reshape(n, height, width, block, block, depth).transpose(0, 1, 3, 2, 4, 5)
-    _, rows, cols, _ = outputs[0].shape
-    return [np.ascontiguousarray(squares.reshape(n, height * block, width * block, depth)[:, :rows, :cols])]
+        blocks = x.reshape(n, height, width, bh, bw, depth).transpose(0, 1, 3, 2, 4, 5)
+    return [np.ascontiguousarray(blocks.reshape(n, height * bh, width * bw, depth)[:, :rows, :cols])]
 
 
 def space_to_depth(
@@ -117,5 +116,5 @@ def space_to_depth(
     x = _first(arrays)
     n, height, width, channels = x.shape
     block = attrs.block
-    squares = x.reshape(n, height // block, block, width // block, block, channels).transpose(0, 1, 3, 2, 4, 5)
-    return [np.ascontiguousarray(squares).reshape(outputs[0].shape)]
+    blocks = x.reshape(n, height // block, block, width // block, block, channels).transpose(0, 1, 3, 2, 4, 5)
+    return [np.ascontiguousarray(blocks).reshape(outputs[0].shape)]
