@@ -265,7 +265,7 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
         counts = count_candidates(graph, options.board, toolchain, options.work_dir / "autotune")
     base = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
     base = replace(base, stream_input=options.stream_input)
-    capacity = arena_capacity(options.board, options.reserved) if options.check_fit else None
+    capacity = arena_capacity(options.board, options.reserved)
     choice = chooser_of(base, options).choose(options.objective, capacity)
     other = reordered(base, keep_input=options.keep_input)
     if _moved(base.graph, other.graph) & {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from tinyml.build.files import write_file
 from tinyml.cli.common import (
     Verbs,
     add_model_flags,
@@ -17,12 +18,12 @@ from tinyml.cli.common import (
     print_notes,
     progress,
 )
-from tinyml.errors import DoesNotFitError
-from tinyml.ir.describe import shortened
-from tinyml.pipeline import compile_model
+from tinyml.errors import DoesNotFitError, UsageError
+from tinyml.pipeline import compile_model, need
 from tinyml.report.analysis import Analysis, Tradeoff, analyze, schedule_tradeoffs
-from tinyml.report.terminal import count, layer_table, shape_text, short_source, size
-from tinyml.targets import list_boards
+from tinyml.report.schedule_page import front_svg, schedule_page, subject_of
+from tinyml.report.terminal import count, layer_table, shape_text, short_name, short_source, size
+from tinyml.targets import Board, list_boards
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -32,46 +33,78 @@ def add_parser(verbs: Verbs) -> None:
     add_model_flags(parser)
     add_target_flags(parser)
     add_output_flags(parser)
-    parser.add_argument(
+    group = parser.add_argument_group("schedule")
+    group.add_argument(
         "--schedule",
         action="store_true",
-        help="the trade-offs between SRAM and cycles, and which one --objective takes",
+        help="the trade-offs between SRAM and cycles, and which of them each --objective takes",
+    )
+    group.add_argument("--svg", type=Path, metavar="FILE", help="draw the trade-offs")
+    group.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with drawings: trade-offs, memory over time, the arena"
     )
     parser.set_defaults(handler=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    for flag, file in (("--svg", arguments.svg), ("--html", arguments.html)):
+        if file is not None and not arguments.schedule:
+            raise UsageError(f"{flag} draws what --schedule finds", "add --schedule, or leave it out")
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work, progress(arguments) as on_stage:
         options = replace(options_of(arguments, Path(work)), check_fit=False)
         done = compile_model(options, stop_after="memory", on_stage=on_stage)
-    chosen = done.options.board if arguments.board or arguments.target else None
+    limited = arguments.board or arguments.target or arguments.sram or arguments.flash
+    chosen = done.options.board if limited else None
     analysis = analyze(done, [chosen] if chosen else list_boards())
-    tradeoffs = schedule_tradeoffs(done) if arguments.schedule else ()
+    tradeoffs = schedule_tradeoffs(done) if arguments.schedule else None
+    if tradeoffs is not None and arguments.svg is not None:
+        write_file(arguments.svg, front_svg(subject_of(done), tradeoffs).encode())
+    if tradeoffs is not None and arguments.html is not None:
+        write_file(arguments.html, schedule_page(subject_of(done), need(done.plan), tradeoffs).encode())
     if arguments.json:
-        shown = {"schedules": [asdict(t) for t in tradeoffs]} if arguments.schedule else {}
+        shown = {} if tradeoffs is None else {"schedules": [asdict(t) for t in tradeoffs.front]}
         print_json(analysis.to_json() | shown)
     else:
         _print(arguments, analysis)
-        if tradeoffs:
-            _print_tradeoffs(arguments, tradeoffs)
+        if tradeoffs is not None:
+            _print_tradeoffs(arguments, done.options.board, tradeoffs.front)
+        for file in filter(None, (arguments.svg, arguments.html)):
+            console(arguments).print(f"wrote {file}", markup=False)
     return DoesNotFitError.exit_code if chosen and not all(fit.fits for fit in analysis.boards) else 0
 
 
-def _print_tradeoffs(arguments: argparse.Namespace, tradeoffs: Sequence[Tradeoff]) -> None:
+def _print_tradeoffs(arguments: argparse.Namespace, board: Board, front: Sequence[Tradeoff]) -> None:
     out = console(arguments)
+    widest, fastest = max(t.arena_bytes for t in front), min(t.cycles for t in front)
+    rows = [
+        {
+            "arena": t.arena_bytes,
+            "bar": "█" * max(1, round(12 * t.arena_bytes / widest)),
+            "limit": f"{t.limit_bytes >> 10:,}K".rjust(7),
+            "cycles": t.cycles,
+            "ratio": f"{t.cycles / fastest:.3f} x",
+            "stages": t.stages,
+            "taken": ("<- " if t.built else "") + ", ".join(t.objectives),
+        }
+        for t in front
+    ]
+    columns = (
+        ("arena", "arena"),
+        ("bar", ""),
+        ("limit", "fits in"),
+        ("cycles", "cycles"),
+        ("ratio", "of fewest"),
+        ("stages", "stages"),
+        ("taken", "--objective"),
+    )
     out.print("\nschedules that no other beats in both SRAM and cycles", style="bold", markup=False)
-    widest = max(t.arena_bytes for t in tradeoffs)
-    fastest = min(t.cycles for t in tradeoffs)
-    for t in tradeoffs:
-        bar = "█" * max(1, round(12 * t.arena_bytes / widest))
-        taken = ", ".join(t.objectives)
-        out.print(
-            f"  {t.arena_bytes:>11,}  {bar:<12}  {t.cycles / fastest:5.3f} x the cycles, {t.stages:>3} stages  {taken}",
-            markup=False,
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    out.print("bytes of arena are exact; cycles are predicted, to compare schedules with", markup=False)
+    out.print(layer_table(rows, columns, out.width))
+    out.print(
+        f"<-: built with these flags. --objective: what each takes of those that fit {board.short_name}. "
+        "fits in: with the stack; --sram SIZE takes the fastest that does.\n"
+        "Bytes of arena are exact. Cycles are predicted, to compare schedules with each other.",
+        markup=False,
+    )
 
 
 def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
@@ -109,13 +142,12 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
     )
     out.print(layer_table(rows, columns, out.width))
     out.print(
-        f"\narena {size(analysis.arena_bytes)}, held by stage {analysis.blocking_step}, "
-        f"{analysis.blocking_layer}, while it runs:",
+        f"\narena {size(analysis.arena_bytes)}; most bytes live in {analysis.blocking_stage}:",
         markup=False,
     )
     for buffer in analysis.blocking_buffers:
         out.print(
-            f"  {buffer.bytes:>11,}  {buffer.kind:<10}  {shortened(buffer.name)}",
+            f"  {buffer.bytes:>11,}  {buffer.kind:<10}  {short_name(buffer.name)}",
             markup=False,
             no_wrap=True,
             overflow="ellipsis",

@@ -1,14 +1,15 @@
 """What a model needs, before anything is compiled: `tinyml analyze`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tinyml.ir.describe import window_text
 from tinyml.ir.macs import macs
-from tinyml.memory import live_bytes, peak_report
-from tinyml.pipeline import CODE_ALLOWANCE, Compilation, chooser_of, need
+from tinyml.memory import arena_capacity, live_bytes, peak_report
+from tinyml.pipeline import CODE_ALLOWANCE, Compilation, Options, chooser_of, need
 from tinyml.quantize.mixed import Choice, predicted_db
 from tinyml.report.document import parameters
+from tinyml.report.terminal import stage_name
 from tinyml.schedule.model import Objective
 from tinyml.targets import Board
 
@@ -35,7 +36,7 @@ class LayerNeeds:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """sram_over, flash_over: bytes too many; 0 where it fits."""
+    """sram_bytes: what there is for the arena; sram_over, flash_over: bytes too many, 0 where it fits."""
 
     board: str
     fits: bool
@@ -75,7 +76,11 @@ class PrecisionPoint:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Of a model as it would be built. Sizes are exact but for code, which only a build can count."""
+    """Of a model as it would be built. Sizes are exact but for code, which only a build can count.
+
+    Attributes:
+        blocking_layer: what holds the peak, by its name in the model file; blocking_stage: the same in short.
+    """
 
     model: str
     scheme: str
@@ -85,6 +90,7 @@ class Analysis:
     weight_bytes: int
     arena_bytes: int
     blocking_layer: str
+    blocking_stage: str
     blocking_step: int
     blocking_op: str
     blocking_buffers: tuple[BlockingBuffer, ...]
@@ -99,30 +105,58 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Tradeoff:
-    """A schedule that no other beats in both. arena_bytes: planned; cycles: predicted; objectives: those that take it,
-    the board's SRAM aside."""
+    """A schedule that no other beats in both.
+
+    Attributes:
+        arena_bytes: planned.
+        cycles: predicted.
+        limit_bytes: the least `--sram` that it fits in, in whole KiB, its stack included.
+        objectives: those that take it, as what fits.
+        built: a build with these flags has it.
+    """
 
     arena_bytes: int
-    cycles: float
+    cycles: int
     stages: int
+    limit_bytes: int
     objectives: tuple[str, ...]
+    built: bool
 
 
-def schedule_tradeoffs(done: Compilation) -> tuple[Tradeoff, ...]:
-    """The front of memory and cycles, from the least memory to the fewest cycles."""
-    chooser = chooser_of(need(done.schedule), done.options)
-    taken = {objective.value: chooser.choose(objective) for objective in Objective}
-    choices = {choice.point.cuts: choice for choice in (*chooser.front(), *taken.values())}
+@dataclass(frozen=True, slots=True)
+class Tradeoffs:
+    """front: from the least memory to the fewest cycles. stage_cycles: of the schedule that is built, as predicted."""
+
+    front: tuple[Tradeoff, ...]
+    stage_cycles: tuple[float, ...]
+
+
+def schedule_tradeoffs(done: Compilation) -> Tradeoffs:
+    """The front of memory and cycles of a network that was compiled as far as its memory plan."""
+    options = done.options
+    chooser = chooser_of(need(done.schedule), options)
+    capacity = arena_capacity(options.board, options.reserved)
+    taken = {objective.value: chooser.choose(objective, capacity) for objective in Objective}
+    built = taken[options.objective.value]
+    choices = {choice.point.cuts: choice for choice in (*chooser.front(), *taken.values(), built)}
     ordered = sorted(choices.values(), key=lambda c: (c.bytes, c.cycles))
-    return tuple(
+    limited = replace(options, sram_limited=True)
+    region = options.board.region(options.board.link.arena)
+    kept = region.bytes - arena_capacity(
+        options.board, limited.reserved
+    )  # of a limit, for the stack and the application
+    front = tuple(
         Tradeoff(
             choice.bytes,
             round(choice.cycles),
             len(choice.schedule.stages),
+            -(-(choice.bytes + kept) // 1024) * 1024,
             tuple(name for name, other in taken.items() if other.point.cuts == choice.point.cuts),
+            choice.point.cuts == built.point.cuts,
         )
         for choice in ordered
     )
+    return Tradeoffs(front, tuple(cut.cycles for cut in built.point.cuts))
 
 
 def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
@@ -160,11 +194,14 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
         weight_bytes=weight_bytes,
         arena_bytes=plan.peak_bytes,
         blocking_layer=peak.source,
+        blocking_stage=stage_name(peak.step, peak.nodes),
         blocking_step=peak.step,
         blocking_op=peak.op,
         blocking_buffers=tuple(BlockingBuffer(b.name, b.kind.value, b.bytes) for b in peak.buffers),
         layers=tuple(layers),
-        boards=tuple(_fit(board, plan.peak_bytes, weight_bytes) for board in boards if board.has_firmware),
+        boards=tuple(
+            _fit(board, done.options, plan.peak_bytes, weight_bytes) for board in boards if board.has_firmware
+        ),
         notes=(*need(done.source).notes, *quantized.notes),
         precision_front=() if quantized.choice is None else _front(quantized.choice),
     )
@@ -189,13 +226,13 @@ def _front(choice: Choice) -> tuple[PrecisionPoint, ...]:
     )
 
 
-def _fit(board: Board, arena: int, weights: int) -> Fit:
-    flash = weights + CODE_ALLOWANCE
+def _fit(board: Board, options: Options, arena: int, weights: int) -> Fit:
+    flash, room = weights + CODE_ALLOWANCE, arena_capacity(board, options.reserved)
     return Fit(
         board=board.id,
-        fits=arena <= board.arena_bytes and flash <= board.flash_bytes,
-        sram_bytes=board.arena_bytes,
-        sram_over=max(0, arena - board.arena_bytes),
+        fits=arena <= room and flash <= board.flash_bytes,
+        sram_bytes=room,
+        sram_over=max(0, arena - room),
         flash_bytes=board.flash_bytes,
         flash_over=max(0, flash - board.flash_bytes),
     )

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tinyml.ir.graph import Node
 from tinyml.kernels.rows import image_shape
 from tinyml.profile.known_error import known_error
 from tinyml.report.document import Report
@@ -34,6 +35,11 @@ def size(n: int) -> str:
     if n >= 1 << 20:
         return f"{n:,} ({n / (1 << 20):.1f} MiB)"
     return f"{n:,} ({n / 1024:.1f} KiB)" if n >= 1024 else f"{n:,}"
+
+
+def kib(n: int) -> str:
+    """Bytes for labels: `22.5 KiB`."""
+    return f"{n / 1024:,.1f} KiB"
 
 
 def duration(ms: float) -> str:
@@ -110,6 +116,19 @@ def short_source(source: str, width: int = 32) -> str:
     number, names = match[1] or "", match[2]
     name = "/".join(names.split(";")[0].rstrip("/").split("/")[-2:])
     return number + (name if len(name) <= width else "…" + name[-width:])
+
+
+def short_name(name: str) -> str:
+    """Of a value: converters join the names of all that they fused, and of all that these are part of."""
+    return "/".join(name.split(";")[0].rstrip("/").split("/")[-2:])
+
+
+def stage_name(step: int, nodes: Sequence[Node]) -> str:
+    """`stage 3, conv2d #4 relu_1/Relu6 to add #7 add/add`; of the steps before and after the run, what lives there."""
+    if not nodes:
+        return "the inputs and outputs"
+    ends = dict.fromkeys((nodes[0], nodes[-1]))
+    return f"stage {step}, {' to '.join(f'{node.op.value} {short_source(node.source)}' for node in ends)}"
 
 
 def layer_table(rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[str, str]], width: int) -> Table:

@@ -1,0 +1,71 @@
+"""What drawings say about memory, against what must be true of any plan."""
+
+from random import Random
+
+import pytest
+from stream_networks import layered, random_network, random_stages
+
+from tinyml.kernels.rows import row_bytes
+from tinyml.memory import live_bytes, plan_memory
+from tinyml.memory.plan import MemoryPlan
+from tinyml.report.occupancy import Block, blocks, moments, needed_bytes
+
+
+def random_plans(count: int) -> list[MemoryPlan]:
+    plans = []
+    for seed in range(count):
+        rng = Random(seed)
+        schedule = random_stages(rng, layered(random_network(rng)), stream_input=seed % 3 == 0)
+        if schedule is not None:
+            plans.append(plan_memory(schedule, keep_input=False, effort=0.05))
+    return plans
+
+
+PLANS = random_plans(24)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_what_matters_is_there_and_lies_in_its_place(plan: MemoryPlan) -> None:
+    found = blocks(plan)
+    assert {block.name for block in found} == set(plan.placements)
+    for step, (row, live) in enumerate(zip(needed_bytes(plan, found), live_bytes(plan), strict=True)):
+        assert len(row) == moments(plan.schedule.stages[step]) and 0 < max(row) <= live
+        for block in found:
+            if block.first <= step <= block.last:
+                spans = [block.needed(step, moment) for moment in range(len(row))]
+                assert all(block.offset <= low <= high <= block.end for low, high in spans)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_no_byte_matters_to_two(plan: MemoryPlan) -> None:
+    """But for those of the tile that is just being computed, and of the slice of calls that one moment stands for."""
+    found = blocks(plan)
+    for step, stage in enumerate(plan.schedule.stages):
+        here = [block for block in found if block.first <= step <= block.last]
+        calls = -(-len(stage.trace.calls) // moments(stage)) + 1
+        slack = max(calls * worker.tile * _row(plan, worker.node.output) for worker in stage.stream.workers)
+        for moment in range(moments(stage)):
+            for i, one in enumerate(here):
+                for other in here[:i]:
+                    assert _shared(one, other, step, moment) <= slack
+
+
+def _row(plan: MemoryPlan, value: str) -> int:
+    return row_bytes(plan.schedule.graph.value(value))
+
+
+def _shared(one: Block, other: Block, step: int, moment: int) -> int:
+    (a, b), (c, d) = one.needed(step, moment), other.needed(step, moment)
+    return min(b, d) - max(a, c) if one.arena == other.arena else 0
+
+
+def test_a_result_fills_up_and_its_operand_empties() -> None:
+    """At the end of its stage all of a result is there, and of an operand that dies at most the last window."""
+    streams = 0
+    for plan in PLANS:
+        for block in blocks(plan):
+            for step, spans in block.moves.items():
+                lows, highs = [low for low, _ in spans], [high for _, high in spans]
+                assert lows == sorted(lows) and highs == sorted(highs) and highs[-1] == block.bytes
+                streams += step == block.last > block.first and lows[-1] > block.bytes // 2
+    assert streams > 5
