@@ -13,7 +13,7 @@ from tinyml.ir.graph import Value
 from tinyml.ir.ops import NO_CLAMP, RELU, RELU6, Attrs, Clamp, NoAttrs, Op, spec
 from tinyml.ir.quant import QuantParams
 
-_ACTIVATIONS = {
+ACTIVATIONS = {
     tflite.ActivationFunctionType.NONE: NO_CLAMP,
     tflite.ActivationFunctionType.RELU: RELU,
     tflite.ActivationFunctionType.RELU6: RELU6,
@@ -105,9 +105,9 @@ class OpContext:
 
     def clamp(self, activation: int) -> Clamp:
         """A fused activation."""
-        if activation not in _ACTIVATIONS:
+        if activation not in ACTIVATIONS:
             raise UnsupportedError("fused TANH and SIGN_BIT activations have no form in the graph; use a separate TANH")
-        return _ACTIVATIONS[activation]
+        return ACTIVATIONS[activation]
 
     def emit(
         self, op: Op, inputs: list[str | None], attrs: Attrs | None = None, quant: QuantParams | None = None

@@ -9,13 +9,13 @@ from tinyml.frontends.tflite.registry import Handle, UnsupportedError, handler
 from tinyml.ir.dtypes import DType
 from tinyml.ir.ops import BinaryAttrs, CastAttrs, Clamp, ClipAttrs, LeakyReluAttrs, Op, QuantizeAttrs
 
-_BINARY = {
+BINARY = {
     "ADD": (Op.ADD, tflite.AddOptions),
     "SUB": (Op.SUB, tflite.SubOptions),
     "MUL": (Op.MUL, tflite.MulOptions),
     "DIV": (Op.DIV, tflite.DivOptions),
 }
-_UNARY = {
+UNARY = {
     "RELU": Op.RELU,
     "LOGISTIC": Op.SIGMOID,
     "TANH": Op.TANH,
@@ -23,7 +23,7 @@ _UNARY = {
     "EXP": Op.EXP,
     "SQRT": Op.SQRT,
 }
-_CLIPS = {"RELU6": Clamp(0.0, 6.0), "RELU_N1_TO_1": Clamp(-1.0, 1.0), "RELU_0_TO_1": Clamp(0.0, 1.0)}
+CLIPS = {"RELU6": Clamp(0.0, 6.0), "RELU_N1_TO_1": Clamp(-1.0, 1.0), "RELU_0_TO_1": Clamp(0.0, 1.0)}
 
 
 def _binary(kind: Op, options: type[tflite.AddOptions]) -> Handle:
@@ -53,11 +53,11 @@ def _clip(clamp: Clamp) -> Handle:
     return lambda op: op.emit(Op.CLIP, [op.value(0).name], ClipAttrs(clamp))
 
 
-for _name, (_kind, _options) in _BINARY.items():
+for _name, (_kind, _options) in BINARY.items():
     handler(_name)(_binary(_kind, _options))
-for _name, _kind in _UNARY.items():
+for _name, _kind in UNARY.items():
     handler(_name)(_unary(_kind))
-for _name, _clamp in _CLIPS.items():
+for _name, _clamp in CLIPS.items():
     handler(_name)(_clip(_clamp))
 
 

@@ -28,7 +28,7 @@ MALFORMED = (
 
 LARGEST_TENSOR = 1 << 26  # elements; no microcontroller comes near it
 
-_DTYPES = {
+DTYPES = {
     tflite.TensorType.INT4: DType.INT4,
     tflite.TensorType.FLOAT32: DType.FLOAT32,
     tflite.TensorType.INT8: DType.INT8,
@@ -165,7 +165,7 @@ def _tensor(model: Any, table: Any, index: int, content: bytes) -> Tensor:
     raw_name = table.Name()
     name = raw_name.decode("utf-8", "replace") if raw_name else f"tensor_{index}"
     type_name = _TYPE_NAMES.get(table.Type(), f"type {table.Type()}")
-    dtype = _DTYPES.get(table.Type())
+    dtype = DTYPES.get(table.Type())
     shape = tuple(_vector(table.ShapeLength, table.ShapeAsNumpy, content))
     signature = tuple(_vector(table.ShapeSignatureLength, table.ShapeSignatureAsNumpy, content))
     free = tuple(i for i, n in enumerate(signature) if n < 0) if len(signature) == len(shape) else ()

@@ -165,11 +165,11 @@ def _hard_swish_integer(x: np.ndarray, source: "QuantParams", target: "QuantPara
 
     `gate` is x / 3 on [-1, 1] and then (x + 3) / 6 on [0, 1], both with 15 fraction bits; the last product truncates.
     """
-    fine_scale = np.float32(1 / 128) * np.float32(source.scale[0])
+    if not hard_swish_is_fixed_point(source, target):
+        return _tabulated(_hard_swish, x, source, target)
+    fine_scale = _hard_swish_scale(source)
     up, up_shift = fp.quantize_multiplier(float(fine_scale / np.float32(target.scale[0])))
     slope, slope_shift = fp.quantize_multiplier(float(fine_scale / (np.float32(3) / np.float32(32768))))
-    if up_shift > 0:  # LiteRT refuses it
-        return _tabulated(_hard_swish, x, source, target)
     fine = (x - source.zero_point[0]) << 7
     gate = _saturate16(fine << (slope_shift - 1)) if slope_shift > 0 else fine
     gate = _high_mul16(gate, _high_half(slope))
@@ -177,6 +177,16 @@ def _hard_swish_integer(x: np.ndarray, source: "QuantParams", target: "QuantPara
     product = ((gate + (1 << 15)) >> 1) * _high_mul16(fine, _high_half(up))
     truncated = np.where(product >= 0, product >> 15, -(-product >> 15))
     return _divide16(truncated, -up_shift) + target.zero_point[0]
+
+
+def hard_swish_is_fixed_point(source: "QuantParams", target: "QuantParams") -> bool:
+    """Whether LiteRT takes a hard-swish of these parameters: its output is no finer than the input shifted up."""
+    return fp.quantize_multiplier(float(_hard_swish_scale(source) / np.float32(target.scale[0])))[1] <= 0
+
+
+def _hard_swish_scale(source: "QuantParams") -> np.float32:
+    """Of the input shifted up by 7 bits."""
+    return np.float32(np.float32(1 / 128) * np.float32(source.scale[0]))
 
 
 def _saturate16(x: np.ndarray) -> np.ndarray:
