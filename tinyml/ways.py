@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinyml.build.files import write_file
+from tinyml.emit.tflite import Description, emit_tflite
 from tinyml.errors import UsageError
 from tinyml.pipeline import Compilation, need
+from tinyml.quantize.calibration import pixels_as_stored
 from tinyml.store import BOARD
 from tinyml.targets import Board
 from tinyml.targets.stored import board_document
@@ -27,11 +29,14 @@ class Way:
         meaning: what it gives, in a few words for people.
         files: called with a compilation that went through all stages that its board has.
         takes_firmware: the board must take firmware.
+        on_board: what it gives is C for the board: it must fit there, and is linked and measured. Otherwise all files are in
+            a folder of the way's name.
     """
 
     meaning: str
     files: Callable[[Compilation], Files]
     takes_firmware: bool = False
+    on_board: bool = True
 
 
 def _sources(done: Compilation) -> Files:
@@ -45,9 +50,31 @@ def _firmware(done: Compilation) -> Files:
     return {**_sources(done), **linked, BOARD: board.encode()}
 
 
+def _description(done: Compilation) -> Description:
+    quantized = need(done.quantized)
+    first = quantized.graph.value(quantized.graph.inputs[0])
+    preprocess = quantized.preprocess or pixels_as_stored(first)
+    return Description(done.options.model_name, preprocess, done.options.labels)
+
+
+def _tflite(done: Compilation) -> Files:
+    model = emit_tflite(need(done.quantized).graph, _description(done))
+    return {f"tflite/{need(done.bundle).name}.tflite": model}
+
+
+def _tflite_float16(done: Compilation) -> Files:
+    graph = need(done.quantized).graph
+    if graph.is_quantized:
+        raise UsageError("--emit tflite-float16: the network computes on integers", "add --precision float32")
+    model = emit_tflite(graph, _description(done), half=True)
+    return {f"tflite-float16/{need(done.bundle).name}.tflite": model}
+
+
 WAYS: dict[str, Way] = {
     "firmware": Way("firmware for the board, and its C", _firmware, takes_firmware=True),
     "c": Way("a C library", _sources),
+    "tflite": Way("a model for LiteRT and TFLite Micro", _tflite, on_board=False),
+    "tflite-float16": Way("the same of a float32 build, weights in 16 bits", _tflite_float16, on_board=False),
 }
 
 

@@ -97,7 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(report.to_json())
         return 0
     out = console(arguments)
-    out.print(summary(report, options.board, None if report.quantization.calibrated else UNCALIBRATED))
+    warning = None if report.quantization.calibrated else UNCALIBRATED
+    if any(WAYS[way].on_board for way in ways):
+        out.print(summary(report, options.board, warning))
+    elif warning is not None:
+        out.print(warning, style="bold yellow", markup=False)
     print_notes(arguments, report.model.notes)
     if arguments.verbose:
         out.print()
@@ -113,6 +117,9 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         out.print(layer_table(rows, LAYER_COLUMNS, out.width))
     out.print(f"\nwrote {out_dir}", markup=False)
+    for way in (way for way in ways if not WAYS[way].on_board):
+        for file in sorted((out_dir / way).iterdir()):
+            out.print(f"  {way}/{file.name}, {file.stat().st_size:,} bytes", markup=False)
     return 0
 
 
@@ -128,8 +135,13 @@ def build_report(
         report = Report.from_json(read_report(cached))
         publish(cached, out_dir)
         return report
+    on_board = any(WAYS[way].on_board for way in ways)
     with progress(arguments) as on_stage:
-        done = compile_model(options, on_stage=on_stage)
+        done = compile_model(
+            options if on_board else replace(options, check_fit=False),
+            stop_after=list(STAGES)[-1] if on_board else "emit",
+            on_stage=on_stage,
+        )
     report = make_report(done)
     fresh = options.work_dir / "publish"
     write_ways(done, ways, fresh)
