@@ -12,7 +12,7 @@ from tinyml.ir.interpreter import run
 from tinyml.ir.ops import Op
 
 INT8, INT16, REAL = DType.INT8, DType.INT16, DType.FLOAT32
-EVERY = (graphs.pools, graphs.arithmetic, graphs.moves)
+EVERY = (graphs.pools, graphs.arithmetic, graphs.moves, graphs.resamples)
 
 CASES = {
     "int8-weighted": lambda: graphs.weighted(INT8),

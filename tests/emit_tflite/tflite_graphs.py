@@ -19,6 +19,7 @@ from tinyml.ir.ops import (
     ClipAttrs,
     ConcatAttrs,
     Conv2dAttrs,
+    DepthToSpaceAttrs,
     FullyConnectedAttrs,
     GatherAttrs,
     HardSigmoidAttrs,
@@ -29,7 +30,9 @@ from tinyml.ir.ops import (
     QuantizeAttrs,
     ReduceAttrs,
     ReshapeAttrs,
+    ResizeAttrs,
     SoftmaxAttrs,
+    SpaceToDepthAttrs,
     StackAttrs,
     StridedSliceAttrs,
     TransposeAttrs,
@@ -215,6 +218,17 @@ def moves(net: Branches) -> None:
             GatherAttrs(3),
             same=True,
         )
+
+
+def resamples(net: Branches) -> None:
+    x = net.input("resampled", (1, 4, 6, 8))
+    for op in (Op.RESIZE_NEAREST, Op.RESIZE_BILINEAR):
+        for flags in ((False, False), (True, False), (False, True)):
+            net.add(f"{op.value}_{flags}", op, [x], ResizeAttrs((9, 8), *flags), same=True)
+    if net.dtype is not DType.INT16:
+        net.add("squares", Op.DEPTH_TO_SPACE, [x], DepthToSpaceAttrs(2), same=True)
+        net.add("torch_squares", Op.DEPTH_TO_SPACE, [x], DepthToSpaceAttrs(2, True, (1, 0)), same=True)
+        net.add("deep", Op.SPACE_TO_DEPTH, [x], SpaceToDepthAttrs(2), same=True)
 
 
 def conversions() -> Graph:

@@ -7,7 +7,7 @@ for byte, what the emitted C of an integer graph gives.
 from dataclasses import dataclass, replace
 
 from tinyml import __version__
-from tinyml.emit.tflite import elementwise, layers, movement  # noqa: F401  each registers its handlers
+from tinyml.emit.tflite import elementwise, layers, movement, resample  # noqa: F401  each registers its handlers
 from tinyml.emit.tflite.flatbuffer import Model, serialize
 from tinyml.emit.tflite.metadata import ENTRY, RUNTIME_ENTRY, model_metadata, runtime_entry, with_labels
 from tinyml.emit.tflite.versions import runtime_version

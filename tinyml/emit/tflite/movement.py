@@ -1,5 +1,7 @@
 """Writes operations that move or select elements."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tinyml.emit.tflite.writer import InexpressibleError, Writer, writes
@@ -64,13 +66,23 @@ def strided_slice(w: Writer, node: Node) -> None:
     if len(attrs.begin) > 5:
         raise InexpressibleError(f"a slice of {len(attrs.begin)} axes; TFLite slices 5 at most")
     # An end of -1 means the last element to TFLite; ours runs past the first.
-    open_ends = sum(
-        1 << i for i, (end, step) in enumerate(zip(attrs.end, attrs.stride, strict=True)) if step < 0 and end < 0
-    )
-    bounds = [
-        w.integers(f"{node.name}_{name}", items)
-        for name, items in (("begin", attrs.begin), ("end", attrs.end), ("stride", attrs.stride))
-    ]
+    backwards = zip(attrs.end, attrs.stride, strict=True)
+    open_ends = sum(1 << axis for axis, (end, step) in enumerate(backwards) if step < 0 and end < 0)
     options = {"EndMask": open_ends, "ShrinkAxisMask": sum(1 << axis for axis in attrs.squeeze)}
-    inputs = [w.tensor(node.used[0]), *bounds]
-    w.add("STRIDED_SLICE", inputs, [w.tensor(node.output)], "StridedSliceOptions", options)
+    add_slice(w, node, w.tensor(node.used[0]), attrs.begin, attrs.end, attrs.stride, options)
+
+
+def add_slice(
+    w: Writer,
+    node: Node,
+    source: int,
+    begin: tuple[int, ...],
+    end: tuple[int, ...],
+    stride: tuple[int, ...],
+    options: Mapping[str, int | float | bool] | None = None,
+) -> None:
+    """Appends the slice of a tensor that is the node's output."""
+    bounds = [
+        w.integers(f"{node.name}_{name}", to) for name, to in (("begin", begin), ("end", end), ("stride", stride))
+    ]
+    w.add("STRIDED_SLICE", [source, *bounds], [w.tensor(node.output)], "StridedSliceOptions", options)

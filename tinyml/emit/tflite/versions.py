@@ -18,8 +18,9 @@ _BY_TYPE: dict[str, dict[int, int]] = {
     **{op: {_INT8: 2, _INT16: 3} for op in ("MAX_POOL_2D", "AVERAGE_POOL_2D", "SOFTMAX", "MEAN", "RELU", "RELU6")},
     **{op: {_INT8: 2, _INT16: 3} for op in ("LOGISTIC", "TANH", "CONCATENATION", "PACK", "PAD", "PADV2")},
     **{op: {_INT8: 2, _INT16: 4} for op in ("MAXIMUM", "MINIMUM", "GATHER")},
+    # DEPTH_TO_SPACE stays 1: its kernel took int8 from the start, and LiteRT's reference resolver knows no 2.
+    **{op: {_INT8: 2} for op in ("STRIDED_SLICE", "SPACE_TO_DEPTH")},
     "TRANSPOSE": {_INT8: 2, _INT16: 5},
-    "STRIDED_SLICE": {_INT8: 2},
     "LEAKY_RELU": {_INT16: 2},
     "DEQUANTIZE": {_INT8: 2, _INT16: 3, tflite.TensorType.FLOAT16: 3},
     "SVDF": {_INT8: 3},
@@ -49,6 +50,9 @@ def operator_version(
             return 2 if first.type == _INT8 else 1
         case "MUL":
             return 4 if first.type == _INT16 else _product(first, second, outputs[0]) if first.type == _INT8 else 1
+        case "RESIZE_BILINEAR" | "RESIZE_NEAREST_NEIGHBOR":
+            finer = options["HalfPixelCenters"] or (op == "RESIZE_NEAREST_NEIGHBOR" and options["AlignCorners"])
+            return 4 if first.type == _INT16 else 3 if finer else 2 if first.type == _INT8 else 1
         case "CAST":
             return 3 if _INT8 in (first.type, outputs[0].type) else 1
         case "QUANTIZE":
@@ -70,43 +74,28 @@ def _product(a: Tensor, b: Tensor | None, y: Tensor) -> int:
     return 3 if a.quant.scale[0] * b.quant.scale[0] / y.quant.scale[0] >= 1.0 else 2
 
 
-# Release -> versions of operators that it was the first to have; 1.14 has all others.
+# Release -> operators, with their versions, that it was the first to have; 1.14 has all others.
 _RELEASES = {
-    "1.15.0": {("MUL", 3), ("HARD_SWISH", 1), ("QUANTIZE", 2), ("DEQUANTIZE", 3)},
-    "2.0.0": {("FULLY_CONNECTED", 5)},
-    "2.1.0": {("RELU", 2)},
-    "2.2.0": {("SVDF", 3), ("STRIDED_SLICE", 4)},
-    "2.3.0": {
-        *(
-            ("MAX_POOL_2D", 3),
-            ("AVERAGE_POOL_2D", 3),
-            ("SOFTMAX", 3),
-            ("CONCATENATION", 3),
-            ("PACK", 3),
-            ("LOGISTIC", 3),
-        ),
-        *(
-            ("TANH", 3),
-            ("LEAKY_RELU", 2),
-            ("MUL", 4),
-            ("MAXIMUM", 4),
-            ("MINIMUM", 4),
-            ("BATCH_MATMUL", 1),
-            ("TRANSPOSE", 4),
-        ),
-    },
-    "2.4.0": {("ADD", 3), ("SUB", 5), ("GATHER", 4), ("MEAN", 3), ("PAD", 3), ("PADV2", 3), ("TRANSPOSE", 5)},
-    "2.5.0": {("RELU", 3), ("RELU6", 3)},
-    "2.6.0": {("PAD", 4), ("PADV2", 4)},
-    "2.8.0": {("CAST", 3)},
-    "2.9.0": {("CONV_2D", 6)},
-    "2.10.0": {("RELU_0_TO_1", 1)},
-    "2.11.0": {("CONV_2D", 7), ("FULLY_CONNECTED", 10)},
+    "1.15.0": "MUL:3 HARD_SWISH:1 QUANTIZE:2 DEQUANTIZE:3",
+    "2.0.0": "FULLY_CONNECTED:5",
+    "2.1.0": "RELU:2 DEPTH_TO_SPACE:1",
+    "2.2.0": "SVDF:3 STRIDED_SLICE:4 RESIZE_BILINEAR:3",
+    "2.3.0": "MAX_POOL_2D:3 AVERAGE_POOL_2D:3 SOFTMAX:3 CONCATENATION:3 PACK:3 LOGISTIC:3 TANH:3 LEAKY_RELU:2 MUL:4 "
+    "MAXIMUM:4 MINIMUM:4 BATCH_MATMUL:1 TRANSPOSE:4 RESIZE_NEAREST_NEIGHBOR:3",
+    "2.4.0": "ADD:3 SUB:5 GATHER:4 MEAN:3 PAD:3 PADV2:3 TRANSPOSE:5 RESIZE_NEAREST_NEIGHBOR:4",
+    "2.5.0": "RELU:3 RELU6:3 RESIZE_BILINEAR:4",
+    "2.6.0": "PAD:4 PADV2:4",
+    "2.8.0": "CAST:3",
+    "2.9.0": "CONV_2D:6",
+    "2.10.0": "RELU_0_TO_1:1",
+    "2.11.0": "CONV_2D:7 FULLY_CONNECTED:10",
 }
 _OLDEST = "1.14.0"
 
 
 def runtime_version(operators: Sequence[Operator]) -> str:
     """The oldest release of TensorFlow Lite that runs all of these."""
-    used = {(operator.op, operator.version) for operator in operators}
-    return next((release for release, added in reversed(_RELEASES.items()) if used & added), _OLDEST)
+    used = {f"{operator.op}:{operator.version}" for operator in operators}
+    return next(
+        (release for release, added in reversed(_RELEASES.items()) if used.intersection(added.split())), _OLDEST
+    )
