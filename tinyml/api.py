@@ -22,10 +22,11 @@ from tinyml.quantize import Preprocess
 from tinyml.quantize.calibration import Calibration, Given, input_of, load_input
 from tinyml.report.built import Built
 from tinyml.report.document import Report, make_report
+from tinyml.report.folder import write_build
 from tinyml.report.profile import ProfileDocument, profile_build
-from tinyml.store import publish, refuse_foreign, write_report
+from tinyml.store import publish, refuse_foreign
 from tinyml.targets import choose_target, parse_size
-from tinyml.ways import default_ways, write_ways
+from tinyml.ways import default_ways
 
 __all__ = ["Build", "Outputs", "compile"]
 
@@ -227,7 +228,7 @@ class Build:
         """Writes the folder that `tinyml build --out` writes, and returns it. It is written whole or not at all.
 
         >>> sorted(path.name for path in build.save(folder / "out").iterdir())
-        ['board.json', 'firmware.bin', 'firmware.elf', 'firmware.hex', 'report.json', 'src']
+        ['board.json', 'firmware.bin', 'firmware.elf', 'firmware.hex', 'memory.html', 'report.json', 'src']
 
         Args:
             emit: keys of `tinyml.ways.WAYS`; None for what the board takes.
@@ -239,8 +240,7 @@ class Build:
         refuse_foreign(target)
         with tempfile.TemporaryDirectory(prefix="tinyml-") as temporary:
             fresh = Path(temporary) / "build"
-            write_ways(self.compilation, emit or default_ways(self.compilation.options.board), fresh)
-            write_report(fresh, self.report().to_json())
+            write_build(self.compilation, emit or default_ways(self.compilation.options.board), fresh)
             publish(fresh, target)
         return target
 

@@ -87,7 +87,7 @@ def test_emit_c_without_a_board(model: Path, tmp_path: Path, target: list[str]) 
     limits = ["--sram", "192K", "--flash", "512K"] if "--target" in target else []
     done = tinyml("build", *target, *limits, "--emit", "c", "-o", "lib", "--json", str(model), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert sorted(p.name for p in (tmp_path / "lib").iterdir()) == ["report.json", "src"]
+    assert sorted(p.name for p in (tmp_path / "lib").iterdir()) == ["memory.html", "report.json", "src"]
     report = json.loads(done.stdout)
     assert (report["latency"]["instructions"] is not None) == ("cortex-m4" in target)
     assert (report["flash"]["code_bytes"] is None) == ("host" in target)

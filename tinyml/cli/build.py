@@ -24,7 +24,8 @@ from tinyml.emit.c.text import identifier
 from tinyml.errors import UsageError
 from tinyml.frontends import need_model
 from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model
-from tinyml.report.document import Report, make_report
+from tinyml.report.document import Report
+from tinyml.report.folder import write_build
 from tinyml.report.terminal import layer_table, shape_text, short_source, summary
 from tinyml.store import (
     build_key,
@@ -33,9 +34,8 @@ from tinyml.store import (
     publish,
     read_report,
     refuse_foreign,
-    write_report,
 )
-from tinyml.ways import WAYS, write_ways
+from tinyml.ways import WAYS
 
 LAYER_COLUMNS = (
     ("index", "#"),
@@ -142,10 +142,8 @@ def build_report(
             stop_after=list(STAGES)[-1] if on_board else "emit",
             on_stage=on_stage,
         )
-    report = make_report(done)
     fresh = options.work_dir / "publish"
-    write_ways(done, ways, fresh)
-    write_report(fresh, report.to_json())
+    report = write_build(done, ways, fresh)
     keep_build(key, fresh)
     publish(fresh, out_dir)
     return report

@@ -97,7 +97,7 @@ def _tiles(plan: MemoryPlan, tradeoffs: Tradeoffs | None) -> list[_Tile]:
     gap = "no plan of these buffers is smaller" if bound == plan.peak_bytes else f"at least {bound:,} are needed"
     peak = peak_report(plan)
     several = sum(len(stage.nodes) > 1 for stage in plan.schedule.stages)
-    together = f"{several} of them compute several operations together" if several else "each computes one operation"
+    together = f"{several} of several operations, which take turns" if several else "each computes one operation"
     tiles = [
         _Tile("Arena", kib(plan.peak_bytes), f"exact; {gap}"),
         _Tile("Peak", kib(peak.bytes), f"stage {peak.step}: {peak.op}" if peak.nodes else peak.source),
