@@ -43,6 +43,7 @@ OPS: dict[str, Make] = {
     "MUL": models.binary("MUL"),
     "MAX_POOL_2D": models.pool("MAX_POOL_2D"),
     "AVERAGE_POOL_2D": models.pool("AVERAGE_POOL_2D"),
+    "MEAN": models.mean,
     "CONV_2D": models.conv,
     "DEPTHWISE_CONV_2D": models.depthwise,
     "FULLY_CONNECTED": models.fully_connected,

@@ -8,6 +8,7 @@ from kernel_checks import find, property_test
 from kernel_harness import POISON, Machine, reference
 from kernel_host import Host
 from kernel_layout import Memory
+from s16_graphs import sixteen_bits
 
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
@@ -67,6 +68,13 @@ def averages(draw: st.DrawFn) -> graphs.Case:
 def test_mean(host: Host, case: graphs.Case, tile_rows: int) -> None:
     (expected,) = reference(*case)
     np.testing.assert_array_equal(in_order(host, "tinyml_mean_rows_s8", case, tile_rows), expected)
+
+
+@property_test
+@given(graphs.means(DType.INT8, image=True).map(sixteen_bits), heights)
+def test_mean_of_int16(host: Host, case: graphs.Case, tile_rows: int) -> None:
+    (expected,) = reference(*case)
+    np.testing.assert_array_equal(in_order(host, "tinyml_mean_rows_s16", case, tile_rows), expected)
 
 
 @property_test

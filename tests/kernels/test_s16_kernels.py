@@ -60,6 +60,7 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_average_pool_s16": _wide(
         "tinyml_average_pool_s16", Op.AVERAGE_POOL2D, partial(graphs.pools, Op.AVERAGE_POOL2D)
     ),
+    "tinyml_mean_s16": _wide("tinyml_mean_s16", Op.MEAN, partial(graphs.means, DType.INT8)),
     "tinyml_softmax_s16": partial(_function, Op.SOFTMAX, "tinyml_softmax_s16"),
     "tinyml_logistic_s16": partial(_function, Op.SIGMOID, "tinyml_logistic_s16"),
     "tinyml_tanh_s16": partial(_function, Op.TANH, "tinyml_tanh_s16"),

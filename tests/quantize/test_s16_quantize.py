@@ -10,15 +10,19 @@ from small_models import several_ports
 from tinyml.build.host import HostModel, build_host_library
 from tinyml.errors import UsageError
 from tinyml.frontends import load_model
+from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
 from tinyml.ir.interpreter import run
-from tinyml.ir.ops import Op
+from tinyml.ir.ops import Attrs, Clamp, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, NoAttrs, Op, ReduceAttrs
 from tinyml.ir.verify import verify
+from tinyml.kernels.registry import candidates
 from tinyml.passes import canonicalize
 from tinyml.pipeline import Options, compile_model, need
 from tinyml.quantize import prepare
+from tinyml.quantize.int16 import quantize_int16
 from tinyml.targets import generic_target
+from tinyml.targets.core import Isa
 
 
 @pytest.fixture
@@ -70,6 +74,35 @@ def test_types(graph: Graph) -> None:
         if node.op in (Op.CONV2D, Op.FULLY_CONNECTED):
             assert quantized.value(node.inputs[1]).dtype is DType.INT8
             assert quantized.value(node.output).dtype is DType.INT16
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs"),
+    [
+        (Op.MEAN, ReduceAttrs((1, 2), keep_dims=True)),
+        (Op.RELU, NoAttrs()),
+        (Op.CLIP, ClipAttrs(Clamp(-1.0, 2.0))),
+        (Op.HARD_SWISH, NoAttrs()),
+        (Op.HARD_SIGMOID, HardSigmoidAttrs()),
+        (Op.LEAKY_RELU, LeakyReluAttrs(0.1)),
+    ],
+)
+def test_functions(op: Op, attrs: Attrs) -> None:
+    """None stays in float32, each has kernels, and the noise is that of 16 bits."""
+    b = GraphBuilder("g")
+    x = b.input("x", (1, 4, 5, 6), DType.FLOAT32)
+    b.node(op, [x], attrs, output="y")
+    graph = b.build(["y"])
+    given = {"x": np.random.default_rng(0).normal(0, 3, (1, 4, 5, 6)).astype(np.float32)}
+    exact = run(graph, given).outputs["y"]
+    ranges = {name: (float(a.min()), float(a.max())) for name, a in (("x", given["x"]), ("y", exact))}
+    quantized = quantize_int16(graph, ranges, float_io=True)
+    verify(quantized, quantized=True)
+    assert not quantized.notes
+    for node in quantized.nodes:
+        assert any(reason is None for _, reason in candidates(node, quantized, frozenset({Isa.PORTABLE})))
+    noise = exact - run(quantized, given).outputs["y"]
+    assert (exact**2).sum() > 10**8.5 * (noise**2).sum()
 
 
 def test_no_uint8_ports(graph: Graph) -> None:

@@ -15,6 +15,7 @@ from tinyml.kernels.common import (
     quant_of,
     zero_point_of,
 )
+from tinyml.kernels.conv_s16 import needs_symmetry
 from tinyml.kernels.descriptor import Access, CParams, Field, KernelDescriptor
 from tinyml.kernels.nest import Axis, folded, nest_fields, nest_reason, strides
 from tinyml.targets.core import Isa
@@ -69,6 +70,11 @@ def _params_s8(node: Node, graph: Graph) -> CParams:
     )
 
 
+def needs_room_for_the_sum(node: Node, graph: Graph) -> str | None:
+    count = graph.value(node.inputs[0]).elements // graph.value(node.output).elements
+    return f"sums at most 65536 elements, these are {count}" if count > 65536 else None
+
+
 def _params_f32(node: Node, graph: Graph) -> CParams:
     return CParams("tinyml_mean_f32_t", {"reduced": _reduced(node, graph)})
 
@@ -94,5 +100,6 @@ def _kernel(symbol: str, params: Callable[[Node, Graph], CParams], dtype: DType,
 
 KERNELS = (
     _kernel("tinyml_mean_s8", _params_s8, DType.INT8, needs_per_tensor_quant),
+    _kernel("tinyml_mean_s16", _params_s8, DType.INT16, needs_per_tensor_quant, needs_symmetry, needs_room_for_the_sum),
     _kernel("tinyml_mean_f32", _params_f32, DType.FLOAT32),
 )

@@ -17,7 +17,9 @@ from tinyml.kernels.common import (
     quant_of,
     zero_point_of,
 )
+from tinyml.kernels.conv_s16 import needs_symmetry
 from tinyml.kernels.descriptor import Access, CParams, Field, KernelDescriptor
+from tinyml.kernels.mean import needs_room_for_the_sum
 from tinyml.targets.core import Isa
 
 
@@ -96,9 +98,11 @@ def _kernel(symbol: str, op: Op, rejects: Reject, params: Callable[[Node, Graph]
 
 
 _S8 = (needs_dtypes(DType.INT8, DType.INT8), needs_per_tensor_quant)
+_S16 = (needs_dtypes(DType.INT16, DType.INT16), needs_per_tensor_quant, needs_symmetry, needs_room_for_the_sum)
 
 KERNELS = (
     _kernel("tinyml_mean_rows_s8", Op.MEAN, first_reason(*_S8, _needs_mean_of_map), _mean),
+    _kernel("tinyml_mean_rows_s16", Op.MEAN, first_reason(*_S16, _needs_mean_of_map), _mean),
     _kernel(
         "tinyml_average_rows_s8",
         Op.AVERAGE_POOL2D,

@@ -35,6 +35,10 @@ typedef struct {
 void tinyml_mean_s8(const tinyml_mean_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                     const tinyml_tile_t *tile, void *scratch);
 
+/* The same of int16: means over at most 65536 elements, all zero points 0. */
+void tinyml_mean_s16(const tinyml_mean_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                     const tinyml_tile_t *tile, void *scratch);
+
 typedef struct {
     tinyml_reduced_t reduced;
 } tinyml_mean_f32_t;

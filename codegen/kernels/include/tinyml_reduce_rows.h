@@ -35,6 +35,10 @@ typedef struct {
 void tinyml_mean_rows_s8(const tinyml_mean_rows_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                          const tinyml_tile_t *tile, void *scratch);
 
+/* The same of int16: maps of at most 65536 pixels, all zero points 0. */
+void tinyml_mean_rows_s16(const tinyml_mean_rows_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                          const tinyml_tile_t *tile, void *scratch);
+
 /* The average of stored values, rounded half away from zero. */
 typedef struct {
     tinyml_map_t map;

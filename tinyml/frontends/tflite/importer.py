@@ -30,7 +30,7 @@ _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
 _FOUR_BITS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}  # may have such weights
 _SIXTEEN_BITS = {
     *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "SUB", "MUL"),
-    *("MAX_POOL_2D", "AVERAGE_POOL_2D", "SOFTMAX", "LOGISTIC", "TANH"),
+    *("MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "SOFTMAX", "LOGISTIC", "TANH"),
 }
 _MOVES = {"PAD", "PADV2", "CONCATENATION"}
 # LiteRT's integer forms of these follow rules of their own.
