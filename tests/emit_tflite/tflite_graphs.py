@@ -226,8 +226,9 @@ def resamples(net: Branches) -> None:
         for flags in ((False, False), (True, False), (False, True)):
             net.add(f"{op.value}_{flags}", op, [x], ResizeAttrs((9, 8), *flags), same=True)
     if net.dtype is not DType.INT16:
-        net.add("squares", Op.DEPTH_TO_SPACE, [x], DepthToSpaceAttrs(2), same=True)
-        net.add("torch_squares", Op.DEPTH_TO_SPACE, [x], DepthToSpaceAttrs(2, True, (1, 0)), same=True)
+        net.add("squares", Op.DEPTH_TO_SPACE, [x], DepthToSpaceAttrs((2, 2)), same=True)
+        net.add("flat_blocks", Op.DEPTH_TO_SPACE, [x], DepthToSpaceAttrs((2, 1), crop=(1, 0)), same=True)
+        net.add("torch_squares", Op.DEPTH_TO_SPACE, [x], DepthToSpaceAttrs((2, 2), True, (1, 0)), same=True)
         net.add("deep", Op.SPACE_TO_DEPTH, [x], SpaceToDepthAttrs(2), same=True)
 
 

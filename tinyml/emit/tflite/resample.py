@@ -29,20 +29,33 @@ def depth_to_space(w: Writer, node: Node) -> None:
     attrs = node.attrs
     assert isinstance(attrs, DepthToSpaceAttrs)
     x, y = w.value(node.used[0]), w.value(node.output)
-    source, block = w.tensor(x.name), attrs.block
+    source, (height, width) = w.tensor(x.name), attrs.block
     if attrs.channel_major:
-        order = np.arange(x.shape[3]).reshape(-1, block * block).T.ravel()
+        order = np.arange(x.shape[3]).reshape(-1, height * width).T.ravel()
         ordered = w.activation(f"{node.name}_ordered", x.shape, x.dtype, x.quant)
         w.add("GATHER", [source, w.integers(f"{node.name}_order", order)], [ordered], "GatherOptions", {"Axis": 3})
         source = ordered
-    options = {"BlockSize": block}
-    if attrs.crop == (0, 0):
-        w.add("DEPTH_TO_SPACE", [source], [w.tensor(y.name)], "DepthToSpaceOptions", options)
-        return
-    shape = (y.shape[0], x.shape[1] * block, x.shape[2] * block, y.shape[3])
-    whole = w.activation(f"{node.name}_whole", shape, y.dtype, y.quant)
-    w.add("DEPTH_TO_SPACE", [source], [whole], "DepthToSpaceOptions", options)
-    add_slice(w, node, whole, (0,) * 4, y.shape, (1,) * 4)
+    shape = (y.shape[0], x.shape[1] * height, x.shape[2] * width, y.shape[3])
+    cropped = attrs.crop != (0, 0)
+    result = w.activation(f"{node.name}_whole", shape, y.dtype, y.quant) if cropped else w.tensor(y.name)
+    if height == width:
+        w.add("DEPTH_TO_SPACE", [source], [result], "DepthToSpaceOptions", {"BlockSize": height})
+    else:
+        _add_rows_of_blocks(w, node, source, result, shape)
+    if cropped:
+        add_slice(w, node, result, (0,) * 4, y.shape, (1,) * 4)
+
+
+def _add_rows_of_blocks(w: Writer, node: Node, source: int, result: int, shape: tuple[int, ...]) -> None:
+    """Blocks that are no squares, which TFLite has no operator for: their rows trade places with the columns of pixels."""
+    assert isinstance(node.attrs, DepthToSpaceAttrs)
+    x, block = w.value(node.used[0]), node.attrs.block[0]
+    rows = (x.shape[1], x.shape[2], block, x.shape[3] // block)
+    split = w.activation(f"{node.name}_rows", rows, x.dtype, x.quant)
+    moved = w.activation(f"{node.name}_moved", (rows[0], rows[2], rows[1], rows[3]), x.dtype, x.quant)
+    w.add("RESHAPE", [source, w.integers(f"{node.name}_rows_shape", rows)], [split], "ReshapeOptions")
+    w.add("TRANSPOSE", [split, w.integers(f"{node.name}_places", (0, 2, 1, 3))], [moved], "TransposeOptions")
+    w.add("RESHAPE", [moved, w.integers(f"{node.name}_shape", shape)], [result], "ReshapeOptions")
 
 
 @writes(Op.SPACE_TO_DEPTH)
