@@ -53,8 +53,9 @@ def _clip(clamp: Clamp) -> Handle:
     return lambda op: op.emit(Op.CLIP, [op.value(0).name], ClipAttrs(clamp))
 
 
+_NO_SHIFTS = "broadcasting; 16-bit scales that are not all powers of two"
 for _name, (_kind, _options) in BINARY.items():
-    handler(_name)(_binary(_kind, _options))
+    handler(_name, _NO_SHIFTS if _name in ("ADD", "SUB") else "broadcasting")(_binary(_kind, _options))
 for _name, _kind in UNARY.items():
     handler(_name)(_unary(_kind))
 for _name, _clamp in CLIPS.items():

@@ -37,6 +37,15 @@ _MOVES = {"PAD", "PADV2", "CONCATENATION"}
 _REAL_ONLY = {"DIV", "SQRT"}
 
 
+def element_types(op: str) -> str:
+    """What the network's own tensors may be in an operation, in words: what `_check_types` lets pass."""
+    if op in _ANY_TYPE | _CONVERSIONS | _MOVES:
+        return "any"
+    if op in _REAL_ONLY:
+        return "float32"
+    return "float32, int8, int16" if op in _SIXTEEN_BITS else "float32, int8"
+
+
 def build_graph(model: Model, input_shapes: Mapping[str, tuple[int, ...]]) -> Graph:
     """Raises:
     ModelError: a batch that is not 1, an input shape for an input that is not there, operators that cannot be
