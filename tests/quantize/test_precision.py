@@ -34,7 +34,7 @@ def test_weights_of_four_bits_by_hand() -> None:
     "precision, said",
     [
         ({"nobody": "w4a8"}, "no node of that name"),
-        ({"conv": "w3a8"}, "expected one of w8a8, w4a8"),
+        ({"conv": "w3a8"}, "expected one of w8a8, w4a8, w8a16"),
     ],
 )
 def test_what_cannot_be_is_refused(precision: Precision, said: str) -> None:

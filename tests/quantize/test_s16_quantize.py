@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emitted_c import emitted
 from small_models import several_ports
 
 from tinyml.build.host import HostModel, build_host_library
@@ -14,13 +15,28 @@ from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
 from tinyml.ir.interpreter import run
-from tinyml.ir.ops import Attrs, Clamp, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, NoAttrs, Op, ReduceAttrs
+from tinyml.ir.ops import (
+    Attrs,
+    BinaryAttrs,
+    Clamp,
+    ClipAttrs,
+    Conv2dAttrs,
+    HardSigmoidAttrs,
+    LeakyReluAttrs,
+    NoAttrs,
+    Op,
+    ReduceAttrs,
+)
 from tinyml.ir.verify import verify
 from tinyml.kernels.registry import candidates
-from tinyml.passes import canonicalize
+from tinyml.passes import canonicalize, lower
 from tinyml.pipeline import Options, compile_model, need
 from tinyml.quantize import prepare
+from tinyml.quantize.int8 import quantize_int8
 from tinyml.quantize.int16 import quantize_int16
+from tinyml.quantize.observers import MinMax
+from tinyml.quantize.precision import Precision
+from tinyml.quantize.ranges import calibrate
 from tinyml.targets import generic_target
 from tinyml.targets.core import Isa
 
@@ -103,6 +119,55 @@ def test_functions(op: Op, attrs: Attrs) -> None:
         assert any(reason is None for _, reason in candidates(node, quantized, frozenset({Isa.PORTABLE})))
     noise = exact - run(quantized, given).outputs["y"]
     assert (exact**2).sum() > 10**8.5 * (noise**2).sum()
+
+
+def _chain() -> Graph:
+    """Three convolutions, hard-swish between the second and the third, and a sum over what the first one gives."""
+    rng = np.random.default_rng(2)
+    b = GraphBuilder("g")
+    x = b.input("x", (1, 6, 6, 4), DType.FLOAT32)
+    for i, name in enumerate(("first", "second", "third")):
+        w = b.constant(f"w{i}", rng.normal(0, 0.4, (4, 3, 3, 4)).astype(np.float32))
+        x = b.node(Op.CONV2D, [x, w], Conv2dAttrs(padding=((1, 1), (1, 1))), output=name)
+        if name == "second":
+            x = b.node(Op.HARD_SWISH, [x], NoAttrs(), output="swish")
+    b.node(Op.ADD, [x, "first"], BinaryAttrs(), output="sum")
+    return b.build(["sum"])
+
+
+def test_some_nodes(tmp_path: Path) -> None:
+    """Values between such nodes have 16 bits, those at the seams both; the noise falls, and C computes what numpy does."""
+    graph = _chain()
+    names = {node.output: node.name for node in graph.nodes}
+    rng = np.random.default_rng(3)
+    samples = [{"x": rng.normal(0, 1, (1, 6, 6, 4)).astype(np.float32)} for _ in range(8)]
+    ranges = calibrate(graph, samples, observer=MinMax)
+
+    def noise(quantized: Graph) -> float:
+        exact = [run(graph, sample).outputs["sum"] for sample in samples]
+        rounded = [run(quantized, sample).outputs["sum"] for sample in samples]
+        return sum(float(((a - b) ** 2).sum()) for a, b in zip(exact, rounded, strict=True))
+
+    def quantized(wide: tuple[str, ...], io: DType) -> Graph:
+        precision: Precision = {names[name]: "w8a16" for name in wide}
+        result = quantize_int8(graph, ranges, precision=precision, samples=samples, input_dtype=io, output_dtype=io)
+        verify(result, quantized=True)
+        return result
+
+    mixed = quantized(("second", "swish", "third", "sum"), DType.INT8)
+    types = {name: mixed.value(name).dtype for name in ("first", "first_int16", "second", "swish", "third")}
+    assert types == {"first": DType.INT8} | dict.fromkeys(("first_int16", "second", "swish", "third"), DType.INT16)
+    assert mixed.value("sum").dtype is DType.INT8
+    assert {node.op for node in mixed.nodes} == {Op.CONV2D, Op.QUANTIZE, Op.MUL, Op.ADD}
+
+    plain, some, every = (
+        noise(quantized(wide, DType.FLOAT32))
+        for wide in ((), ("second", "swish", "third", "sum"), ("first", "second", "swish", "third", "sum"))
+    )
+    assert plain > 1.5 * some > 2 * every
+    host = HostModel(build_host_library(emitted(lower(mixed), "mixed"), tmp_path / "host", trace=False))
+    given = rng.integers(-128, 128, (1, 6, 6, 4)).astype(np.int8)
+    assert host.run([given.tobytes()]) == [run(mixed, {"x": given}).outputs["sum"].tobytes()]
 
 
 def test_no_uint8_ports(graph: Graph) -> None:

@@ -62,6 +62,8 @@ class Assignment:
         their effect), as stored data and parameters.
     weight_types: the type of the weights of nodes by name, where it is not INT8.
     activations: INT8 or INT16.
+    wide, wide_nodes: nodes by name that compute on 16 bits, and the parameters that they compute with. Values between such
+        nodes have 16 bits; those that others read or make are requantized at the seam.
     """
 
     params: Mapping[str, QuantParams]
@@ -69,6 +71,26 @@ class Assignment:
     weight_types: Mapping[str, DType] = field(default_factory=dict)
     fake_quantized: bool = False
     activations: DType = DType.INT8
+    wide: "Assignment | None" = None
+    wide_nodes: frozenset[str] = frozenset()
+
+    def of(self, node: Node) -> "Assignment":
+        """What the node computes by."""
+        return self.wide if self.wide is not None and node.name in self.wide_nodes else self
+
+    def stored(self, graph: Graph) -> dict[str, QuantParams]:
+        """The parameters of each value as its narrowest reader sees it."""
+        if self.wide is None:
+            return dict(self.params)
+        readers, ends = graph.consumers(), {*graph.inputs, *graph.outputs}
+        wide = {
+            name
+            for node in graph.nodes
+            if node.name in self.wide_nodes
+            for name in node.outputs
+            if name not in ends and all(reader.name in self.wide_nodes for reader in readers.get(name, ()))
+        }
+        return {name: self.wide.params[name] if name in wide else params for name, params in self.params.items()}
 
 
 def float_reason(node: Node, graph: Graph, dtype: DType = DType.INT8) -> str | None:

@@ -51,6 +51,8 @@ class _Lowering:
     notes: list[str] = field(default_factory=list)
     # value of the float graph -> its forms: parameters (None: as it was) -> name in the new graph
     _forms: dict[str, dict[QuantParams | None, str]] = field(default_factory=dict)
+    # value of the float graph -> what the node that makes it computes by
+    _made_by: dict[str, Assignment] = field(default_factory=dict)
     _reserved: set[str] = field(default_factory=set)
     _node_names: set[str] = field(default_factory=set)
 
@@ -63,18 +65,20 @@ class _Lowering:
             self._define(state.read, None)
 
     def add(self, node: Node) -> None:
-        params = self.assignment.params
+        chosen = self.assignment.of(node)
+        params = chosen.params
+        self._made_by |= dict.fromkeys(node.outputs, chosen)
         if node.op is Op.IDENTITY and node.output in params:
             self._requantize(node, params[node.output])
             return
-        reason = float_reason(node, self.graph, self.assignment.activations)
+        reason = float_reason(node, self.graph, chosen.activations)
         if reason is None:
             unknown = [v for v in (*operands(node, self.graph), node.output) if v not in params]
             reason = f"{', '.join(unknown)} came without quantization" if unknown else None
         if reason is None and node.op in WEIGHTED:
             reason = self._weights_reason(node)
         if reason is None:
-            self._add_int8(node)
+            self._add_integer(node, chosen)
             return
         if any(self.graph.value(o).dtype is DType.FLOAT32 for o in node.outputs):
             self.notes.append(f"{node.name} computes in float32: {reason}")
@@ -106,44 +110,44 @@ class _Lowering:
     def _requantize(self, node: Node, wanted: QuantParams) -> None:
         """An identity between values of different parameters."""
         x = node.used[0]
-        own = self.assignment.params.get(x)
+        own = self._own(x)
         self._forms[node.output] = {own: self._form(x, own)}
         self._form(node.output, wanted)
         if own is None and self.assignment.fake_quantized:
             del self._forms[node.output][None]
 
-    # --- nodes on int8 ------------------------------------------------------------------------------------------------
+    # --- nodes on integers ------------------------------------------------------------------------------------------------
 
-    def _add_int8(self, node: Node) -> None:
-        wanted = self.assignment.params[node.output]
-        own = {i: self.assignment.params[i] for i in operands(node, self.graph)}
+    def _add_integer(self, node: Node, chosen: Assignment) -> None:
+        wanted = chosen.params[node.output]
+        own = {i: chosen.params[i] for i in operands(node, self.graph)}
         if node.op in WEIGHTED:
-            self._append(node, self._weighted_inputs(node, wanted), wanted)
+            self._append(node, self._weighted_inputs(node, chosen), wanted)
             return
         natural = wanted
-        fixed = FIXED_OUTPUT_16 if self.assignment.activations is DType.INT16 else FIXED_OUTPUT
+        fixed = FIXED_OUTPUT_16 if chosen.activations is DType.INT16 else FIXED_OUTPUT
         if node.op in fixed:
             natural = fixed[node.op]
         elif node.op in SAME_SCALE:
             if len(node.used) == 1 or node.op is Op.GATHER:
                 natural = next(iter(own.values()))
             own = dict.fromkeys(own, natural)
-        inputs = tuple(None if i is None else self._operand(i, own, natural, node.op) for i in node.inputs)
+        inputs = tuple(None if i is None else self._operand(i, own, natural, node) for i in node.inputs)
         self._append(node, inputs, natural)
         if natural != wanted:
             self._form(node.output, wanted)
 
-    def _operand(self, name: str, own: Mapping[str, QuantParams], output: QuantParams, op: Op) -> str:
+    def _operand(self, name: str, own: Mapping[str, QuantParams], output: QuantParams, node: Node) -> str:
         value = self.graph.value(name)
         if name in own:
             return self._form(name, own[name])
         if value.dtype is not DType.FLOAT32:
             return self._form(name, None)
-        if op in SAME_SCALE:
+        if node.op in SAME_SCALE:
             return self._form(name, output)
         given = self.assignment.weights.get(name)
         ends = float(value.constant.min()), float(value.constant.max())
-        params = given[1] if given else activation_params(*ends, self.assignment.activations)
+        params = given[1] if given else activation_params(*ends, output.dtype)
         return self._form(name, params)
 
     def _weights_reason(self, node: Node) -> str | None:
@@ -159,30 +163,30 @@ class _Lowering:
             return f"its weights are quantized along axis {params.axis}"
         return None
 
-    def _weighted_inputs(self, node: Node, y: QuantParams) -> tuple[str | None, ...]:
+    def _weighted_inputs(self, node: Node, chosen: Assignment) -> tuple[str | None, ...]:
         x_name, w_name, b_name = (*node.inputs, None)[:3]
         assert x_name is not None and w_name is not None
-        x = self.assignment.params[x_name]
+        x, y = chosen.params[x_name], chosen.params[node.output]
         bias = None if b_name is None else self.graph.value(b_name).constant
         if (given := self.assignment.weights.get(w_name)) is not None:
             stored, params = given
         else:
             real = self.graph.value(w_name).constant
-            dtype = self.assignment.weight_types.get(node.name, DType.INT8)
-            scales = workable_weight_scales(weight_scales(real, dtype), bias, x.scale[0], y.scale[0])
-            params = QuantParams.per_channel(scales, 0, dtype)
+            bits = self.assignment.weight_types.get(node.name, DType.INT8)
+            scales = workable_weight_scales(weight_scales(real, bits), bias, x.scale[0], y.scale[0])
+            params = QuantParams.per_channel(scales, 0, bits)
             stored = quantize_weights(real, params)
         inputs: list[str | None] = [self._form(x_name, x), self._constant(w_name, stored, params)]
         if b_name is not None and bias is not None:
-            inputs.append(self._bias(b_name, bias, x.scale[0] * np.asarray(params.scale, np.float64)))
+            dtype = DType.INT64 if chosen.activations is DType.INT16 else DType.INT32
+            inputs.append(self._bias(b_name, bias, x.scale[0] * np.asarray(params.scale, np.float64), dtype))
         return tuple(inputs)
 
-    def _bias(self, name: str, bias: np.ndarray, scales: np.ndarray) -> str:
+    def _bias(self, name: str, bias: np.ndarray, scales: np.ndarray, dtype: DType) -> str:
         given = self.assignment.weights.get(name)
         if given is not None and given[0].dtype == np.int32 and np.allclose(given[1].scale, scales, rtol=1e-5, atol=0):
             return self._constant(name, given[0], replace(given[1], axis=None if len(given[1].scale) == 1 else 0))
-        wide = self.assignment.activations is DType.INT16
-        return self._constant(name, *quantize_bias(bias, scales, DType.INT64 if wide else DType.INT32))
+        return self._constant(name, *quantize_bias(bias, scales, dtype))
 
     # --- forms of values ----------------------------------------------------------------------------------------------
 
@@ -209,7 +213,7 @@ class _Lowering:
     def _convert(self, name: str, params: QuantParams | None) -> str:
         """A QUANTIZE or DEQUANTIZE node after the value's own form."""
         forms = self._forms[name]
-        own = self.assignment.params.get(name)
+        own = self._own(name)
         source = forms[own] if own in forms else next(iter(forms.values()))
         if params is not None:
             return self._quantize(name, source, params)
@@ -217,6 +221,10 @@ class _Lowering:
         new = self._new_node(f"{name}_dequantize")
         self.nodes.append(Node(new, Op.DEQUANTIZE, (source,), (result,), NoAttrs(), new))
         return result
+
+    def _own(self, name: str) -> QuantParams | None:
+        """The parameters that the value is made with."""
+        return self._made_by.get(name, self.assignment).params.get(name)
 
     def _quantize(self, name: str, source: str, params: QuantParams) -> str:
         result = self._define(name, params)

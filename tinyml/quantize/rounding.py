@@ -46,7 +46,7 @@ def round_network(
         progress: called with the number of layers that are done, and of all.
     """
     layers = {node.name for node in reconstructible(graph, assignment)}
-    walk = Walk(graph, assignment.params, affordable(graph, samples))
+    walk = Walk(graph, assignment.stored(graph), affordable(graph, samples))
     values, nodes = dict(graph.values), list(graph.nodes)
     given = dict(assignment.weights)
     real: dict[str, np.ndarray] = {}
@@ -91,7 +91,8 @@ def layer_scales(graph: Graph, node: Node, assignment: Assignment) -> np.ndarray
     """The smallest scale of each channel of a layer's weights that 32-bit arithmetic can take."""
     x, w, b = (*node.inputs, None)[:3]
     bias = None if b is None else graph.value(b).constant
-    x_scale, y_scale = (assignment.params[name].scale[0] for name in (str(x), node.output))
+    params = assignment.of(node).params
+    x_scale, y_scale = (params[name].scale[0] for name in (str(x), node.output))
     return least_weight_scales(graph.value(w).shape[0], bias, x_scale, y_scale)
 
 

@@ -9,7 +9,7 @@ steps for what lies in between:
     leaky_relu(x)         x * alpha + max(0, x * (1 - alpha)) for alpha from 0 to 1
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,12 +28,23 @@ from tinyml.ir.ops import (
 )
 from tinyml.quantize.params import Range
 
+FUNCTIONS = frozenset({Op.RELU, Op.CLIP, Op.HARD_SIGMOID, Op.HARD_SWISH, Op.LEAKY_RELU})
 
-def as_products(graph: Graph, ranges: Mapping[str, Range]) -> tuple[Graph, dict[str, Range]]:
-    """The graph without these functions, and the ranges with those of its new values. Other values keep their names."""
+
+def as_products(
+    graph: Graph, ranges: Mapping[str, Range], only: Container[str] | None = None
+) -> tuple[Graph, dict[str, Range]]:
+    """The graph without these functions, and the ranges with those of its new values. Other values keep their names.
+
+    Args:
+        only: names of the nodes to replace; None for all.
+    """
     expansion = _Expansion(graph, dict(graph.values), dict(ranges))
     for node in graph.nodes:
-        expansion.add(node)
+        if only is None or node.name in only:
+            expansion.add(node)
+        else:
+            expansion.nodes.append(node)
     return graph.with_(nodes=tuple(expansion.nodes), values=expansion.values), expansion.ranges
 
 
