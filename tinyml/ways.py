@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinyml.build.files import write_file
+from tinyml.build.library import BENCHMARK, build_library
 from tinyml.emit.tflite import Description, emit_tflite
 from tinyml.errors import UsageError
 from tinyml.pipeline import Compilation, need
@@ -31,12 +32,14 @@ class Way:
         takes_firmware: the board must take firmware.
         on_board: what it gives is C for the board: it must fit there, and is linked and measured. Otherwise all files are in
             a folder of the way's name.
+        programs: files whose names end so may be executed.
     """
 
     meaning: str
     files: Callable[[Compilation], Files]
     takes_firmware: bool = False
     on_board: bool = True
+    programs: str | None = None
 
 
 def _sources(done: Compilation) -> Files:
@@ -70,17 +73,29 @@ def _tflite_float16(done: Compilation) -> Files:
     return {f"tflite-float16/{need(done.bundle).name}.tflite": model}
 
 
+def _library(done: Compilation) -> Files:
+    bundle = need(done.bundle)
+    library = build_library(bundle, done.options.board, done.options.work_dir / "library")
+    headers = {path: text.encode() for path, text in bundle.files.items() if path in bundle.headers}
+    return {
+        **_sources(done),
+        **headers,
+        **{file.name: file.read_bytes() for file in (library.archive, library.benchmark)},
+    }
+
+
 WAYS: dict[str, Way] = {
     "firmware": Way("firmware for the board, and its C", _firmware, takes_firmware=True),
     "c": Way("a C library", _sources),
     "tflite": Way("a model for LiteRT and TFLite Micro", _tflite, on_board=False),
     "tflite-float16": Way("the same of a float32 build, weights in 16 bits", _tflite_float16, on_board=False),
+    "library": Way("a static library for a phone or this machine, and a benchmark of it", _library, programs=BENCHMARK),
 }
 
 
 def default_ways(board: Board) -> tuple[str, ...]:
     """What a board takes."""
-    return ("firmware",) if board.has_firmware else ("c",)
+    return ("firmware",) if board.has_firmware else ("library",) if board.core.hosted else ("c",)
 
 
 def write_ways(done: Compilation, names: Iterable[str], folder: Path) -> None:
@@ -97,3 +112,5 @@ def write_ways(done: Compilation, names: Iterable[str], folder: Path) -> None:
             raise UsageError(f"{board.id} takes no firmware", "take the way c, or choose a board")
         for path, content in WAYS[name].files(done).items():
             write_file(folder / path, content)
+            if (suffix := WAYS[name].programs) is not None and path.endswith(suffix):
+                (folder / path).chmod(0o755)

@@ -99,11 +99,22 @@ class LiteRtEngine:
         """numpy's name of the input's type, and whether channels go first."""
         return np.dtype(self._interpreter().get_input_details()[0]["dtype"]).str, False
 
-    def _interpreter(self) -> Any:
+    @staticmethod
+    def require() -> None:
+        """Loads LiteRT, and no model.
+
+        Raises:
+            ToolError: it is not installed.
+        """
         try:
-            from ai_edge_litert.interpreter import Interpreter, OpResolverType
+            import ai_edge_litert.interpreter  # noqa: F401
         except ImportError as e:
             raise ToolError("LiteRT is not installed", "python -m pip install ai-edge-litert") from e
+
+    def _interpreter(self) -> Any:
+        self.require()
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
         kind = OpResolverType.BUILTIN_REF if self.reference else OpResolverType.AUTO
         try:
             interpreter = Interpreter(str(self.model), experimental_op_resolver_type=kind, num_threads=1)

@@ -29,14 +29,14 @@ _COMMON_FLAGS = (
     # Nothing of this machine, and nothing that a debugger would need, in the object.
     "-g0",
 )
-_BARE_FLAGS = (
-    # Hosted as far as the four functions of <string.h> go: copies of a few bytes become single instructions.
-    "-fhosted",
+_LEAN_FLAGS = (
     "-fomit-frame-pointer",
     "-fno-unwind-tables",
     "-fno-asynchronous-unwind-tables",
     "-fno-stack-protector",
 )
+# Hosted as far as the four functions of <string.h> go: copies of a few bytes become single instructions.
+_BARE_FLAGS = ("-fhosted", *_LEAN_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class Toolchain:
         if core.name == "host":
             pic = () if sys.platform == "win32" else ("-fPIC",)
             return (*_COMMON_FLAGS, "-O3", *pic, *_host_features(self.command))
+        if core.hosted:
+            return ("-target", core.zig_target, f"-mcpu={core.zig_cpu}", *_COMMON_FLAGS, "-O3", "-fPIC", *_LEAN_FLAGS)
         if self.is_zig:
             machine: tuple[str, ...] = ("-target", core.zig_target, f"-mcpu={core.zig_cpu}")
         else:

@@ -35,7 +35,7 @@ from tinyml.store import (
     read_report,
     refuse_foreign,
 )
-from tinyml.ways import WAYS
+from tinyml.ways import WAYS, default_ways
 
 LAYER_COLUMNS = (
     ("index", "#"),
@@ -60,7 +60,8 @@ def add_parser(verbs: Verbs) -> None:
         metavar="WAY[,WAY]",
         type=_ways,
         action="extend",
-        help=f"what to write; may be repeated (default: firmware). {'; '.join(f'{k}: {w.meaning}' for k, w in WAYS.items())}",
+        help="what to write; may be repeated (default: firmware, or a library where a system runs). "
+        + "; ".join(f"{name}: {way.meaning}" for name, way in WAYS.items()),
     )
     group.add_argument("--benchmark", choices=tuple(BENCHMARKS), help="firmware that the MLPerf Tiny runner drives")
     group.add_argument(
@@ -82,11 +83,11 @@ def _ways(text: str) -> list[str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    ways = arguments.emit or ["firmware"]
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work:
         options = replace(options_of(arguments, Path(work)), benchmark=arguments.benchmark, traced=arguments.trace)
         if arguments.stop_after or arguments.dump_dir:
             return _partial(arguments, options)
+        ways = arguments.emit or default_ways(options.board)
         if any(WAYS[way].takes_firmware for way in ways) and not options.board.has_firmware:
             raise UsageError(f"{options.board.id} takes no firmware", "add --emit c, or choose a board: tinyml boards")
         name = f"{identifier(options.model_name)}-{options.board.short_name}{'-trace' if options.traced else ''}"

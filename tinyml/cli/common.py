@@ -50,7 +50,9 @@ def add_target_flags(parser: argparse.ArgumentParser) -> None:
         "--board", metavar="NAME", help="a board's id or alias, or a board file (see `tinyml boards`; default: stm32h7)"
     )
     where.add_argument(
-        "--target", metavar="CORE", help=f"a bare core instead of a board: {', '.join(c for c in CORES if c != 'host')}"
+        "--target",
+        metavar="CORE",
+        help=f"a bare core instead of a board: {', '.join(name for name, core in CORES.items() if not core.hosted)}",
     )
     group.add_argument(
         "--clock",

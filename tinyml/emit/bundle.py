@@ -69,6 +69,11 @@ class SourceBundle:
         return tuple(path for path in self.files if path.endswith(".c"))
 
     @property
+    def headers(self) -> tuple[str, ...]:
+        """What an application includes; these need no other header of the bundle."""
+        return tuple(path for path in (f"{self.name}.h", f"{self.name}_pixels.h") if path in self.files)
+
+    @property
     def run_function(self) -> str:
         """The C function that computes: in one call or, where the input is streamed, in one a row."""
         return f"{self.name}_feed_row" if self.plan.schedule.stream_input else f"{self.name}_run"

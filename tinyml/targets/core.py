@@ -10,7 +10,7 @@ class Isa(enum.Enum):
     PORTABLE = "portable"
     DSP = "dsp"  # SMLAD and friends: Cortex-M4, M7, M33
     MVE = "mve"  # Helium: Cortex-M55, M85
-    HOST = "host"  # AVX2, where the machine that tinyml runs on has it
+    HOST = "host"  # vectors of eight channels: AVX2 where the machine that tinyml runs on has it, Neon on 64-bit Arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Core:
         has_fpu: single precision at least.
         has_caches: instruction and data caches, which the firmware turns on.
         unicorn_model: constant of unicorn.arm_const, or None where Unicorn cannot run it (Helium).
+        hosted: an operating system runs on it, which takes libraries and programs instead of firmware.
+        qemu_user: QEMU's program that runs programs for it, of hosted cores other than this machine.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Core:
     has_fpu: bool
     unicorn_model: str | None
     has_caches: bool = False
+    hosted: bool = False
+    qemu_user: str | None = None
 
 
 _P, _D, _M = Isa.PORTABLE, Isa.DSP, Isa.MVE
@@ -56,6 +60,10 @@ CORES = {
              "cortex_m33", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M33"),
         Core("cortex-m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "thumb-freestanding-eabihf",
              "cortex_m55+mve", frozenset({_P, _D, _M}), True, None, has_caches=True),
-        Core("host", (), "native", "native", frozenset({_P, Isa.HOST}), True, None),
+        Core("host", (), "native", "native", frozenset({_P, Isa.HOST}), True, None, hosted=True),
+        Core("aarch64-linux", (), "aarch64-linux-musl", "baseline", frozenset({_P, Isa.HOST}), True, None, hosted=True,
+             qemu_user="qemu-aarch64"),
+        Core("aarch64-android", (), "aarch64-linux-android", "baseline", frozenset({_P, Isa.HOST}), True, None,
+             hosted=True, qemu_user="qemu-aarch64"),
     )
 }  # fmt: skip

@@ -96,12 +96,6 @@ def _kib(size: int) -> str:
     return f"{size // 1024:,} KiB"
 
 
-if __name__ == "__main__":
-    from tinyml.targets.load import list_boards
-
-    print(boards_page(list_boards()), end="")
-
-
 def _flash_price(cache: Cache) -> str:
     ahead = ", code in advance" if cache.prefetch else ""
     unstated = " Milliseconds are not stated: the price depends on the flash chip." if cache.external else ""
@@ -109,3 +103,9 @@ def _flash_price(cache: Cache) -> str:
         f"Flash: lines of {cache.line_bytes} bytes, {cache.line_cycles} cycles each{ahead}; {cache.code_bytes:,} bytes of code "
         f"and {cache.data_bytes:,} of data at hand. {cache.source}.{unstated}"
     )
+
+
+if __name__ == "__main__":
+    from tinyml.targets.load import list_boards
+
+    print(boards_page(list_boards()), end="")

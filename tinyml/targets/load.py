@@ -60,7 +60,7 @@ def generic_target(core_name: str, sram_bytes: int, flash_bytes: int) -> Board:
     Raises:
         UsageError: no such core, or a size that cannot be.
     """
-    cores = {name: core for name, core in CORES.items() if name != "host"}
+    cores = {name: core for name, core in CORES.items() if not core.hosted}
     wanted = core_name.lower()
     core = cores.get(wanted) or cores.get(f"cortex-{wanted}")
     if core is None:

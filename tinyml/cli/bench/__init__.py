@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from tinyml.cli.bench import compare, folder, mlperf_tiny, wake_vision
+from tinyml.cli.bench import compare, folder, mlperf_tiny, phone, wake_vision
 from tinyml.cli.common import Verbs
 
 BENCHMARKS: tuple[Callable[[Verbs], None], ...] = (
     wake_vision.add_parser,
     mlperf_tiny.add_parser,
     folder.add_parser,
+    phone.add_parser,
     compare.add_parser,
 )
 
