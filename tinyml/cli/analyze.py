@@ -2,7 +2,6 @@
 
 import argparse
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from tinyml.cli.common import (
 )
 from tinyml.errors import DoesNotFitError, UsageError
 from tinyml.pipeline import compile_model, need
-from tinyml.report.analysis import Analysis, Tradeoff, analyze, schedule_tradeoffs
+from tinyml.report.analysis import Analysis, Tradeoff, Tradeoffs, analyze, schedule_tradeoffs
 from tinyml.report.schedule_page import front_svg, schedule_page, subject_of
-from tinyml.report.terminal import count, layer_table, shape_text, short_name, short_source, size
+from tinyml.report.terminal import count, kib, layer_table, shape_text, short_name, short_source, size
+from tinyml.schedule.model import Objective
 from tinyml.targets import Board, list_boards
 
 
@@ -67,14 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(arguments, analysis)
         if tradeoffs is not None:
-            _print_tradeoffs(arguments, done.options.board, tradeoffs.front)
+            _print_tradeoffs(arguments, done.options.board, tradeoffs)
         for file in filter(None, (arguments.svg, arguments.html)):
             console(arguments).print(f"wrote {file}", markup=False)
     return DoesNotFitError.exit_code if chosen and not all(fit.fits for fit in analysis.boards) else 0
 
 
-def _print_tradeoffs(arguments: argparse.Namespace, board: Board, front: Sequence[Tradeoff]) -> None:
-    out = console(arguments)
+def _print_tradeoffs(arguments: argparse.Namespace, board: Board, tradeoffs: Tradeoffs) -> None:
+    out, front = console(arguments), tradeoffs.front
     widest, fastest = max(t.arena_bytes for t in front), min(t.cycles for t in front)
     rows = [
         {
@@ -84,7 +84,7 @@ def _print_tradeoffs(arguments: argparse.Namespace, board: Board, front: Sequenc
             "cycles": t.cycles,
             "ratio": f"{t.cycles / fastest:.3f} x",
             "stages": t.stages,
-            "taken": ("<- " if t.built else "") + ", ".join(t.objectives),
+            "taken": _taken(t),
         }
         for t in front
     ]
@@ -97,14 +97,24 @@ def _print_tradeoffs(arguments: argparse.Namespace, board: Board, front: Sequenc
         ("stages", "stages"),
         ("taken", "--objective"),
     )
+    room = kib(max(tradeoffs.capacity, 0))
+    fit = (
+        f"of those that fit {board.short_name}, {room} of arena"
+        if any(t.objectives for t in front)
+        else (f"none fits {board.short_name}, {room} of arena")
+    )
     out.print("\nschedules that no other beats in both SRAM and cycles", style="bold", markup=False)
     out.print(layer_table(rows, columns, out.width))
     out.print(
-        f"<-: built with these flags. --objective: what each takes of those that fit {board.short_name}. "
-        "fits in: with the stack; --sram SIZE takes the fastest that does.\n"
-        "Bytes of arena are exact. Cycles are predicted, to compare schedules with each other.",
+        f"<- is built with these flags; --objective: {fit}. fits in: with the stack; --sram SIZE takes the fastest that "
+        "does. Bytes are exact, cycles predicted.",
         markup=False,
     )
+
+
+def _taken(t: Tradeoff) -> str:
+    names = "all" if len(t.objectives) == len(Objective) else ", ".join(t.objectives)
+    return f"<- {names or 'too big'}" if t.built else names
 
 
 def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:

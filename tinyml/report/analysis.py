@@ -111,8 +111,8 @@ class Tradeoff:
         arena_bytes: planned.
         cycles: predicted.
         limit_bytes: the least `--sram` that it fits in, in whole KiB, its stack included.
-        objectives: those that take it, as what fits.
-        built: a build with these flags has it.
+        objectives: those that take it, of what fits.
+        built: it is what these flags lead to: a build has it, unless it is the smallest and too big all the same.
     """
 
     arena_bytes: int
@@ -125,9 +125,15 @@ class Tradeoff:
 
 @dataclass(frozen=True, slots=True)
 class Tradeoffs:
-    """front: from the least memory to the fewest cycles. stage_cycles: of the schedule that is built, as predicted."""
+    """
+    Attributes:
+        front: from the least memory to the fewest cycles.
+        capacity: bytes that there are for the arena.
+        stage_cycles: of the schedule that is built, as predicted.
+    """
 
     front: tuple[Tradeoff, ...]
+    capacity: int
     stage_cycles: tuple[float, ...]
 
 
@@ -151,12 +157,12 @@ def schedule_tradeoffs(done: Compilation) -> Tradeoffs:
             round(choice.cycles),
             len(choice.schedule.stages),
             -(-(choice.bytes + kept) // 1024) * 1024,
-            tuple(name for name, other in taken.items() if other.point.cuts == choice.point.cuts),
+            tuple(n for n, c in taken.items() if c.point.cuts == choice.point.cuts and c.bytes <= capacity),
             choice.point.cuts == built.point.cuts,
         )
         for choice in ordered
     )
-    return Tradeoffs(front, tuple(cut.cycles for cut in built.point.cuts))
+    return Tradeoffs(front, capacity, tuple(cut.cycles for cut in built.point.cuts))
 
 
 def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:

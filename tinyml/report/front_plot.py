@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinyml.report.analysis import Tradeoff
+from tinyml.report.analysis import Tradeoff, Tradeoffs
 from tinyml.report.labels import Box, Label, place, width
 from tinyml.report.plot import Axis, Tick, ticks
 from tinyml.report.terminal import count, kib
@@ -12,7 +12,7 @@ from tinyml.report.terminal import count, kib
 _WIDTH, _HEIGHT = 1000, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 976, 56, 360
 _LOGARITHMIC_FROM = 8.0  # times the least memory: axes that reach further are logarithmic
-_FAR = 1.25  # times the most memory: a limit beyond it is named at the edge, not drawn to scale
+_FAR = 1.25  # times the most memory, or one over it of the least: a limit beyond is named at the edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class FrontPoint:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What the board has for the arena. x: None where that is too far to the right to be drawn to scale."""
+    """What the board has for the arena. x: None where that is too far away to be drawn to scale."""
 
     x: float | None
     text: str
@@ -53,27 +53,36 @@ class FrontPlot:
     bottom: int = _BOTTOM
 
 
-def front_plot(title: str, tradeoffs: Sequence[Tradeoff], limit_bytes: int, board: str) -> FrontPlot:
-    """Args:
-    tradeoffs: from the least memory to the fewest cycles.
-    limit_bytes: what the board, or the user, leaves for the arena.
-    """
-    sizes = [t.arena_bytes / 1024 for t in tradeoffs]
-    cycles = [t.cycles / 1e6 for t in tradeoffs]
-    limit = limit_bytes / 1024
-    most = max(sizes[-1], limit) if limit <= _FAR * sizes[-1] else sizes[-1]
-    x = _wide(sizes[0], most)
+def front_plot(title: str, tradeoffs: Tradeoffs, board: str) -> FrontPlot:
+    front, limit = tradeoffs.front, max(tradeoffs.capacity, 0)
+    least, most = front[0].arena_bytes, front[-1].arena_bytes
+    to_scale = least <= _FAR * limit and limit <= _FAR * most
+    x = _memory_axis(min(least, limit), max(most, limit)) if to_scale else _memory_axis(least, most)
+    cycles = [t.cycles / 1e6 for t in front]
     spread = (max(cycles) - min(cycles)) or 0.02 * max(cycles) or 1.0
     y = Axis(min(cycles) - 0.12 * spread, max(cycles) + 0.18 * spread, _BOTTOM, _TOP)
-    at = [(x.at(size), y.at(cycle)) for size, cycle in zip(sizes, cycles, strict=True)]
+    at = [(x.at(t.arena_bytes / 1024), y.at(cycle)) for t, cycle in zip(front, cycles, strict=True)]
     corners = _corners(at)
-    fastest = min(t.cycles for t in tradeoffs)
-    texts = [_text(t, fastest) for t in tradeoffs]
-    order = sorted(range(len(at)), key=lambda i: (not tradeoffs[i].built, not tradeoffs[i].objectives, i))
+    return FrontPlot(
+        title,
+        ticks(x, "{:,g}"),
+        _cycle_ticks(y),
+        " ".join(f"{a:g},{b:g}" for a, b in corners),
+        _points(front, at, corners),
+        _limit(x.at(limit / 1024) if to_scale else None, limit > most, f"{board}: {kib(limit)} for the arena"),
+    )
+
+
+def _points(
+    front: Sequence[Tradeoff], at: Sequence[tuple[float, float]], corners: Sequence[tuple[float, float]]
+) -> tuple[FrontPoint, ...]:
+    """With labels, of which those of what is taken come first."""
+    fastest = min(t.cycles for t in front)
+    order = sorted(range(len(at)), key=lambda i: (not front[i].built, not front[i].objectives, i))
     inside = Box(_LEFT + 2, _TOP, _RIGHT, _BOTTOM)
-    labels = place([at[i] for i in order], [texts[i] for i in order], inside, _samples(corners))
+    labels = place([at[i] for i in order], [_text(front[i], fastest) for i in order], inside, _samples(corners))
     labelled = dict(zip(order, labels, strict=True))
-    points = tuple(
+    return tuple(
         FrontPoint(
             *at[i],
             "taken" if t.objectives else "point",
@@ -82,26 +91,20 @@ def front_plot(title: str, tradeoffs: Sequence[Tradeoff], limit_bytes: int, boar
             f"{t.cycles / fastest:.3f} x the fewest\n{t.stages} stages",
             labelled[i],
         )
-        for i, t in enumerate(tradeoffs)
-    )
-    return FrontPlot(
-        title,
-        ticks(x, "{:,g}"),
-        _cycle_ticks(y),
-        " ".join(f"{a:g},{b:g}" for a, b in corners),
-        points,
-        _limit(x, limit, limit <= most, f"{board}: {kib(limit_bytes)} for the arena"),
+        for i, t in enumerate(front)
     )
 
 
-def _limit(x: Axis, limit: float, to_scale: bool, text: str) -> Limit:
-    if not to_scale:
-        return Limit(None, f"{text} →", _RIGHT, "end")
-    at = x.at(limit)
-    return Limit(at, text, *((at - 8, "end") if at - 8 - width(text) > _LEFT else (at + 8, "start")))
+def _limit(x: float | None, beyond: bool, text: str) -> Limit:
+    """x: where it is; None: too far to the right (beyond) or to the left."""
+    if x is None:
+        return Limit(None, f"{text} →", _RIGHT, "end") if beyond else Limit(None, f"← {text}", _LEFT, "start")
+    return Limit(x, text, *((x - 8, "end") if x - 8 - width(text) > _LEFT else (x + 8, "start")))
 
 
-def _wide(least: float, most: float) -> Axis:
+def _memory_axis(least_bytes: int, most_bytes: int) -> Axis:
+    """In KiB."""
+    least, most = least_bytes / 1024, most_bytes / 1024
     if most > _LOGARITHMIC_FROM * least:
         return Axis(least * 0.85, most * 1.15, _LEFT, _RIGHT, logarithmic=True)
     spread = (most - least) or least

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tinyml.ir.describe import window_text
 from tinyml.kernels.rows import row_bytes
-from tinyml.memory import arena_capacity, live_bytes, peak_report
+from tinyml.memory import live_bytes, peak_report
 from tinyml.memory.plan import BufferKind, MemoryPlan
 from tinyml.pipeline import Compilation, need
 from tinyml.report.analysis import Tradeoff, Tradeoffs
@@ -30,14 +30,13 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a page is about. model: name of its file; board_name: a short one; limit_bytes: what is there for the arena."""
+    """What a page is about. model: name of its file; board_name: a short one."""
 
     model: str
     board: str
     board_name: str
     numbers: str
     objective: str
-    limit_bytes: int
 
 
 def subject_of(done: Compilation) -> Subject:
@@ -48,7 +47,6 @@ def subject_of(done: Compilation) -> Subject:
         options.board.short_name,
         need(done.quantized).scheme,
         options.objective.value,
-        arena_capacity(options.board, options.reserved),
     )
 
 
@@ -72,7 +70,7 @@ def schedule_page(subject: Subject, plan: MemoryPlan, tradeoffs: Tradeoffs | Non
         "title": f"{subject.model}: {kib(plan.peak_bytes)} of arena",
         "subtitle": f"{subject.board}, {subject.numbers}, --objective {subject.objective}, {stages} stages",
         "tiles": _tiles(plan, tradeoffs),
-        "plot": None if front is None else front_plot(_title(subject), front, subject.limit_bytes, subject.board_name),
+        "plot": None if tradeoffs is None else front_plot(_title(subject), tradeoffs, subject.board_name),
         "front_rows": [] if front is None else [_front_row(t, front) for t in front],
         "legend": [(kind.value, text) for kind, text in _KINDS.items() if kind in used],
         "memory_plot": memory_plot(plan),
@@ -84,7 +82,7 @@ def schedule_page(subject: Subject, plan: MemoryPlan, tradeoffs: Tradeoffs | Non
 
 def front_svg(subject: Subject, tradeoffs: Tradeoffs) -> str:
     """The front of memory and cycles as an SVG file."""
-    plot = front_plot(_title(subject), tradeoffs.front, subject.limit_bytes, subject.board_name)
+    plot = front_plot(_title(subject), tradeoffs, subject.board_name)
     return render_page("front_file.svg.j2", {"plot": plot, "style": Markup(_plain_style())})
 
 
