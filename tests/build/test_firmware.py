@@ -23,7 +23,7 @@ from tinyml.errors import DoesNotFitError, ToolError
 from tinyml.resources import resource_dir
 from tinyml.targets import CORES, Board, generic_target, list_boards, load_board
 
-CORE_NAMES = [name for name, core in CORES.items() if not core.hosted]
+CORE_NAMES = [name for name, core in CORES.items() if core.takes_firmware]
 BOARD_NAMES = [board.id for board in list_boards() if board.has_firmware]
 
 

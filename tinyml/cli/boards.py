@@ -89,8 +89,8 @@ def _list(arguments: argparse.Namespace) -> int:
             "board": board.title,
             "core": board.core.name,
             "clock": f"{board.clock_hz / 1e6:g} MHz" if board.clock_hz else "",
-            "ram": f"{board.sram_bytes // 1024:,}" if board.has_firmware else "",
-            "flash": f"{board.flash_bytes // 1024:,}" if board.has_firmware else "",
+            "ram": f"{board.sram_bytes // 1024:,}" if board.clock_hz else "",
+            "flash": f"{board.flash_bytes // 1024:,}" if board.clock_hz else "",
         }
         for board in boards
     ]

@@ -52,7 +52,7 @@ def add_target_flags(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--target",
         metavar="CORE",
-        help=f"a bare core instead of a board: {', '.join(name for name, core in CORES.items() if not core.hosted)}",
+        help=f"a bare core instead of a board: {', '.join(name for name, core in CORES.items() if core.takes_firmware)}",
     )
     group.add_argument(
         "--clock",

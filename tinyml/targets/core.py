@@ -19,7 +19,7 @@ class Core:
 
     Attributes:
         name: as users write it (`cortex-m7`); "host" is the machine that tinyml runs on.
-        gcc_flags: for arm-none-eabi-gcc.
+        gcc_flags: for arm-none-eabi-gcc; none where it is no core of that compiler.
         zig_target, zig_cpu: -target and -mcpu of `zig cc`.
         isa: features, PORTABLE always among them.
         has_fpu: single precision at least.
@@ -39,6 +39,11 @@ class Core:
     has_caches: bool = False
     hosted: bool = False
     qemu_user: str | None = None
+
+    @property
+    def takes_firmware(self) -> bool:
+        """There is firmware for it: start-up code, drivers, a link script. Others take C only."""
+        return self.name.startswith("cortex-m")
 
 
 _P, _D, _M = Isa.PORTABLE, Isa.DSP, Isa.MVE
@@ -60,6 +65,9 @@ CORES = {
              "cortex_m33", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M33"),
         Core("cortex-m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "thumb-freestanding-eabihf",
              "cortex_m55+mve", frozenset({_P, _D, _M}), True, None, has_caches=True),
+        Core("rv32imc", (), "riscv32-freestanding", "generic_rv32+m+c", frozenset({_P}), False, None),
+        Core("xtensa-lx6", (), "xtensa-freestanding", "generic", frozenset({_P}), True, None),
+        Core("xtensa-lx7", (), "xtensa-freestanding", "generic", frozenset({_P}), True, None),
         Core("host", (), "native", "native", frozenset({_P, Isa.HOST}), True, None, hosted=True),
         Core("aarch64-linux", (), "aarch64-linux-musl", "baseline", frozenset({_P, Isa.HOST}), True, None, hosted=True,
              qemu_user="qemu-aarch64"),

@@ -60,7 +60,7 @@ def generic_target(core_name: str, sram_bytes: int, flash_bytes: int) -> Board:
     Raises:
         UsageError: no such core, or a size that cannot be.
     """
-    cores = {name: core for name, core in CORES.items() if not core.hosted}
+    cores = {name: core for name, core in CORES.items() if core.takes_firmware}
     wanted = core_name.lower()
     core = cores.get(wanted) or cores.get(f"cortex-{wanted}")
     if core is None:
@@ -202,6 +202,8 @@ def _check_firmware_files(path: Path, board: Board) -> None:
     """Driver, timer and clock set-up exist."""
     if board.uart is None:
         return
+    if not board.core.takes_firmware:
+        raise BoardError(f"{path}: uart: there is no firmware for {board.core.name}: leave the table out")
     if board.clock_hz is None:
         raise BoardError(f"{path}: clock_hz: missing key: a board with a uart runs firmware, which counts microseconds")
     choices = [("uart.driver", board.uart.driver, "uart"), ("timer", board.timer, "timer")]
