@@ -301,12 +301,18 @@ def _plan(done: Compilation, _: Say) -> MemoryPlan:
 
 
 def _emit(done: Compilation, _: Say) -> SourceBundle:
-    options, quantized = done.options, need(done.quantized)
+    options = done.options
     graph = need(done.schedule).graph
     classes = graph.value(graph.outputs[0]).shape[-1] if graph.value(graph.outputs[0]).shape else 1
     if options.labels and len(options.labels) != classes:
         raise UsageError(f"--labels names {len(options.labels)} classes, the network's output has {classes}")
-    identity = Identity(
+    return emit_c(need(done.plan), identity_of(done))
+
+
+def identity_of(done: Compilation) -> Identity:
+    """What the emitted files say about where they came from."""
+    options, quantized, graph = done.options, need(done.quantized), need(done.schedule).graph
+    return Identity(
         name=options.model_name,
         model_file=options.model.name,
         model_sha256=options.model_sha256,
@@ -316,7 +322,6 @@ def _emit(done: Compilation, _: Say) -> SourceBundle:
         labels=options.labels,
         preprocess=quantized.preprocess or pixels_as_stored(graph.value(graph.inputs[0])),
     )
-    return emit_c(need(done.plan), identity)
 
 
 def _build(done: Compilation, _: Say) -> FirmwareImage | None:

@@ -7,13 +7,15 @@ of a compilation's artifacts each of them takes, and the folder that it fills.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tinyml.build.files import write_file
 from tinyml.build.library import BENCHMARK, build_library
+from tinyml.emit.packages import LAYOUTS, emit_package
 from tinyml.emit.tflite import Description, emit_tflite
 from tinyml.errors import UsageError
-from tinyml.pipeline import Compilation, need
+from tinyml.pipeline import Compilation, identity_of, need
 from tinyml.quantize.calibration import pixels_as_stored
 from tinyml.store import BOARD
 from tinyml.targets import Board
@@ -53,6 +55,13 @@ def _firmware(done: Compilation) -> Files:
     return {**_sources(done), **linked, BOARD: board.encode()}
 
 
+def _package(way: str, done: Compilation) -> Files:
+    bundle = need(done.bundle)
+    stack_bytes = None if done.profile is None else done.profile.stack_bytes
+    files = emit_package(way, bundle, identity_of(done), done.options.board, stack_bytes)
+    return {f"{way}/{bundle.name}/{path}": text.encode() for path, text in files.items()}
+
+
 def _description(done: Compilation) -> Description:
     quantized = need(done.quantized)
     first = quantized.graph.value(quantized.graph.inputs[0])
@@ -87,6 +96,7 @@ def _library(done: Compilation) -> Files:
 WAYS: dict[str, Way] = {
     "firmware": Way("firmware for the board, and its C", _firmware, takes_firmware=True),
     "c": Way("a C library", _sources),
+    **{way: Way(layout.meaning, partial(_package, way)) for way, layout in LAYOUTS.items()},
     "tflite": Way("a model for LiteRT and TFLite Micro", _tflite, on_board=False),
     "tflite-float16": Way("the same of a float32 build, weights in 16 bits", _tflite_float16, on_board=False),
     "library": Way("a static library for a phone or this machine, and a benchmark of it", _library, programs=BENCHMARK),

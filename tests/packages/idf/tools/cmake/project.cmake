@@ -1,0 +1,31 @@
+# As much of ESP-IDF's build as a component and its example use: programs of RISC-V for QEMU's user mode, by Zig, which
+# end where C does not define what they do.
+# SPDX-License-Identifier: Apache-2.0
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_C_COMPILER ${PYTHON};-m;ziglang;cc;-target;riscv32-freestanding;-mcpu=generic_rv32+m+a+f+c;-fsanitize-trap=undefined)
+set(IDF_STAND_IN ${CMAKE_CURRENT_LIST_DIR}/../..)
+
+macro(idf_component_register)
+  cmake_parse_arguments(COMPONENT "" "" "SRCS;INCLUDE_DIRS;PRIV_INCLUDE_DIRS" ${ARGN})
+  get_filename_component(COMPONENT_NAME ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  set(COMPONENT_LIB __idf_${COMPONENT_NAME})
+  add_library(${COMPONENT_LIB} OBJECT ${COMPONENT_SRCS})
+  target_include_directories(${COMPONENT_LIB} PUBLIC ${COMPONENT_INCLUDE_DIRS} PRIVATE ${COMPONENT_PRIV_INCLUDE_DIRS})
+  target_compile_options(${COMPONENT_LIB} PRIVATE -Og)
+endmacro()
+
+macro(project name)
+  _project(${name} LANGUAGES C)
+  include_directories(${IDF_STAND_IN}/include)
+  file(STRINGS main/idf_component.yml line REGEX "^    path: ")
+  string(REPLACE "    path: " "" path ${line})
+  get_filename_component(path main/${path} ABSOLUTE)
+  get_filename_component(component ${path} NAME)
+  add_subdirectory(${path} component)
+  add_subdirectory(main)
+  target_link_libraries(__idf_main PUBLIC __idf_${component})
+  add_executable(${name}.elf ${IDF_STAND_IN}/start.c)
+  target_link_libraries(${name}.elf PRIVATE __idf_main __idf_${component})
+  target_link_options(${name}.elf PRIVATE -nostdlib)
+endmacro()

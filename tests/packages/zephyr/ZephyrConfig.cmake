@@ -1,0 +1,55 @@
+# As much of Zephyr's build as a module and its sample use, for the machine that tests run on. Libraries are linked whole, as
+# Zephyr does. SPDX-License-Identifier: Apache-2.0
+project(zephyr LANGUAGES C)
+add_executable(app)
+add_library(zephyr_interface INTERFACE)
+target_link_libraries(app PRIVATE zephyr_interface)
+
+foreach(file prj.conf ${EXTRA_CONF_FILE})
+  file(STRINGS ${file} settings REGEX "^CONFIG_")
+  foreach(setting ${settings})
+    string(REGEX MATCH "^(CONFIG_[A-Z0-9_]+)=(.*)$" _ "${setting}")
+    set(name ${CMAKE_MATCH_1})
+    string(REGEX REPLACE "^\"(.*)\"$" "\\1" value "${CMAKE_MATCH_2}")
+    set(${name} ${value})
+  endforeach()
+endforeach()
+
+macro(zephyr_include_directories)
+  foreach(folder ${ARGN})
+    get_filename_component(path ${folder} ABSOLUTE)
+    target_include_directories(zephyr_interface INTERFACE ${path})
+  endforeach()
+endmacro()
+
+macro(zephyr_library_named name)
+  set(ZEPHYR_CURRENT_LIBRARY ${name})
+  add_library(${name} STATIC)
+  target_link_libraries(${name} PRIVATE zephyr_interface)
+  target_compile_options(${name} PRIVATE -Os)
+  target_link_libraries(app PRIVATE -Wl,--whole-archive ${name} -Wl,--no-whole-archive)
+endmacro()
+
+macro(zephyr_library_sources)
+  target_sources(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGN})
+endmacro()
+
+macro(zephyr_library_include_directories)
+  target_include_directories(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGN})
+endmacro()
+
+macro(zephyr_library_compile_options)
+  target_compile_options(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGN})
+endmacro()
+
+macro(zephyr_library_compile_definitions)
+  target_compile_definitions(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGN})
+endmacro()
+
+foreach(module ${EXTRA_ZEPHYR_MODULES})
+  file(STRINGS ${module}/zephyr/module.yml cmake REGEX "^  cmake: ")
+  string(REPLACE "  cmake: " "" folder ${cmake})
+  get_filename_component(module ${module} ABSOLUTE)
+  get_filename_component(name ${module} NAME)
+  add_subdirectory(${module}/${folder} modules/${name})
+endforeach()
