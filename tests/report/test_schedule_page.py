@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,8 +11,10 @@ from browser import show
 
 from tinyml import zoo
 from tinyml.cli.main import main
+from tinyml.memory.plan import BufferKind
 from tinyml.pipeline import Options, compile_model, need
 from tinyml.report.analysis import schedule_tradeoffs
+from tinyml.report.arena_plot import memory_plot
 from tinyml.schedule.model import Objective
 from tinyml.targets import load_board, with_limits
 
@@ -104,3 +107,19 @@ def test_a_limit_is_heeded(model: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_drawings_are_of_schedules(model: Path, capsys: pytest.CaptureFixture[str], flag: str) -> None:
     assert main(["analyze", flag, "x", str(model)]) == 2
     assert "add --schedule" in capsys.readouterr().err
+
+
+def test_several_arenas_are_drawn_one_below_the_other(model: Path, tmp_path: Path) -> None:
+    plan = need(compile_model(Options(model, load_board("stm32f4"), tmp_path), stop_after="memory").plan)
+    (arena,) = plan.arenas
+    fast = {name for name, placed in plan.placements.items() if placed.buffer.kind is BufferKind.SCRATCH}
+    split = replace(
+        plan,
+        arenas=(arena, replace(arena, name="fast", region="ccm")),
+        placements={n: replace(p, arena="fast") if n in fast else p for n, p in plan.placements.items()},
+    )
+    one, both = memory_plot(plan), memory_plot(split)
+    assert [a.title for a in one.arenas] == [None] and both.arenas[1].title is not None
+    assert "fast in ccm" in both.arenas[1].title and both.arenas[0].top < both.arenas[1].top < both.names_top
+    assert [len(a.drawn) for a in both.arenas] == [len(plan.placements) - len(fast), len(fast)]
+    assert both.height > one.height

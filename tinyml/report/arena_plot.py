@@ -9,7 +9,7 @@ from tinyml.memory.plan import Arena, BufferKind, MemoryPlan
 from tinyml.report.labels import LINE, fitted, width
 from tinyml.report.occupancy import Block, blocks, moments, needed_bytes
 from tinyml.report.plot import Axis, Tick, ticks
-from tinyml.report.terminal import shape_text, short_name, size, stage_name
+from tinyml.report.terminal import shape_text, short_name, stage_name
 from tinyml.schedule.model import Stage, StageKind
 
 _WIDTH = 1240.0
@@ -67,9 +67,10 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class ArenaPlot:
-    name: str
+    """title: where there are several."""
+
+    title: str | None
     top: float
-    bottom: float
     ticks: tuple[Tick, ...]
     drawn: tuple[Drawn, ...]
 
@@ -111,14 +112,16 @@ def memory_plot(plan: MemoryPlan) -> MemoryPlot:
     found = blocks(plan)
     steps = _Steps(plan)
     band_top = _TOP + _STEPS_HEIGHT + 16
-    arenas, bottom = [], band_top + _BAND + 8
+    several = len(plan.arenas) > 1
+    arenas, bottom = [], band_top + _BAND + (_GAP if several else 8)
     tallest = max(arena.bytes for arena in plan.arenas)
     for arena in plan.arenas:
         here = [block for block in found if block.arena == arena.name]
         if not here:
             continue
         height = max(_LEAST_ARENA, _ARENA_HEIGHT * arena.bytes / max(tallest, 1))
-        arenas.append(_arena_plot(arena, here, plan, steps, bottom, bottom + height))
+        title = _arena_title(arena) if several else None
+        arenas.append(_arena_plot(title, here, plan, steps, Axis(0, max(arena.bytes, 1), bottom + height, bottom)))
         bottom += height + _GAP
     names_top = bottom - _GAP + 8
     names = _names(plan, steps)
@@ -232,14 +235,14 @@ def _names(plan: MemoryPlan, steps: _Steps) -> tuple[Name, ...]:
     )
 
 
-def _arena_plot(
-    arena: Arena, here: Sequence[Block], plan: MemoryPlan, steps: _Steps, top: float, bottom: float
-) -> ArenaPlot:
-    y = Axis(0, max(arena.bytes, 1), bottom, top)
-    stages = plan.schedule.stages
-    drawn = tuple(_drawn(block, here, stages, steps, y) for block in here)
-    name = arena.name if arena.region is None else f"{arena.name} in {arena.region}"
-    return ArenaPlot(f"{name}, {size(arena.bytes)} bytes", top, bottom, _byte_ticks(y), drawn)
+def _arena_title(arena: Arena) -> str:
+    where = "" if arena.region is None else f" in {arena.region}"
+    return f"{arena.name}{where}: {arena.bytes:,} bytes"
+
+
+def _arena_plot(title: str | None, here: Sequence[Block], plan: MemoryPlan, steps: _Steps, y: Axis) -> ArenaPlot:
+    drawn = tuple(_drawn(block, here, plan.schedule.stages, steps, y) for block in here)
+    return ArenaPlot(title, y.end, _byte_ticks(y), drawn)
 
 
 def _drawn(block: Block, here: Sequence[Block], stages: Sequence[Stage], steps: _Steps, y: Axis) -> Drawn:
