@@ -18,7 +18,7 @@ from tinyml.errors import UsageError
 from tinyml.pipeline import Compilation, identity_of, need
 from tinyml.quantize.calibration import pixels_as_stored
 from tinyml.store import BOARD
-from tinyml.targets import Board
+from tinyml.targets import Board, list_boards
 from tinyml.targets.stored import board_document
 
 Files = Mapping[str, bytes]
@@ -32,6 +32,7 @@ class Way:
         meaning: what it gives, in a few words for people.
         files: called with a compilation that went through all stages that its board has.
         takes_firmware: the board must take firmware.
+        cores: how the name of the board's core may begin; any core where there are none.
         on_board: what it gives is C for the board: it must fit there, and is linked and measured. Otherwise all files are in
             a folder of the way's name.
         programs: files whose names end so may be executed.
@@ -40,6 +41,7 @@ class Way:
     meaning: str
     files: Callable[[Compilation], Files]
     takes_firmware: bool = False
+    cores: tuple[str, ...] = ()
     on_board: bool = True
     programs: str | None = None
 
@@ -96,7 +98,7 @@ def _library(done: Compilation) -> Files:
 WAYS: dict[str, Way] = {
     "firmware": Way("firmware for the board, and its C", _firmware, takes_firmware=True),
     "c": Way("a C library", _sources),
-    **{way: Way(layout.meaning, partial(_package, way)) for way, layout in LAYOUTS.items()},
+    **{way: Way(layout.meaning, partial(_package, way), cores=layout.cores) for way, layout in LAYOUTS.items()},
     "tflite": Way("a model for LiteRT and TFLite Micro", _tflite, on_board=False),
     "tflite-float16": Way("the same of a float32 build, weights in 16 bits", _tflite_float16, on_board=False),
     "library": Way("a static library for a phone or this machine, and a benchmark of it", _library, programs=BENCHMARK),
@@ -108,18 +110,34 @@ def default_ways(board: Board) -> tuple[str, ...]:
     return ("firmware",) if board.has_firmware else ("library",) if board.core.hosted else ("c",)
 
 
+def check_ways(names: Iterable[str], board: Board) -> None:
+    """Refuses, before anything is compiled, what a board does not take.
+
+    Raises:
+        UsageError: no way is called so, the board takes no firmware, or the way is for other cores.
+    """
+    for name in names:
+        if name not in WAYS:
+            raise UsageError(f"no way is called {name!r}; expected one of {', '.join(WAYS)}")
+        way = WAYS[name]
+        if way.takes_firmware and not board.has_firmware:
+            raise UsageError(f"{board.id} takes no firmware", "take the way c, or choose a board: tinyml boards")
+        if way.cores and not board.core.name.startswith(way.cores):
+            fitting = (b.short_name for b in list_boards() if b.core.name.startswith(way.cores))
+            raise UsageError(
+                f"the way {name} is not for {board.core.name}, the core of {board.id}", f"boards: {', '.join(fitting)}"
+            )
+
+
 def write_ways(done: Compilation, names: Iterable[str], folder: Path) -> None:
     """Writes what ways give, by their names, below a folder.
 
     Raises:
-        UsageError: no way is called so, or the board takes no firmware.
+        UsageError: as `check_ways`.
     """
-    board = done.options.board
+    names = tuple(names)
+    check_ways(names, done.options.board)
     for name in names:
-        if name not in WAYS:
-            raise UsageError(f"no way is called {name!r}; expected one of {', '.join(WAYS)}")
-        if WAYS[name].takes_firmware and not board.has_firmware:
-            raise UsageError(f"{board.id} takes no firmware", "take the way c, or choose a board")
         for path, content in WAYS[name].files(done).items():
             write_file(folder / path, content)
             if (suffix := WAYS[name].programs) is not None and path.endswith(suffix):

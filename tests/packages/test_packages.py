@@ -24,6 +24,7 @@ from package_checks import (
 from small_models import several_ports
 
 from tinyml import zoo
+from tinyml.cli.main import main
 from tinyml.emit.packages import LAYOUTS
 from tinyml.pipeline import Compilation, need
 from tinyml.ways import WAYS
@@ -190,3 +191,12 @@ def test_two_modules_in_one_image(person: Compilation, folder: Path, tmp_path: P
 def test_an_uncalibrated_network_says_so(folder: Path) -> None:
     done = compiled(shutil.copy(network("words", folder).options.model, folder / "vague.onnx"), folder)
     assert "**UNCALIBRATED" in package("cmake", done)["cmake/vague/README.md"].decode()
+
+
+def test_a_way_for_other_cores_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = zoo.save("ds_cnn", tmp_path / "words.onnx")
+    assert main(["build", "--emit", "esp-idf", "-o", str(tmp_path / "out"), str(model)]) == 2
+    assert "the way esp-idf is not for cortex-m7, the core of st_nucleo_h743zi" in (printed := capsys.readouterr().err)
+    assert "boards: esp32, esp32c3, esp32s3" in printed
+    assert main(["build", "--emit", "stm32cube", "--board", "esp32", "-o", str(tmp_path / "out"), str(model)]) == 2
+    assert not (tmp_path / "out").exists()

@@ -21,7 +21,6 @@ from tinyml.cli.common import (
 )
 from tinyml.dump import dump_artifact
 from tinyml.emit.c.text import identifier
-from tinyml.errors import UsageError
 from tinyml.frontends import need_model
 from tinyml.pipeline import STAGES, UNCALIBRATED, Options, compile_model
 from tinyml.report.document import Report
@@ -35,7 +34,7 @@ from tinyml.store import (
     read_report,
     refuse_foreign,
 )
-from tinyml.ways import WAYS, default_ways
+from tinyml.ways import WAYS, check_ways, default_ways
 
 LAYER_COLUMNS = (
     ("index", "#"),
@@ -88,8 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.stop_after or arguments.dump_dir:
             return _partial(arguments, options)
         ways = arguments.emit or default_ways(options.board)
-        if any(WAYS[way].takes_firmware for way in ways) and not options.board.has_firmware:
-            raise UsageError(f"{options.board.id} takes no firmware", "add --emit c, or choose a board: tinyml boards")
+        check_ways(ways, options.board)
         name = f"{identifier(options.model_name)}-{options.board.short_name}{'-trace' if options.traced else ''}"
         out_dir = arguments.out or Path("build") / name
         refuse_foreign(out_dir)

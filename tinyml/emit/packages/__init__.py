@@ -33,20 +33,22 @@ class Layout:
         headers: folder of those that an application includes.
         sources: folder of everything else.
         private_headers: folder of the kernels' headers.
+        cores: how the names of cores begin that it is for; any where there are none.
     """
 
     meaning: str
     headers: str
     sources: str
     private_headers: str
+    cores: tuple[str, ...] = ()
 
 
 LAYOUTS: Mapping[str, Layout] = {
     "cmake": Layout("a folder for CMake's add_subdirectory", "include", "src", "src"),
-    "stm32cube": Layout("a folder for an STM32CubeIDE project", "Inc", "Src", "Inc"),
+    "stm32cube": Layout("a folder for an STM32CubeIDE project", "Inc", "Src", "Inc", ("cortex-m",)),
     "arduino": Layout("an Arduino library", "src", "src", "src"),
     "zephyr": Layout("a Zephyr module", "include", "src", "src"),
-    "esp-idf": Layout("an ESP-IDF component", "include", "src", "src"),
+    "esp-idf": Layout("an ESP-IDF component", "include", "src", "src", ("xtensa", "rv32")),
 }
 
 
