@@ -32,8 +32,7 @@ def add_parser(verbs: Verbs) -> None:
     )
     add_model_flags(parser)
     add_target_flags(parser)
-    add_output_flags(parser)
-    group = parser.add_argument_group("schedule")
+    group = parser.add_argument_group("analyze")
     group.add_argument(
         "--schedule",
         action="store_true",
@@ -43,6 +42,7 @@ def add_parser(verbs: Verbs) -> None:
     group.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page with drawings: trade-offs, memory over time, the arena"
     )
+    add_output_flags(parser)
     parser.set_defaults(handler=run)
 
 

@@ -50,7 +50,7 @@ LAYER_COLUMNS = (
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("build", help="compile a model to firmware or a C library", allow_abbrev=False)
+    parser = verbs.add_parser("build", help="compile a model to firmware, C or .tflite", allow_abbrev=False)
     add_model_flags(parser)
     add_target_flags(parser)
     group = parser.add_argument_group("build")

@@ -82,21 +82,29 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         default=[],
         help="shape of an input whose dimensions are free; may be repeated",
     )
+    group.add_argument("--labels", metavar="FILE", type=Path, help="names of the classes, one a line")
     group.add_argument(
         "--profile",
         metavar="NAME",
         help="a preset of --objective, --precision and --reserve-sram, which flags override: balanced, latency, sram "
         "(int8), flash (w4a8), or a .toml file",
     )
+    group = parser.add_argument_group("numbers of a float model")
     group.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="int8",
-        help="numbers of a float model's build; w4a8: weights of 4 bits but where they hurt, mixed: as flash allows",
+        help="w4a8: weights of 4 bits but where they hurt; mixed: as flash allows; w8a16: activations of 16 bits "
+        "(default: int8)",
     )
-    group.add_argument("--effort", choices=EFFORTS, default="default", help="high: quantize better, in minutes")
     group.add_argument(
-        "--observer", choices=tuple(OBSERVERS), default="mse", help="how ranges are chosen from calibration data"
+        "--effort", choices=EFFORTS, default="default", help="high: quantize better, in seconds to minutes"
+    )
+    group.add_argument(
+        "--observer",
+        choices=tuple(OBSERVERS),
+        default="mse",
+        help="how ranges are chosen from calibration data (default: mse)",
     )
     group.add_argument("--cycles", metavar="N", type=int, help="limit of cycles, for --precision mixed")
     group.add_argument(
@@ -109,7 +117,7 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         help="a folder of pictures, a .csv that lists them, an .npz or an .npy, to choose int8 ranges by",
     )
     group.add_argument(
-        "--io", choices=("int8", "uint8", "float32"), default="int8", help="type of a float model's inputs and outputs"
+        "--io", choices=("int8", "uint8", "float32"), default="int8", help="type of inputs and outputs (default: int8)"
     )
     group.add_argument(
         "--input-range", metavar="LO,HI", help="what pixels 0 and 255 become for a float model (default: 0,1)"
@@ -124,11 +132,11 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         default="squash",
         help="pictures of another shape: squash them (default), or take the middle",
     )
+    group = parser.add_argument_group("memory and speed")
     group.add_argument("--keep-input", action="store_true", help="a run must not overwrite its input")
     group.add_argument(
         "--stream-input", action="store_true", help="take the input row by row, as a camera delivers it; keep no frame"
     )
-    group.add_argument("--labels", metavar="FILE", type=Path, help="names of the classes, one a line")
     group.add_argument(
         "--objective",
         choices=[o.value for o in Objective],

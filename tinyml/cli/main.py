@@ -26,7 +26,9 @@ def parser(only: Sequence[str] = VERBS) -> argparse.ArgumentParser:
         prog="tinyml",
         allow_abbrev=False,
         description="A compiler for neural networks on microcontrollers.",
-        epilog="Exit codes: 0 done, 1 your model, flag or tool is at fault, 2 usage, 3 does not fit, 4 results differ.",
+        epilog="`tinyml VERB --help` tells more. To begin: tinyml zoo mobilenet_v1; tinyml analyze mobilenet_v1.onnx; "
+        "tinyml build --board stm32h7 mobilenet_v1.onnx. "
+        "Exit codes: 0 done, 1 your model, flag or tool is at fault, 2 usage, 3 does not fit, 4 results differ.",
     )
     top.add_argument("--version", action="version", version=f"tinyml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)

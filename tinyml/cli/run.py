@@ -48,7 +48,7 @@ class _Runnable:
 
 def add_parser(verbs: Verbs) -> None:
     parser = verbs.add_parser("run", help="run one input on the host or on a board", allow_abbrev=False)
-    add_model_flags(parser)
+    add_model_flags(parser, "a model file; or the folder that `tinyml build` wrote")
     add_target_flags(parser)
     group = parser.add_argument_group("run")
     add_on_flag(group, HOST, EMULATOR, QEMU, default=HOST)

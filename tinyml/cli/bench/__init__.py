@@ -15,7 +15,9 @@ BENCHMARKS: tuple[Callable[[Verbs], None], ...] = (
 
 
 def add_parser(verbs: Verbs) -> None:
-    parser = verbs.add_parser("bench", help="run a benchmark", allow_abbrev=False)
+    parser = verbs.add_parser(
+        "bench", help="accuracy, speed and memory on data sets; several models compared", allow_abbrev=False
+    )
     benchmarks = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
     for add_benchmark in BENCHMARKS:
         add_benchmark(benchmarks)
