@@ -348,6 +348,31 @@ def mean(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
         yield case if dtype != "float32" else replace(case, runs=[[np.abs(a) for a in run] for run in case.runs])
 
 
+def arg_max(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
+    for n, shape in enumerate([(1, 7), (1, 3, 5, 4), (1, 6, 3), (1, 1)]):
+        x = activation(rng, "x", shape, dtype)
+        x = replace(x, quant=Quant([0.5], [3])) if x.quant else x
+        index = "int64" if n % 2 else "int32"
+        kind = tflite.TensorType.INT64 if n % 2 else tflite.TensorType.INT32
+        axis = constant("axis", np.array([-1, 3, 2, 1][n], np.int32))
+        y = TensorSpec("y", shape[:-1], index)
+        yield single(f"{shape} as {index}", rng, "ARG_MAX", [x, axis], y, "ArgMaxOptions", OutputType=kind)
+
+
+def batch_matmul(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
+    for n in range(24):
+        m, k, c = (int(v) for v in rng.integers(1, 20, 3))
+        lead = ((1,), (1, 3), (1, 1), (1, 2, 2))[n % 4]
+        flips = bool(n & 4), bool(n & 8)
+        shapes = [(*lead, m, k), (*lead, k, c)]
+        shapes = [(*s[:-2], s[-1], s[-2]) if flip else s for s, flip in zip(shapes, flips, strict=True)]
+        a, b = (activation(rng, name, s, dtype) for name, s in zip("ab", shapes, strict=True))
+        y = activation(rng, "y", (*lead, m, c), dtype)
+        yield single(
+            f"#{n} {shapes}", rng, "BATCH_MATMUL", [a, b], y, "BatchMatMulOptions", AdjX=flips[0], AdjY=flips[1]
+        )
+
+
 CONVERSIONS = (
     ("float32", ("int8", "uint8", "int16")),
     ("int8", ("int8", "uint8", "int16", "float32")),

@@ -249,7 +249,10 @@ def movements(draw: st.DrawFn, op: Op) -> Case:
         attrs = ConcatAttrs(axis)
         for i in range(draw(st.integers(1, 3))):
             other = (*shape[:axis], draw(st.integers(1, 4)), *shape[axis + 1 :])
-            inputs.append(b.input(f"x{i}", other, dtype, quant))
+            if draw(st.integers(0, 3)):
+                inputs.append(b.input(f"x{i}", other, dtype, quant))
+            else:
+                inputs.insert(draw(st.integers(0, 1)), b.constant(f"x{i}", stored(rng, other, dtype), quant))
     return single(b, b.node(op, inputs, attrs, quant=quant), rng)
 
 

@@ -1,5 +1,6 @@
 """float32 kernels against numpy."""
 
+import math
 from collections.abc import Callable
 
 import kernel_graphs as graphs
@@ -13,7 +14,7 @@ from kernel_host import Host
 
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
-from tinyml.ir.ops import Attrs, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, NoAttrs, Op, SoftmaxAttrs
+from tinyml.ir.ops import Attrs, ClipAttrs, GeluAttrs, HardSigmoidAttrs, LeakyReluAttrs, NoAttrs, Op, SoftmaxAttrs
 
 
 def check(host: Host, symbol: str, case: graphs.Case, tiling: Tiling, shares: dict[str, int] | None = None) -> None:
@@ -72,6 +73,9 @@ def test_mean(host: Host, case: graphs.Case, tiling: Tiling) -> None:
         (Op.TANH, None),
         (Op.EXP, None),
         (Op.SQRT, None),
+        (Op.ERF, None),
+        (Op.GELU, lambda draw: GeluAttrs(tanh=False)),
+        (Op.GELU, lambda draw: GeluAttrs(tanh=True)),
         (Op.SOFTMAX, lambda draw: SoftmaxAttrs(draw(st.sampled_from([1.0, 0.5])))),
     ],
 )
@@ -85,9 +89,10 @@ def test_unary(
     tiling: Tiling,
     in_place: bool,
 ) -> None:
-    made = graphs.unary(op, attrs or (lambda _: NoAttrs()))
-    symbol = "tinyml_clip_f32" if op is Op.RELU else f"tinyml_{op.value}_f32"
-    check(host, symbol, data.draw(made), Tiling() if in_place else tiling, {"x": 0} if in_place else {})
+    case = data.draw(graphs.unary(op, attrs or (lambda _: NoAttrs())))
+    form = "_tanh" if case[0].attrs == GeluAttrs(tanh=True) else ""
+    symbol = "tinyml_clip_f32" if op is Op.RELU else f"tinyml_{op.value}{form}_f32"
+    check(host, symbol, case, Tiling() if in_place else tiling, {"x": 0} if in_place else {})
 
 
 def every_float(low: float, high: float) -> np.ndarray:
@@ -102,6 +107,7 @@ def every_float(low: float, high: float) -> np.ndarray:
         (Op.EXP, np.exp, (every_float(1e-9, 88.72), -every_float(1e-9, 87.0))),
         (Op.TANH, np.tanh, (every_float(1e-9, 12.0), -every_float(1e-9, 12.0))),
         (Op.SQRT, np.sqrt, (every_float(1e-40, 3.4e38),)),
+        (Op.ERF, np.vectorize(math.erf), (every_float(1e-9, 6.0), -every_float(1e-9, 6.0))),
         (Op.SIGMOID, lambda x: 1 / (1 + np.exp(-x)), (every_float(1e-9, 40.0), -every_float(1e-9, 40.0))),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node, Value
-from tinyml.ir.ops import Clamp
+from tinyml.ir.ops import Clamp, Op
 from tinyml.ir.quant import QuantParams
 from tinyml.kernels.descriptor import Array, Field
 from tinyml.kernels.rows import image_shape
@@ -64,7 +64,7 @@ def needs_whole_bytes(node: Node, graph: Graph) -> str | None:
     for value in graph.node_inputs(node):
         if value.dtype.bits not in (8, 16, 32):
             return f"moves elements of 1, 2 or 4 bytes, {value.name} is {value.dtype.value}"
-        if value.is_constant:
+        if value.is_constant and node.op is not Op.CONCAT:
             return f"moves activations, {value.name} is constant"
     return None
 

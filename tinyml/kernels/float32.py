@@ -12,6 +12,7 @@ from tinyml.ir.ops import (
     ClipAttrs,
     Conv2dAttrs,
     FullyConnectedAttrs,
+    GeluAttrs,
     HardSigmoidAttrs,
     LeakyReluAttrs,
     Op,
@@ -169,6 +170,14 @@ def _unary(node: Node, graph: Graph) -> CParams:
     return CParams("tinyml_unary_f32_t", {"channels": _channels(node, graph), "a": a, "b": b})
 
 
+def _needs_form(tanh: bool) -> Reject:
+    def rejects(node: Node, graph: Graph) -> str | None:
+        assert isinstance(node.attrs, GeluAttrs)
+        return None if node.attrs.tanh is tanh else "computes the other form of it"
+
+    return rejects
+
+
 def _softmax(node: Node, graph: Graph) -> CParams:
     assert isinstance(node.attrs, SoftmaxAttrs)
     return CParams("tinyml_softmax_f32_t", {"channels": _channels(node, graph), "beta": node.attrs.beta})
@@ -213,7 +222,12 @@ KERNELS = (
             (Op.TANH, 60),
             (Op.EXP, 40),
             (Op.SQRT, 70),
+            (Op.ERF, 60),
         )
+    ),
+    *(
+        _kernel(Op.GELU, "unary", first_reason(_float, _needs_form(tanh)), _unary, cycles_per_element(70), _IN_PLACE, name)
+        for name, tanh in (("gelu", False), ("gelu_tanh", True))
     ),
     _kernel(Op.MAX_POOL2D, "pool", first_reason(_float, needs_batch_of_one), _pool, cycles_per_tap(6), name="max_pool"),
     _kernel(Op.AVERAGE_POOL2D, "pool", first_reason(_float, needs_batch_of_one), _pool, cycles_per_tap(5),

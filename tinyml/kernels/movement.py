@@ -70,17 +70,19 @@ def _needs_concat_of_boxes(node: Node, graph: Graph) -> str | None:
 
 def _concat(node: Node, graph: Graph) -> CParams:
     out = graph.value(node.output)
-    boxes = [
-        list(_box(corner, value).values())
-        for corner, value in zip(_concat_corners(node, graph), graph.node_inputs(node), strict=True)
-        if corner is not None
-    ]
+    boxes: list[list[int]] = []
+    constants = b""
+    for corner, value in zip(_concat_corners(node, graph), graph.node_inputs(node), strict=True):
+        assert corner is not None, "_needs_concat_of_boxes comes first"
+        boxes.append([*_box(corner, value).values(), len(constants) if value.is_constant else -1])
+        constants += value.constant.tobytes() if value.is_constant else b""
     return CParams(
         "tinyml_concat_t",
         {
             "pixel_bytes": image_shape(out.shape)[2] * out.dtype.numpy.itemsize,
             "count": len(boxes),
             "boxes": Array("boxes", np.array(boxes, np.int32), "parameters"),
+            "constants": Array("constants", np.frombuffer(constants, np.uint8)) if constants else None,
         },
     )
 

@@ -2,6 +2,7 @@
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.kernels import (
+    arg_max,
     binary_s8,
     conv_mve,
     conv_paired_s8,
@@ -19,6 +20,7 @@ from tinyml.kernels import (
     fully_connected_s8,
     fully_connected_w4,
     lookup,
+    matmul,
     mean,
     movement,
     pool_s8,
@@ -61,6 +63,8 @@ KERNELS: tuple[KernelDescriptor, ...] = (
     *float32.KERNELS,
     *movement.KERNELS,
     *resample.KERNELS,
+    *arg_max.KERNELS,
+    *matmul.KERNELS,
 )
 
 

@@ -35,6 +35,7 @@ ELEMENTWISE = frozenset(
         Op.EXP,
         Op.SQRT,
         Op.ERF,
+        Op.GELU,
         Op.LOOKUP,
         Op.IDENTITY,
         Op.CAST,

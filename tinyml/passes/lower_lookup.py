@@ -22,6 +22,7 @@ _FUNCTIONS = frozenset(
         Op.EXP,
         Op.SQRT,
         Op.ERF,
+        Op.GELU,
     }
 )
 

@@ -20,8 +20,8 @@ WEIGHTED = frozenset({Op.CONV2D, Op.FULLY_CONNECTED})
 RESCALING = frozenset(
     {
         *WEIGHTED,
-        *(Op.ADD, Op.SUB, Op.MUL, Op.MEAN),
-        *(Op.RELU, Op.CLIP, Op.LEAKY_RELU, Op.HARD_SWISH, Op.HARD_SIGMOID, Op.EXP, Op.SQRT, Op.ERF),
+        *(Op.ADD, Op.SUB, Op.MUL, Op.MEAN, Op.MATMUL),
+        *(Op.RELU, Op.CLIP, Op.LEAKY_RELU, Op.HARD_SWISH, Op.HARD_SIGMOID, Op.EXP, Op.SQRT, Op.ERF, Op.GELU),
     }
 )
 """int8 operations whose output has parameters of its own."""

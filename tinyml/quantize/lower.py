@@ -71,6 +71,10 @@ class _Lowering:
         if node.op is Op.IDENTITY and node.output in params:
             self._requantize(node, params[node.output])
             return
+        if node.op is Op.ARG_MAX and (own := params.get(node.used[0])) is not None:
+            # Stored numbers are in the order of the real ones.
+            self._append(node, (self._form(node.used[0], own),), None)
+            return
         reason = float_reason(node, self.graph, chosen.activations)
         if reason is None:
             unknown = [v for v in (*operands(node, self.graph), node.output) if v not in params]

@@ -69,6 +69,33 @@ static inline float tinyml_tanh(float x)
     return x < 0.0f ? -y : y;
 }
 
+/* A polynomial around 0, exp(-x^2) times one of 1 / (1 + x / 2) beyond. */
+static inline float tinyml_erf(float x)
+{
+    const float magnitude = x < 0.0f ? -x : x;
+    if (magnitude < 1.0f) {
+        const float z = x * x;
+        float p = 7.8824974e-5f;
+        p = p * z - 8.018855e-4f;
+        p = p * z + 5.1893123e-3f;
+        p = p * z - 2.6854329e-2f;
+        p = p * z + 0.11283597f;
+        p = p * z - 0.37612626f;
+        p = p * z + 0.12837917f;
+        return x + x * p;
+    }
+    const float t = 1.0f / (1.0f + 0.5f * magnitude);
+    float p = -5.3540617e-2f;
+    p = p * t - 5.7338737e-2f;
+    p = p * t + 0.40383837f;
+    p = p * t + 0.10126825f;
+    p = p * t + 0.33084068f;
+    p = p * t + 0.27361816f;
+    p = p * t + 6.0640875e-4f;
+    const float y = magnitude < 4.0f ? 1.0f - tinyml_exp(-magnitude * magnitude) * p : 1.0f;
+    return x < 0.0f ? -y : y;
+}
+
 /* Newton's iteration from half the exponent; 0 for negative x. Tiny x are scaled to have an exponent to halve. */
 static inline float tinyml_sqrt(float x)
 {

@@ -46,11 +46,13 @@ static inline void tinyml_copy_box(const tinyml_box_t *box, int32_t pixel_bytes,
     }
 }
 
-/* The output is tiled by `count` boxes, one an input. boxes: six numbers each, in the order of tinyml_box_t. */
+/* The output is tiled by `count` boxes. boxes: seven numbers each, those of tinyml_box_t and where its elements lie: at this
+ * byte of `constants`, or in the next input where it is negative. */
 typedef struct {
     int32_t pixel_bytes;
     int32_t count;
     const int32_t *boxes;
+    const uint8_t *constants;
 } tinyml_concat_t;
 
 void tinyml_concat(const tinyml_concat_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,

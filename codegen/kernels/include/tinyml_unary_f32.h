@@ -43,6 +43,18 @@ void tinyml_tanh_f32(const tinyml_unary_f32_t *op, const tinyml_rows_t *in, cons
 void tinyml_exp_f32(const tinyml_unary_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                     const tinyml_tile_t *tile, void *scratch);
 
+/* erf(x) */
+void tinyml_erf_f32(const tinyml_unary_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                    const tinyml_tile_t *tile, void *scratch);
+
+/* x / 2 * (1 + erf(x / sqrt(2))) */
+void tinyml_gelu_f32(const tinyml_unary_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                     const tinyml_tile_t *tile, void *scratch);
+
+/* x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
+void tinyml_gelu_tanh_f32(const tinyml_unary_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                          const tinyml_tile_t *tile, void *scratch);
+
 /* sqrt(x), 0 for negative x */
 void tinyml_sqrt_f32(const tinyml_unary_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                      const tinyml_tile_t *tile, void *scratch);

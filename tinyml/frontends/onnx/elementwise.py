@@ -8,7 +8,7 @@ import numpy as np
 from tinyml.frontends.onnx.node import NodeContext
 from tinyml.frontends.onnx.registry import UnsupportedError, handler
 from tinyml.frontends.onnx.tensors import Known, Tensor, check_size
-from tinyml.ir.ops import Clamp, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, Op
+from tinyml.ir.ops import Clamp, ClipAttrs, GeluAttrs, HardSigmoidAttrs, LeakyReluAttrs, Op
 
 _BINARY = {"Add": Op.ADD, "Sub": Op.SUB, "Mul": Op.MUL, "Div": Op.DIV}
 _UNARY = {
@@ -126,6 +126,14 @@ def _prelu(node: NodeContext) -> list[Tensor]:
         raise UnsupportedError(f"a slope {list(slope.shape)} for {list(node.shape(x))}")
     negative = node.emit(Op.CLIP, [x], ClipAttrs(Clamp(hi=0.0)))
     return [node.emit(Op.ADD, [node.emit(Op.RELU, [x]), node.emit(Op.MUL, [negative, slopes])])]
+
+
+@handler("Gelu", "both forms, exact and by tanh")
+def _gelu(node: NodeContext) -> list[Tensor]:
+    approximate = node.attr_text("approximate", "none")
+    if approximate not in ("none", "tanh"):
+        raise UnsupportedError(f"approximate is {approximate!r}")
+    return [node.emit(Op.GELU, [node.tensor(0)], GeluAttrs(approximate == "tanh"))]
 
 
 @handler("HardSigmoid", "any alpha and beta")

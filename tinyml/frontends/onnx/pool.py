@@ -1,10 +1,15 @@
 """Pooling, and reductions that are pooling or a mean."""
 
+import math
+
+import numpy as np
+
 from tinyml.frontends.onnx.node import NodeContext
 from tinyml.frontends.onnx.registry import UnsupportedError, handler
 from tinyml.frontends.onnx.spatial import Pair, Window, from_channels_last, read_window, spatial_shape, to_channels_last
-from tinyml.frontends.onnx.tensors import Tensor
-from tinyml.ir.ops import Op, PadAttrs, Pool2dAttrs, ReduceAttrs
+from tinyml.frontends.onnx.tensors import Known, Tensor
+from tinyml.ir.dtypes import DType
+from tinyml.ir.ops import ArgMaxAttrs, Op, PadAttrs, Pool2dAttrs, ReduceAttrs
 
 
 @handler("MaxPool", "1-D and 2-D without dilation, one output; any strides, pads below the window, auto_pad, ceil_mode")
@@ -66,6 +71,31 @@ def _reduce_mean(node: NodeContext) -> list[Tensor]:
     x = node.tensor(0)
     axes, keep = _reduction(node, x, since_input=18)
     return [x if not axes else node.emit(Op.MEAN, [x], ReduceAttrs(axes, keep))]
+
+
+@handler("ReduceSum", "any axes that are known, with and without keepdims")
+def _reduce_sum(node: NodeContext) -> list[Tensor]:
+    x = node.tensor(0)
+    axes, keep = _reduction(node, x, since_input=13)
+    if not axes:
+        return [x]
+    count = np.float32(math.prod(node.shape(x)[axis] for axis in axes))
+    if not count:
+        raise UnsupportedError(f"it sums axes {list(axes)} of {list(node.shape(x))}, which are empty")
+    mean = node.emit(Op.MEAN, [x], ReduceAttrs(axes, keep))
+    return [node.emit(Op.MUL, [mean, Known(np.asarray(count), f"{node.name}.count")])]
+
+
+@handler("ArgMax", "any axis; of equal elements the first")
+def _arg_max(node: NodeContext) -> list[Tensor]:
+    x = node.tensor(0)
+    rank = node.rank(x)
+    axis, keep = node.axis(node.attr_int("axis", 0), rank), node.attr_int("keepdims", 1)
+    if node.attr_int("select_last_index", 0):
+        raise UnsupportedError("it takes the last of equal elements")
+    moved = node.transpose(x, (*(i for i in range(rank) if i != axis), axis))
+    y = node.emit(Op.ARG_MAX, [moved], ArgMaxAttrs(DType.INT64))
+    return [node.reshape(y, tuple(1 if i == axis else n for i, n in enumerate(node.shape(x)))) if keep else y]
 
 
 @handler("ReduceMax", "over all spatial axes of [N, C, T] or [N, C, H, W]")

@@ -7,7 +7,7 @@ import tflite
 from tinyml.frontends.tflite.context import OpContext
 from tinyml.frontends.tflite.registry import Handle, UnsupportedError, handler
 from tinyml.ir.dtypes import DType
-from tinyml.ir.ops import BinaryAttrs, CastAttrs, Clamp, ClipAttrs, LeakyReluAttrs, Op, QuantizeAttrs
+from tinyml.ir.ops import BinaryAttrs, CastAttrs, Clamp, ClipAttrs, GeluAttrs, LeakyReluAttrs, Op, QuantizeAttrs
 
 BINARY = {
     "ADD": (Op.ADD, tflite.AddOptions),
@@ -65,6 +65,11 @@ for _name, _clamp in CLIPS.items():
 @handler("LEAKY_RELU")
 def leaky_relu(op: OpContext) -> None:
     op.emit(Op.LEAKY_RELU, [op.value(0).name], LeakyReluAttrs(op.options(tflite.LeakyReluOptions).Alpha()))
+
+
+@handler("GELU")
+def gelu(op: OpContext) -> None:
+    op.emit(Op.GELU, [op.value(0).name], GeluAttrs(bool(op.options(tflite.GeluOptions).Approximate())))
 
 
 @handler("QUANTIZE")

@@ -15,6 +15,7 @@ from tinyml.ir.verify import VerifyError, verify
 
 # These take a value's quantization from elsewhere, or have none.
 _ANY_TYPE = {
+    "ARG_MAX",
     "SHAPE",
     "PACK",
     "RESHAPE",

@@ -10,6 +10,7 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Value
 from tinyml.ir.ops import (
     NO_CLAMP,
+    ArgMaxAttrs,
     Conv2dAttrs,
     FullyConnectedAttrs,
     Op,
@@ -17,6 +18,7 @@ from tinyml.ir.ops import (
     ReduceAttrs,
     SoftmaxAttrs,
     SvdfAttrs,
+    TransposeAttrs,
     TransposeConv2dAttrs,
 )
 from tinyml.ir.quant import QuantParams
@@ -147,6 +149,31 @@ def mean(op: OpContext) -> None:
     x = op.value(0)
     axes = tuple(sorted({a % len(x.shape) for a in op.integers(1)}))
     op.emit(Op.MEAN, [x.name], ReduceAttrs(axes, bool(op.options(tflite.ReducerOptions).KeepDims())))
+
+
+@handler("ARG_MAX", "the last axis")
+def arg_max(op: OpContext) -> None:
+    rank, dtype = len(op.value(0).shape), op.output_tensor().dtype
+    if dtype is None or [axis % rank for axis in op.integers(1)] != [rank - 1]:
+        raise UnsupportedError(f"it searches axis {op.integers(1)} of {list(op.value(0).shape)}")
+    op.emit(Op.ARG_MAX, [op.value(0).name], ArgMaxAttrs(dtype))
+
+
+@handler("BATCH_MATMUL")
+def batch_matmul(op: OpContext) -> None:
+    o = op.options(tflite.BatchMatMulOptions)
+    left, right = op.value(0), op.value(1)
+    op.emit(
+        Op.MATMUL,
+        [_transposed(op, left) if o.AdjX() else left.name, _transposed(op, right) if o.AdjY() else right.name],
+    )
+
+
+def _transposed(op: OpContext, matrix: Value) -> str:
+    """Each matrix of a tensor, transposed."""
+    rank = len(matrix.shape)
+    perm = TransposeAttrs((*range(rank - 2), rank - 1, rank - 2))
+    return op.builder.node(Op.TRANSPOSE, [matrix.name], perm, source=op.source, quant=matrix.quant)
 
 
 @handler("SOFTMAX")

@@ -5,7 +5,7 @@ Each is declared once, in the module of its family: enum member (base.py), attri
 
 from tinyml.ir.ops.base import NO_CLAMP, RELU, RELU6, Attrs, Clamp, NoAttrs, Op, OpSpec, TensorType, spec
 from tinyml.ir.ops.conv import Conv2dAttrs, FullyConnectedAttrs, TransposeConv2dAttrs
-from tinyml.ir.ops.elementwise import BinaryAttrs, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, LookupAttrs
+from tinyml.ir.ops.elementwise import BinaryAttrs, ClipAttrs, GeluAttrs, HardSigmoidAttrs, LeakyReluAttrs, LookupAttrs
 from tinyml.ir.ops.movement import (
     CastAttrs,
     ConcatAttrs,
@@ -17,7 +17,7 @@ from tinyml.ir.ops.movement import (
     TransposeAttrs,
 )
 from tinyml.ir.ops.normalize import BatchNormAttrs, SoftmaxAttrs
-from tinyml.ir.ops.pool import Pool2dAttrs, ReduceAttrs
+from tinyml.ir.ops.pool import ArgMaxAttrs, Pool2dAttrs, ReduceAttrs
 from tinyml.ir.ops.quantization import QuantizeAttrs
 from tinyml.ir.ops.recurrent import SvdfAttrs
 from tinyml.ir.ops.resample import DepthToSpaceAttrs, ResizeAttrs, SpaceToDepthAttrs
@@ -26,6 +26,7 @@ __all__ = [
     "NO_CLAMP",
     "RELU",
     "RELU6",
+    "ArgMaxAttrs",
     "Attrs",
     "BatchNormAttrs",
     "BinaryAttrs",
@@ -37,6 +38,7 @@ __all__ = [
     "DepthToSpaceAttrs",
     "FullyConnectedAttrs",
     "GatherAttrs",
+    "GeluAttrs",
     "HardSigmoidAttrs",
     "LeakyReluAttrs",
     "LookupAttrs",

@@ -37,12 +37,14 @@ class Op(enum.Enum):
     EXP = "exp"
     SQRT = "sqrt"
     ERF = "erf"
+    GELU = "gelu"
     LOOKUP = "lookup"  # int8 only: x, table [256] indexed by x + 128
     IDENTITY = "identity"
     # pool.py
     MAX_POOL2D = "max_pool2d"
     AVERAGE_POOL2D = "average_pool2d"
     MEAN = "mean"
+    ARG_MAX = "arg_max"  # along the last axis, which goes; of equal elements the first
     # resample.py
     RESIZE_NEAREST = "resize_nearest"
     RESIZE_BILINEAR = "resize_bilinear"

@@ -30,6 +30,13 @@ class LeakyReluAttrs(Attrs):
 
 
 @dataclass(frozen=True, slots=True)
+class GeluAttrs(Attrs):
+    """x / 2 * (1 + erf(x / sqrt(2))); with tanh approximated by x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))."""
+
+    tanh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HardSigmoidAttrs(Attrs):
     """max(0, min(1, alpha * x + beta)); ONNX's defaults."""
 
@@ -68,5 +75,6 @@ for _op in (Op.RELU, Op.HARD_SWISH, Op.SIGMOID, Op.TANH, Op.EXP, Op.SQRT, Op.ERF
     declare(_op, NoAttrs, (1, 1), same_shape, reference.UNARY[_op])
 declare(Op.CLIP, ClipAttrs, (1, 1), same_shape, reference.clip)
 declare(Op.LEAKY_RELU, LeakyReluAttrs, (1, 1), same_shape, reference.leaky_relu)
+declare(Op.GELU, GeluAttrs, (1, 1), same_shape, reference.gelu)
 declare(Op.HARD_SIGMOID, HardSigmoidAttrs, (1, 1), same_shape, reference.hard_sigmoid)
 declare(Op.LOOKUP, LookupAttrs, (2, 2), _infer_lookup, reference.lookup)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tinyml.ir.dtypes import DType
 from tinyml.ir.ops.base import NO_CLAMP, Attrs, Clamp, Op, TensorType, declare, present, window_output
 from tinyml.ir.reference import pool as reference
 
@@ -28,6 +29,13 @@ class ReduceAttrs(Attrs):
 
     axes: tuple[int, ...]
     keep_dims: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArgMaxAttrs(Attrs):
+    """dtype of the indices: int32 or int64."""
+
+    dtype: DType = DType.INT32
 
 
 def _infer_pool2d(inputs: "Sequence[Value | None]", attrs: Attrs) -> list[TensorType]:
@@ -56,6 +64,15 @@ def _infer_reduce(inputs: "Sequence[Value | None]", attrs: Attrs) -> list[Tensor
     return [TensorType(shape, x.dtype)]
 
 
+def _infer_arg_max(inputs: "Sequence[Value | None]", attrs: Attrs) -> list[TensorType]:
+    assert isinstance(attrs, ArgMaxAttrs)
+    x = present(inputs, 0)
+    if not x.shape or not x.shape[-1] or attrs.dtype not in (DType.INT32, DType.INT64):
+        raise ValueError(f"indices of type {attrs.dtype.value} of the last axis of {list(x.shape)}")
+    return [TensorType(x.shape[:-1], attrs.dtype)]
+
+
 declare(Op.MAX_POOL2D, Pool2dAttrs, (1, 1), _infer_pool2d, reference.max_pool2d)
 declare(Op.AVERAGE_POOL2D, Pool2dAttrs, (1, 1), _infer_pool2d, reference.average_pool2d)
 declare(Op.MEAN, ReduceAttrs, (1, 1), _infer_reduce, reference.mean)
+declare(Op.ARG_MAX, ArgMaxAttrs, (1, 1), _infer_arg_max, reference.arg_max)

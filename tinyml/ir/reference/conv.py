@@ -17,6 +17,7 @@ from tinyml.ir.reference.int16 import multiply_wide
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
     from tinyml.ir.ops import Clamp, Conv2dAttrs, FullyConnectedAttrs, NoAttrs, TransposeConv2dAttrs
+    from tinyml.ir.quant import QuantParams
 
 Values = Sequence["Value | None"]
 Arrays = Sequence[np.ndarray | None]
@@ -159,5 +160,23 @@ def fully_connected(
 
 
 def matmul(attrs: "NoAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+    """TFLite's reference_ops::BatchMatMul in integers."""
     assert arrays[0] is not None and arrays[1] is not None
-    return [np.matmul(arrays[0], arrays[1]).astype(outputs[0].dtype.numpy)]
+    a, b, y = inputs[0], inputs[1], outputs[0]
+    assert a is not None and b is not None
+    if y.quant is None:
+        return [np.matmul(arrays[0], arrays[1]).astype(y.dtype.numpy)]
+    assert a.quant is not None and b.quant is not None
+    left, right = (
+        x.astype(np.float64) - q.zero_point[0] for x, q in zip(arrays, (a.quant, b.quant), strict=True) if x is not None
+    )
+    total = np.matmul(left, right).astype(np.int64)  # exact: sums stay far below 2**53
+    scaled = (
+        multiply_by_quantized_multiplier(total, *matmul_multiplier(a.quant, b.quant, y.quant)) + y.quant.zero_point[0]
+    )
+    return [np.clip(scaled, *y.dtype.range).astype(y.dtype.numpy)]
+
+
+def matmul_multiplier(a: "QuantParams", b: "QuantParams", y: "QuantParams") -> tuple[int, int]:
+    """(multiplier, shift) of sums of products; TFLite multiplies both scales in single precision."""
+    return quantize_multiplier(float(np.float32(a.scale[0]) * np.float32(b.scale[0])) / y.scale[0])

@@ -13,7 +13,7 @@ from tinyml.ir.reference import int16
 
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
-    from tinyml.ir.ops import ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, LookupAttrs
+    from tinyml.ir.ops import ClipAttrs, GeluAttrs, HardSigmoidAttrs, LeakyReluAttrs, LookupAttrs
     from tinyml.ir.quant import QuantParams
 
 Values = Sequence["Value | None"]
@@ -270,6 +270,20 @@ def leaky_relu(attrs: "LeakyReluAttrs", inputs: Values, arrays: Arrays, outputs:
         return np.where(centred >= 0, above, below) + target.zero_point[0]
 
     return [_apply(real, integer, inputs, arrays, outputs[0])]
+
+
+def gelu(attrs: "GeluAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+    """In single precision, as GeluTransform and GeluTransformApproximate in LiteRT are."""
+    single = np.float32
+
+    def real(x: np.ndarray) -> np.ndarray:
+        if attrs.tanh:
+            inner = single(math.sqrt(2 / math.pi)) * (x + single(0.044715) * x * x * x)
+            return np.asarray(single(0.5) * x * (single(1) + _tanh(inner).astype(single)))
+        rest = np.vectorize(math.erfc, otypes=[single])(x * single(-math.sqrt(0.5))) if x.size else x
+        return np.asarray(single(0.5) * x * rest)
+
+    return [_apply(real, None, inputs, arrays, outputs[0])]
 
 
 def hard_sigmoid(

@@ -10,7 +10,7 @@ from tinyml.ir.fixedpoint import activation_range, multiply_by_quantized_multipl
 
 if TYPE_CHECKING:
     from tinyml.ir.graph import Value
-    from tinyml.ir.ops import Pool2dAttrs, ReduceAttrs
+    from tinyml.ir.ops import ArgMaxAttrs, Pool2dAttrs, ReduceAttrs
     from tinyml.ir.quant import QuantParams
 
 Values = Sequence["Value | None"]
@@ -98,6 +98,11 @@ def mean(attrs: "ReduceAttrs", inputs: Values, arrays: Arrays, outputs: "Sequenc
     scaled = multiply_by_quantized_multiplier(total, *mean_multiplier(value.quant, y.quant, count))
     lo, hi = y.dtype.range
     return [np.clip(scaled + y.quant.zero_point[0], lo, hi).astype(y.dtype.numpy).reshape(y.shape)]
+
+
+def arg_max(attrs: "ArgMaxAttrs", inputs: Values, arrays: Arrays, outputs: "Sequence[Value]") -> list[np.ndarray]:
+    assert arrays[0] is not None
+    return [np.asarray(arrays[0].argmax(axis=-1), attrs.dtype.numpy)]
 
 
 def mean_multiplier(x: "QuantParams", y: "QuantParams", count: int) -> tuple[int, int]:
