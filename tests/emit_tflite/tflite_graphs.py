@@ -11,6 +11,7 @@ from tinyml.ir.ops import (
     NO_CLAMP,
     RELU,
     RELU6,
+    ArgMaxAttrs,
     Attrs,
     BatchNormAttrs,
     BinaryAttrs,
@@ -22,6 +23,7 @@ from tinyml.ir.ops import (
     DepthToSpaceAttrs,
     FullyConnectedAttrs,
     GatherAttrs,
+    GeluAttrs,
     HardSigmoidAttrs,
     LeakyReluAttrs,
     Op,
@@ -195,6 +197,11 @@ def functions(net: Branches) -> None:
     net.add("mean", Op.MEAN, [x], ReduceAttrs((1, 2)))
     net.add("mean_kept", Op.MEAN, [x], ReduceAttrs((3,), keep_dims=True))
     net.add("exp", Op.EXP, [x])
+    net.add("matmul", Op.MATMUL, [net.input("left", (1, 2, 4, 3)), net.input("right", (1, 2, 3, 5))])
+    for tanh in (False, True):
+        net.add(f"gelu_{tanh}", Op.GELU, [x], GeluAttrs(tanh))
+    for dtype in (DType.INT32, DType.INT64):
+        net.outputs.append(net.b.node(Op.ARG_MAX, [x], ArgMaxAttrs(dtype)))
     net.add("sqrt", Op.SQRT, ["exp"])  # of nothing below 0, where LiteRT has no number
 
 

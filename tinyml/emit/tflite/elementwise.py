@@ -9,7 +9,7 @@ from tinyml.emit.tflite.writer import InexpressibleError, Writer, writes
 from tinyml.frontends.tflite.elementwise import BINARY, CLIPS, UNARY
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Node, Value
-from tinyml.ir.ops import BinaryAttrs, Clamp, ClipAttrs, HardSigmoidAttrs, LeakyReluAttrs, Op, spec
+from tinyml.ir.ops import BinaryAttrs, Clamp, ClipAttrs, GeluAttrs, HardSigmoidAttrs, LeakyReluAttrs, Op, spec
 from tinyml.ir.reference.elementwise import hard_swish_is_fixed_point
 
 _BINARY = {op: (name, options.__name__) for name, (op, options) in BINARY.items()}
@@ -40,6 +40,17 @@ def unary(w: Writer, node: Node) -> None:
         w.add(_UNARY[node.op], [w.tensor(x.name)], [w.tensor(y.name)], _OPTIONS.get(node.op))
     else:
         raise InexpressibleError(f"{y.dtype.value} has no such operator in TFLite; quantize the model to int8")
+
+
+@writes(Op.GELU)
+def gelu(w: Writer, node: Node) -> None:
+    """int8 through a table, as TFLite Micro has no GELU."""
+    assert isinstance(node.attrs, GeluAttrs)
+    if w.value(node.output).dtype is DType.INT8:
+        _lookup(w, node)
+    else:
+        options = {"Approximate": node.attrs.tanh}
+        w.add("GELU", [w.tensor(node.used[0])], [w.tensor(node.output)], "GeluOptions", options)
 
 
 def _refused(node: Node, x: Value, y: Value) -> bool:

@@ -8,6 +8,7 @@ from tinyml.frontends.tflite.layers import same_padding
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Node, Value
 from tinyml.ir.ops import (
+    ArgMaxAttrs,
     BatchNormAttrs,
     Conv2dAttrs,
     FullyConnectedAttrs,
@@ -126,6 +127,15 @@ def fully_connected(w: Writer, node: Node) -> None:
 @writes(Op.MATMUL)
 def matmul(w: Writer, node: Node) -> None:
     w.add("BATCH_MATMUL", [w.tensor(name) for name in node.used], [w.tensor(node.output)], "BatchMatMulOptions")
+
+
+@writes(Op.ARG_MAX)
+def arg_max(w: Writer, node: Node) -> None:
+    assert isinstance(node.attrs, ArgMaxAttrs)
+    wide = node.attrs.dtype is DType.INT64
+    options = {"OutputType": tflite.TensorType.INT64 if wide else tflite.TensorType.INT32}
+    axis = w.integers(f"{node.name}_axis", len(w.value(node.used[0]).shape) - 1)
+    w.add("ARG_MAX", [w.tensor(node.used[0]), axis], [w.tensor(node.output)], "ArgMaxOptions", options)
 
 
 @writes(Op.MAX_POOL2D, Op.AVERAGE_POOL2D)

@@ -19,7 +19,7 @@ _BY_TYPE: dict[str, dict[int, int]] = {
     **{op: {_INT8: 2, _INT16: 3} for op in ("LOGISTIC", "TANH", "CONCATENATION", "PACK", "PAD", "PADV2")},
     **{op: {_INT8: 2, _INT16: 4} for op in ("MAXIMUM", "MINIMUM", "GATHER")},
     # DEPTH_TO_SPACE stays 1: its kernel took int8 from the start, and LiteRT's reference resolver knows no 2.
-    **{op: {_INT8: 2} for op in ("STRIDED_SLICE", "SPACE_TO_DEPTH")},
+    **{op: {_INT8: 2} for op in ("STRIDED_SLICE", "SPACE_TO_DEPTH", "ARG_MAX", "BATCH_MATMUL")},
     "TRANSPOSE": {_INT8: 2, _INT16: 5},
     "LEAKY_RELU": {_INT16: 2},
     "DEQUANTIZE": {_INT8: 2, _INT16: 3, tflite.TensorType.FLOAT16: 3},
@@ -81,12 +81,12 @@ _RELEASES = {
     "2.1.0": "RELU:2 DEPTH_TO_SPACE:1",
     "2.2.0": "SVDF:3 STRIDED_SLICE:4 RESIZE_BILINEAR:3",
     "2.3.0": "MAX_POOL_2D:3 AVERAGE_POOL_2D:3 SOFTMAX:3 CONCATENATION:3 PACK:3 LOGISTIC:3 TANH:3 LEAKY_RELU:2 MUL:4 "
-    "MAXIMUM:4 MINIMUM:4 BATCH_MATMUL:1 TRANSPOSE:4 RESIZE_NEAREST_NEIGHBOR:3",
+    "MAXIMUM:4 MINIMUM:4 BATCH_MATMUL:1 BATCH_MATMUL:2 TRANSPOSE:4 RESIZE_NEAREST_NEIGHBOR:3",
     "2.4.0": "ADD:3 SUB:5 GATHER:4 MEAN:3 PAD:3 PADV2:3 TRANSPOSE:5 RESIZE_NEAREST_NEIGHBOR:4",
     "2.5.0": "RELU:3 RELU6:3 RESIZE_BILINEAR:4",
     "2.6.0": "PAD:4 PADV2:4",
     "2.8.0": "CAST:3",
-    "2.9.0": "CONV_2D:6",
+    "2.9.0": "CONV_2D:6 GELU:1",
     "2.10.0": "RELU_0_TO_1:1",
     "2.11.0": "CONV_2D:7 FULLY_CONNECTED:10",
 }
