@@ -24,6 +24,7 @@ from tinyml.report.schedule_page import front_svg, schedule_page, subject_of
 from tinyml.report.terminal import count, kib, layer_table, shape_text, short_name, short_source, size
 from tinyml.schedule.model import Objective
 from tinyml.targets import Board, list_boards
+from tinyml.targets.limits import DEFAULT_BOARD
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -174,6 +175,8 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
                 if n
             ]
             out.print(f"  [red]too big[/]  {fit.board}: {', '.join(over)}")
+    if len(analysis.boards) > 1 and any(fit.sram_over for fit in analysis.boards):
+        out.print(f"planned for {DEFAULT_BOARD}; --board NAME looks for a schedule that fits there")
     print_notes(arguments, analysis.notes)
 
 

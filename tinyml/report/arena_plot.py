@@ -14,7 +14,8 @@ from tinyml.schedule.model import Stage, StageKind
 
 _WIDTH = 1240.0
 _LEFT, _RIGHT = 68.0, 12.0  # margins
-_NARROWEST = 16.0  # pixels of a node
+_NARROWEST = 18.0  # pixels of a node
+_NUMBERED = 5  # stages too narrow for their numbers, of which one has it all the same
 _ENDS = 0.6  # width of what is before and after the run, in nodes
 _TOP, _STEPS_HEIGHT = 26.0, 150.0  # of the bytes over time
 _BAND = 20.0  # height of the stages' names
@@ -219,7 +220,8 @@ def _band(plan: MemoryPlan, stage: Stage, index: int, steps: _Steps) -> Band:
     texts = [f"{index}: {what}", f"{index}: {stage.kind.value}", str(index)]
     if stage.kind is StageKind.LAYER:
         texts = texts[1:]
-    text = next((t for t in texts if width(t) + 4 <= room), None)
+    numbered = str(index) if index % _NUMBERED == 0 else None
+    text = next((t for t in texts if width(t) + 4 <= room), numbered)
     graph = plan.schedule.graph
     layers = "\n".join(f"{n.op.value}{window_text(n, graph)}" for n in stage.nodes)
     return Band(x, room, stage.kind.value, text, f"stage {index}: {what}\n{layers}")

@@ -119,8 +119,9 @@ def short_source(source: str, width: int = 32) -> str:
 
 
 def short_name(name: str) -> str:
-    """Of a value: converters join the names of all that they fused, and of all that these are part of."""
-    return "/".join(name.split(";")[0].rstrip("/").split("/")[-2:])
+    """Of a value: converters join the names of all that they fused, and of all that these are part of; PyTorch's numbers
+    the outputs of a node."""
+    return re.sub(r"_output_\d+$", "", "/".join(name.split(";")[0].rstrip("/").split("/")[-2:]))
 
 
 def stage_name(step: int, nodes: Sequence[Node]) -> str:
