@@ -72,7 +72,9 @@ def weights_s8(draw: st.DrawFn, rng: np.random.Generator, channels: int, x: Quan
 
 
 @st.composite
-def convolutions(draw: st.DrawFn, dtype: DType = DType.INT8, kind: str = "any", least: int = -128) -> Case:
+def convolutions(
+    draw: st.DrawFn, dtype: DType = DType.INT8, kind: str = "any", least: int = -128, most_stride: int = 3
+) -> Case:
     """kind: any, pointwise or depthwise. least: smallest weight."""
     rng = np.random.default_rng(draw(seeds))
     height, width = draw(small), draw(small)
@@ -90,7 +92,7 @@ def convolutions(draw: st.DrawFn, dtype: DType = DType.INT8, kind: str = "any", 
             any_padding(draw, size, 1 + (k - 1) * d)
             for size, k, d in zip((height, width), kernel, dilation, strict=True)
         )  # type: ignore[assignment]
-    stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    stride = (draw(st.integers(1, most_stride)), draw(st.integers(1, most_stride)))
     attrs = Conv2dAttrs(stride, dilation, padding, groups, draw(clamps))
     b = GraphBuilder("g")
     shape = (out, *kernel, channels // groups)

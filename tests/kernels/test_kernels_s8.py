@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_checks import accepted, check, property_test, tilings
+from kernel_checks import accepted, check, find, property_test, tilings
 from kernel_harness import Tiling
 from kernel_host import Host
 
@@ -57,6 +57,19 @@ def test_convolution_for_hosts(
 def test_convolution_in_lanes(host: Host, symbol: str, kind: str, data: st.DataObject, tiling: Tiling) -> None:
     cases = graphs.convolutions(kind=kind, least=-127).filter(accepted(symbol, Op.CONV2D))
     check(host, symbol, data.draw(cases), tiling)
+
+
+@pytest.mark.parametrize("symbol", ["tinyml_conv_paired_s8_dsp", "tinyml_conv_paired_narrow_s8_dsp"])
+@property_test
+@given(st.data())
+def test_pixels_in_place(host: Host, symbol: str, data: st.DataObject) -> None:
+    """1x1 windows side by side: the outputs of a pixel may lie over it, or over pixels before it where they are fewer."""
+    cases = graphs.convolutions(kind="pointwise", least=-127, most_stride=1).filter(accepted(symbol, Op.CONV2D))
+    node, graph, arrays = data.draw(cases)
+    kernel = find(symbol, Op.CONV2D).for_node(node, graph)
+    assert kernel.access.in_place == 0
+    if graph.value(node.output).bytes <= graph.value(node.used[0]).bytes:
+        check(host, symbol, (node, graph, arrays), Tiling(), {node.used[0]: 0})
 
 
 @property_test

@@ -23,7 +23,7 @@ from tinyml.kernels.common import (
     zero_point_of,
 )
 from tinyml.kernels.conv_s8 import bias_of
-from tinyml.kernels.descriptor import Array, CParams, KernelDescriptor
+from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
 _INT32 = 1 << 31
@@ -161,6 +161,13 @@ def _cost(block: int) -> Callable[[Node, Graph, int], float]:
     return cost
 
 
+def _access(node: Node, graph: Graph) -> Access:
+    """A block of pixels is widened before its outputs are written, which may lie over it where each has its own."""
+    attrs = _attrs(node)
+    own = graph.value(node.inputs[1]).shape[1:3] == (1, 1) and attrs.stride == (1, 1) and attrs.padding == ((0, 0), (0, 0))
+    return Access(in_place=0 if own else None)
+
+
 def _kernel(symbol: str, block: int) -> KernelDescriptor:
     """The kernel that computes so many outputs at a time."""
     cost = _cost(block)
@@ -182,6 +189,7 @@ def _kernel(symbol: str, block: int) -> KernelDescriptor:
         _scratch(block),
         whole(cost),
         tile_cost=cost,
+        access_of=_access,
     )
 
 

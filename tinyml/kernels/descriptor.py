@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -90,6 +90,7 @@ class KernelDescriptor:
         access: what the planner may rely on.
         tile_cost: predicted cycles of a whole node, computed in tiles of that many output rows; None where calls of the
             kernel cost next to nothing by themselves.
+        access_of: `access` of a node, where it depends on that: see `for_node`.
     """
 
     symbol: str
@@ -103,6 +104,11 @@ class KernelDescriptor:
     cost: Callable[[Node, Graph], float]
     access: Access = Access()
     tile_cost: Callable[[Node, Graph, int], float] | None = None
+    access_of: Callable[[Node, Graph], Access] | None = None
+
+    def for_node(self, node: Node, graph: Graph) -> "KernelDescriptor":
+        """The kernel as it computes a node that it does not reject: `access` is what it is there."""
+        return self if self.access_of is None else replace(self, access=self.access_of(node, graph), access_of=None)
 
     def cost_in_tiles(self, node: Node, graph: Graph, rows: int) -> float:
         """Predicted cycles of a whole node, computed in tiles of that many output rows."""

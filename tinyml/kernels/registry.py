@@ -70,8 +70,9 @@ KERNELS: tuple[KernelDescriptor, ...] = (
 
 def candidates(node: Node, graph: Graph, isa: frozenset[Isa]) -> list[tuple[KernelDescriptor, str | None]]:
     """Every kernel of the node's operation, in the registry's order, each with the reason why it is not to be had for
-    this node on a core with these features, or None where it is."""
-    return [(kernel, _reason(kernel, node, graph, isa)) for kernel in KERNELS if kernel.op is node.op]
+    this node on a core with these features, or None where it is: then it is `for_node`."""
+    reasons = [(kernel, _reason(kernel, node, graph, isa)) for kernel in KERNELS if kernel.op is node.op]
+    return [(kernel if reason else kernel.for_node(node, graph), reason) for kernel, reason in reasons]
 
 
 def _reason(kernel: KernelDescriptor, node: Node, graph: Graph, isa: frozenset[Isa]) -> str | None:
