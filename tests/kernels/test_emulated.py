@@ -35,10 +35,12 @@ def _in_lanes(symbol: str) -> st.SearchStrategy[graphs.Case]:
     )
 
 
-def _planar_depthwise(size: int) -> st.SearchStrategy[graphs.Case]:
-    symbol = f"tinyml_depthwise_{size}x{size}_s8_dsp"
+def _planar_depthwise(symbol: str) -> st.SearchStrategy[graphs.Case]:
+    size = int(symbol.removeprefix("tinyml_depthwise_")[0])
     return graphs.planar_depthwise(size).filter(accepted(symbol, Op.CONV2D))
 
+
+_PLANAR = [f"tinyml_depthwise_{name}_s8_dsp" for name in ("3x3", "3x3_ready", "5x5", "7x7")]
 
 _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_conv_s8_dsp": graphs.convolutions,
@@ -53,7 +55,7 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     ),
     "tinyml_conv_s8": graphs.convolutions,
     "tinyml_depthwise_s8": lambda: graphs.convolutions(kind="depthwise"),
-    **{f"tinyml_depthwise_{size}x{size}_s8_dsp": partial(_planar_depthwise, size) for size in (3, 5, 7)},
+    **{symbol: partial(_planar_depthwise, symbol) for symbol in _PLANAR},
     "tinyml_add_s8": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8", Op.ADD)),
     "tinyml_add_s8_dsp": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8_dsp", Op.ADD)),
     "tinyml_depthwise_s8_dsp": lambda: graphs.convolutions(kind="depthwise").filter(
@@ -156,6 +158,7 @@ def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, flo
         ("tinyml_fully_connected_s8_dsp", _matrix(), 2.3),
         ("tinyml_fully_connected_paired_s8_dsp", _matrix(), 1.2),
         ("tinyml_depthwise_3x3_s8_dsp", _depthwise(3, 20), 2.5),
+        ("tinyml_depthwise_3x3_ready_s8_dsp", _depthwise(3, 16), 2.4),
         ("tinyml_depthwise_5x5_s8_dsp", _depthwise(5, 18), 1.7),
         ("tinyml_depthwise_7x7_s8_dsp", _depthwise(7, 18), 1.5),
     ],

@@ -164,7 +164,11 @@ def _cost(block: int) -> Callable[[Node, Graph, int], float]:
 def _access(node: Node, graph: Graph) -> Access:
     """A block of pixels is widened before its outputs are written, which may lie over it where each has its own."""
     attrs = _attrs(node)
-    own = graph.value(node.inputs[1]).shape[1:3] == (1, 1) and attrs.stride == (1, 1) and attrs.padding == ((0, 0), (0, 0))
+    own = (
+        graph.value(node.inputs[1]).shape[1:3] == (1, 1)
+        and attrs.stride == (1, 1)
+        and attrs.padding == ((0, 0), (0, 0))
+    )
     return Access(in_place=0 if own else None)
 
 

@@ -5,24 +5,29 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinyml.ir.fixedpoint import activation_range
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op
 from tinyml.ir.reference.conv import channel_multipliers
 from tinyml.kernels.common import (
+    Reject,
     first_reason,
     no_scratch,
     parameter_array,
+    quant_of,
     whole,
+    zero_point_of,
 )
 from tinyml.kernels.conv_s8 import COMMON, attrs_of, bias_of, conv_params, needs_depthwise, weights_by_tap
-from tinyml.kernels.descriptor import CParams, Field, KernelDescriptor
+from tinyml.kernels.descriptor import Array, CParams, Field, KernelDescriptor
 from tinyml.targets.core import Isa
 
 _SCRATCH = 2000  # bytes that 5x5 and 7x7 are content with, if the window lets them; more would mean fewer blocks
 _MOST_SHIFT = 22
 _MOST_LEFT_SHIFT = 6
-# Of tinyml_depthwise_3x3_s8_dsp.c: pairs of columns in a plane, and bytes of such a pair and of a channel's weights.
-_PAIRS, _PAIR_BYTES, _CHANNEL_BYTES = 25, 12, 36
+# Of tinyml_depthwise_rows.h: bytes of a pair of columns in a plane, and of a channel; pairs in a plane of either kernel.
+_PAIR_BYTES, _CHANNEL_BYTES = 12, 36
+_PAIRS, _READY_PAIRS = 25, 9
 
 
 def _needs_planes(size: int) -> Callable[[Node, Graph], str | None]:
@@ -140,28 +145,81 @@ def _row_block(node: Node, graph: Graph) -> int:
     return math.ceil(width / math.ceil(width / most) / 4) * 4
 
 
+def _row_sums(node: Node, graph: Graph, cols: int) -> float:
+    """Counted instructions of four channels of a row."""
+    stride = attrs_of(node).stride[1]
+    fours, twos = cols // 4, (cols % 4 + 1) // 2
+    sums = 20 + 4 * (25 + 47 * fours + 26 * twos + (0 if stride == 1 else fours + 2 * twos))
+    return 64 + 18 * (cols * stride) + sums
+
+
 def _row_cost(node: Node, graph: Graph, rows: int) -> float:
     """Counted instructions: of a call, of four channels in it, and of a row of them."""
     _, height, width, channels = graph.value(node.output).shape
-    stride = attrs_of(node).stride[1]
-    cols = min(_row_block(node, graph), width)
-    fours, twos = cols // 4, (cols % 4 + 1) // 2
-    sums = 20 + 4 * (25 + 47 * fours + 26 * twos + (0 if stride == 1 else fours + 2 * twos))
-    row = 64 + 50 + 18 * (cols * stride) + sums
-    blocks = width / cols
+    row = 50 + _row_sums(node, graph, min(_row_block(node, graph), width))
+    blocks = width / min(_row_block(node, graph), width)
     call = 200 + math.ceil(channels / 4) * (200 + 80 * math.ceil(blocks))
     return math.ceil(height / rows) * call + height * blocks * math.ceil(channels / 4) * row
 
 
+def _ready_cost(node: Node, graph: Graph, rows: int) -> float:
+    """Of a tensor in one call, what the kernel costs that prepares the channels once: there is little to be saved."""
+    _, height, width, channels = graph.value(node.output).shape
+    if rows >= height:
+        return _row_cost(node, graph, rows)
+    row = 60 + math.ceil(channels / 4) * (15 + _row_sums(node, graph, width))
+    return 200 * math.ceil(height / rows) + height * row
+
+
+def _planes_bytes(node: Node, graph: Graph, cols: int, pairs: int) -> int:
+    """Of four channels, each for so many pairs of columns, the last as long as it needs to be."""
+    return _PAIR_BYTES * (3 * pairs + (((cols + 1 & ~1) - 1) * attrs_of(node).stride[1] + 4) // 2)
+
+
 def _row_scratch(node: Node, graph: Graph, rows: int) -> int:
-    """Weights of four channels, and their planes at a fixed distance, the last one as long as it needs to be."""
-    outputs = min(_row_block(node, graph), graph.value(node.output).shape[2]) + 1 & ~1
-    pairs = ((outputs - 1) * attrs_of(node).stride[1] + 4) // 2
-    return 4 * _CHANNEL_BYTES + _PAIR_BYTES * (3 * _PAIRS + pairs)
+    cols = min(_row_block(node, graph), graph.value(node.output).shape[2])
+    return 4 * _CHANNEL_BYTES + _planes_bytes(node, graph, cols, _PAIRS)
+
+
+def _ready_scratch(node: Node, graph: Graph, rows: int) -> int:
+    return _planes_bytes(node, graph, graph.value(node.output).shape[2], _READY_PAIRS)
 
 
 def _row_params(node: Node, graph: Graph) -> CParams:
     return _params(node, graph, 0, _row_block(node, graph))
+
+
+def _needs_narrow_rows(node: Node, graph: Graph) -> str | None:
+    width, stride = graph.value(node.output).shape[2], attrs_of(node).stride[1]
+    most = (2 * _READY_PAIRS - 2) // stride
+    return f"computes rows of up to {most} outputs with this stride, these have {width}" if width > most else None
+
+
+def _ready_params(node: Node, graph: Graph) -> CParams:
+    """What the other kernel prepares, see tinyml_finish_t."""
+    conv = conv_params(weights_by_tap, fold_zero_point=True)(node, graph).fields
+    multiplier, shift = _factors(node, graph)
+    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+    taps = graph.value(node.inputs[1]).constant.reshape(-1, 9).astype(np.int64) << (1 + left)[:, None]
+    pairs = taps[:, [[0, 3], [1, 4], [2, 5], [6, 7], [7, 8]]]
+    out = graph.value(node.output)
+    zero, (low, _) = zero_point_of(out), activation_range(attrs_of(node).clamp, quant_of(out))
+    ties = (low < zero) & (right > 0)
+    finish = [
+        multiplier,
+        np.where(shift > 0, zero, (2 * zero + 1 << right) >> 1),
+        np.where(ties, right - (1 << 31), right),
+        bias_of(node, graph, fold_zero_point=True).astype(np.int64) << 1 + left,
+    ]
+    words = np.concatenate([pairs[..., 0] & 0xFFFF | pairs[..., 1] << 16, np.stack(finish, axis=1)], axis=1)
+    unused = dict.fromkeys(("weights", "bias", "multiplier", "shift"))
+    return CParams(
+        "tinyml_depthwise_ready_s8_t",
+        {
+            "conv": {**conv, **unused},
+            "channels": Array("weights", words.astype(np.uint32).view(np.int32)),
+        },
+    )
 
 
 def _taps_inside(node: Node, graph: Graph) -> int:
@@ -219,20 +277,25 @@ def _params(node: Node, graph: Graph, patch_bytes: int, block_cols: int) -> CPar
     return CParams("tinyml_depthwise_s8_t", {"conv": conv, "patch_bytes": patch_bytes, "block_cols": block_cols})
 
 
+def _rejects_spread(size: int) -> Reject:
+    return first_reason(*COMMON, needs_depthwise, _needs_planes(size))
+
+
 def _spread(
-    size: int,
+    name: str,
+    rejects: Reject,
     params: Callable[[Node, Graph], CParams],
     scratch: Callable[[Node, Graph, int], int],
     cost: Callable[[Node, Graph, int], float],
 ) -> KernelDescriptor:
-    symbol = f"tinyml_depthwise_{size}x{size}_s8_dsp"
+    symbol = f"tinyml_depthwise_{name}_s8_dsp"
     return KernelDescriptor(
         symbol,
         f"armv7em/{symbol}.c",
         "include/tinyml_depthwise_s8.h",
         Op.CONV2D,
         Isa.DSP,
-        first_reason(*COMMON, needs_depthwise, _needs_planes(size)),
+        rejects,
         params,
         scratch,
         whole(cost),
@@ -263,6 +326,12 @@ KERNELS = (
         no_scratch,
         _cost_of_taps(5, 50),
     ),
-    _spread(3, _row_params, _row_scratch, _row_cost),
-    *(_spread(size, _planar_params, _planar_scratch, _planar_cost) for size in (5, 7)),
+    _spread("3x3", _rejects_spread(3), _row_params, _row_scratch, _row_cost),
+    _spread(
+        "3x3_ready", first_reason(_rejects_spread(3), _needs_narrow_rows), _ready_params, _ready_scratch, _ready_cost
+    ),
+    *(
+        _spread(f"{size}x{size}", _rejects_spread(size), _planar_params, _planar_scratch, _planar_cost)
+        for size in (5, 7)
+    ),
 )
