@@ -14,8 +14,9 @@ from tinyml.build.files import write_file
 from tinyml.build.library import BENCHMARK, build_library
 from tinyml.emit.packages import LAYOUTS, emit_package
 from tinyml.emit.tflite import Description, emit_tflite
+from tinyml.emit.tflm import emit_tflm
 from tinyml.errors import UsageError
-from tinyml.pipeline import Compilation, identity_of, need
+from tinyml.pipeline import UNCALIBRATED, Compilation, identity_of, need
 from tinyml.quantize.calibration import pixels_as_stored
 from tinyml.store import BOARD
 from tinyml.targets import Board, list_boards
@@ -95,11 +96,18 @@ def _library(done: Compilation) -> Files:
     }
 
 
+def _tflm(done: Compilation) -> Files:
+    quantized = need(done.quantized)
+    files = emit_tflm(quantized.graph, done.options.model_name, None if quantized.calibrated else UNCALIBRATED)
+    return {f"tflm/{path}": text.encode() for path, text in files.items()}
+
+
 WAYS: dict[str, Way] = {
     "firmware": Way("firmware for the board, and its C", _firmware, takes_firmware=True),
     "c": Way("a C library", _sources),
     **{way: Way(layout.meaning, partial(_package, way), cores=layout.cores) for way, layout in LAYOUTS.items()},
     "tflite": Way("a model for LiteRT and TFLite Micro", _tflite, on_board=False),
+    "tflm": Way("sources for TFLite Micro", _tflm, on_board=False),
     "tflite-float16": Way("the same of a float32 build, weights in 16 bits", _tflite_float16, on_board=False),
     "library": Way("a static library for a phone or this machine, and a benchmark of it", _library, programs=BENCHMARK),
 }

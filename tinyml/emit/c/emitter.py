@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from tinyml import __version__
 from tinyml.emit.bundle import SourceBundle
@@ -18,6 +18,7 @@ from tinyml.emit.c.context import (
 )
 from tinyml.emit.c.pixels import pixels_context, takes_pictures
 from tinyml.emit.c.text import comment_text, identifier
+from tinyml.emit.templates import environment
 from tinyml.ir.graph import Value
 from tinyml.memory.plan import MemoryPlan
 from tinyml.quantize.pictures import Preprocess
@@ -87,19 +88,12 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
         "parameters_bytes": parameters_bytes,
         "uses_float_limits": any("FLT_MAX" in layer.initializer for layer in layers),
     }
-    environment = Environment(
-        loader=FileSystemLoader(resource_dir("codegen") / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+    templates = environment()
     files = {
-        f"{name}.h": environment.get_template("model.h.j2").render(context),
-        f"{name}.c": environment.get_template("model.c.j2").render(context),
-        f"{name}_weights.c": environment.get_template("weights.c.j2").render(context),
-        **_pixel_files(environment, context, graph.value(graph.inputs[0]), identity),
+        f"{name}.h": templates.get_template("model.h.j2").render(context),
+        f"{name}.c": templates.get_template("model.c.j2").render(context),
+        f"{name}_weights.c": templates.get_template("weights.c.j2").render(context),
+        **_pixel_files(templates, context, graph.value(graph.inputs[0]), identity),
         **kernel_files,
     }
     emitted = tuple(layer.emitted for layer in layers)
@@ -107,7 +101,7 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
 
 
 def _pixel_files(
-    environment: Environment, context: Mapping[str, object], value: Value, identity: Identity
+    templates: Environment, context: Mapping[str, object], value: Value, identity: Identity
 ) -> dict[str, str]:
     """Converters of camera frames, for a network with one input that is a picture."""
     inputs = context["inputs"]
@@ -115,7 +109,7 @@ def _pixel_files(
         return {}
     name = str(context["name"])
     filled = {**context, **pixels_context(name, value, identity.preprocess)}
-    return {f"{name}_pixels.{kind}": environment.get_template(f"pixels.{kind}.j2").render(filled) for kind in "hc"}
+    return {f"{name}_pixels.{kind}": templates.get_template(f"pixels.{kind}.j2").render(filled) for kind in "hc"}
 
 
 def _kernel_files(sources: list[str], own: list[str]) -> dict[str, str]:
