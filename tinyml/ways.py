@@ -16,8 +16,7 @@ from tinyml.emit.packages import LAYOUTS, emit_package
 from tinyml.emit.tflite import Description, emit_tflite
 from tinyml.emit.tflm import emit_tflm
 from tinyml.errors import UsageError
-from tinyml.pipeline import UNCALIBRATED, Compilation, identity_of, need
-from tinyml.quantize.calibration import pixels_as_stored
+from tinyml.pipeline import Compilation, identity_of, need
 from tinyml.store import BOARD
 from tinyml.targets import Board, list_boards
 from tinyml.targets.stored import board_document
@@ -66,10 +65,8 @@ def _package(way: str, done: Compilation) -> Files:
 
 
 def _description(done: Compilation) -> Description:
-    quantized = need(done.quantized)
-    first = quantized.graph.value(quantized.graph.inputs[0])
-    preprocess = quantized.preprocess or pixels_as_stored(first)
-    return Description(done.options.model_name, preprocess, done.options.labels)
+    identity = identity_of(done)
+    return Description(identity.name, identity.preprocess, identity.labels)
 
 
 def _tflite(done: Compilation) -> Files:
@@ -85,6 +82,12 @@ def _tflite_float16(done: Compilation) -> Files:
     return {f"tflite-float16/{need(done.bundle).name}.tflite": model}
 
 
+def _tflm(done: Compilation) -> Files:
+    identity = identity_of(done)
+    files = emit_tflm(need(done.quantized).graph, identity.name, identity.warning)
+    return {f"tflm/{path}": text.encode() for path, text in files.items()}
+
+
 def _library(done: Compilation) -> Files:
     bundle = need(done.bundle)
     library = build_library(bundle, done.options.board, done.options.work_dir / "library")
@@ -94,12 +97,6 @@ def _library(done: Compilation) -> Files:
         **headers,
         **{file.name: file.read_bytes() for file in (library.archive, library.benchmark)},
     }
-
-
-def _tflm(done: Compilation) -> Files:
-    quantized = need(done.quantized)
-    files = emit_tflm(quantized.graph, done.options.model_name, None if quantized.calibrated else UNCALIBRATED)
-    return {f"tflm/{path}": text.encode() for path, text in files.items()}
 
 
 WAYS: dict[str, Way] = {
