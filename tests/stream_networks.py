@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -19,11 +20,13 @@ from tinyml.ir.ops import (
     ReduceAttrs,
     ReshapeAttrs,
     ResizeAttrs,
+    StridedSliceAttrs,
 )
 from tinyml.ir.ops.elementwise import BinaryAttrs
 from tinyml.ir.quant import QuantParams
 from tinyml.schedule import schedule
 from tinyml.schedule.model import Schedule
+from tinyml.schedule.parts import with_parts
 from tinyml.schedule.search import Estimates
 from tinyml.targets import CORES
 
@@ -86,6 +89,16 @@ class Layers(GraphBuilder):
             Op.DEPTH_TO_SPACE, [self.conv(x, block**2, (1, 1))], DepthToSpaceAttrs((block, block)), quant=Q
         )
 
+    def rows(self, x: str, first: int, end: int) -> str:
+        """Rows [first, end)."""
+        n, _, width, depth = self.shape(x)
+        attrs = StridedSliceAttrs((0, first, 0, 0), (n, end, width, depth), (1, 1, 1, 1))
+        return self.node(Op.STRIDED_SLICE, [x], attrs, quant=Q)
+
+    def stacked(self, parts: Sequence[str]) -> str:
+        """One below the other."""
+        return self.node(Op.CONCAT, parts, ConcatAttrs(1), quant=Q)
+
     def add(self, a: str, b: str) -> str:
         return self.node(Op.ADD, [a, b], BinaryAttrs(), quant=Q)
 
@@ -128,7 +141,9 @@ def random_network(rng: Random, most: int = 5) -> Graph:
 
 def _block(net: Layers, rng: Random, x: str) -> str:
     depth = net.shape(x)[-1]
-    kind = rng.choice(["conv", "depthwise", "pool", "inverted", "inverted", "branches", "residual", "resample"])
+    kind = rng.choice(
+        ["conv", "depthwise", "pool", "inverted", "inverted", "branches", "residual", "resample", "parts"]
+    )
     if kind == "conv":
         return _window(net, rng, x, rng.randint(1, 6))
     if kind == "depthwise":
@@ -140,6 +155,18 @@ def _block(net: Layers, rng: Random, x: str) -> str:
     if kind == "inverted":
         y = net.depthwise(net.conv(x, 2 * depth, (1, 1)), (rng.choice([3, 3, 5]), 3))
         return net.add(*rng.sample([net.conv(y, depth, (1, 1)), x], 2))
+    if kind == "parts":
+        height = net.shape(x)[1]
+        cuts = sorted({0, rng.randint(0, height), rng.randint(0, height), height})
+        if rng.random() < 0.5:
+            x = net.conv(x, 4, (1, 1))
+        parts = [net.rows(x, first, end) for first, end in pairwise(cuts)]
+        parts = [net.conv(part, 4, (rng.choice([1, 3]), 1)) for part in parts]
+        return (
+            net.stacked(parts)
+            if rng.random() < 0.7
+            else net.stacked([net.stacked(parts[:2]), *parts[2:], net.conv(x, 4, (1, 1))])
+        )
     if kind == "resample":
         if rng.random() < 0.3 and net.shape(x)[1] < 8:
             return net.blocks(x, 2)
@@ -168,7 +195,7 @@ def _window(net: Layers, rng: Random, x: str, channels: int) -> str:
 
 def layered(graph: Graph, core: str = "cortex-m0+") -> Schedule:
     """Each layer whole."""
-    return schedule(graph, CORES[core].isa)
+    return schedule(with_parts(graph), CORES[core].isa)
 
 
 def random_stages(rng: Random, base: Schedule, stream_input: bool = False) -> Schedule | None:

@@ -29,6 +29,7 @@ from tinyml.schedule import schedule
 from tinyml.schedule.choose import Chooser, better
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.schedule.order import reordered
+from tinyml.schedule.parts import with_parts
 from tinyml.schedule.select import Counts
 from tinyml.targets import Board, list_boards
 
@@ -258,7 +259,7 @@ def _cycles(options: Options, precision: str) -> dict[str, int]:
 
 
 def _schedule(done: Compilation, _: Say) -> Schedule:
-    options, graph = done.options, lower(need(done.quantized).graph)
+    options, graph = done.options, with_parts(lower(need(done.quantized).graph))
     counts: Counts = {}
     if options.autotune:
         toolchain = find_toolchain(options.toolchain)

@@ -423,4 +423,5 @@ def test_random_networks_have_what_they_should() -> None:
     graphs = [random_network(Random(seed)) for seed in range(60)]
     ops = {node.op for graph in graphs for node in graph.nodes}
     assert {Op.CONV2D, Op.ADD, Op.CONCAT, Op.MAX_POOL2D, Op.AVERAGE_POOL2D, Op.MEAN, Op.FULLY_CONNECTED} <= ops
-    assert {Op.RESIZE_NEAREST, Op.RESIZE_BILINEAR, Op.DEPTH_TO_SPACE} <= ops
+    assert {Op.RESIZE_NEAREST, Op.RESIZE_BILINEAR, Op.DEPTH_TO_SPACE, Op.STRIDED_SLICE} <= ops
+    assert {Op.PART, Op.JOIN} <= {node.op for graph in graphs for node in layered(graph).graph.nodes}

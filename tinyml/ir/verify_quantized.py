@@ -30,7 +30,9 @@ _KEEPS_SCALE = frozenset(
         Op.RESHAPE,
         Op.TRANSPOSE,
         Op.CONCAT,
+        Op.JOIN,
         Op.STRIDED_SLICE,
+        Op.PART,
         Op.GATHER,
         Op.STACK,
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyml.ir.graph import Graph, Node
+from tinyml.ir.ops import Op, StridedSliceAttrs
 from tinyml.kernels.rows import image_shape, row_bytes
 from tinyml.memory.plan import MemoryPlan
 from tinyml.schedule.model import UPDATES, VIEWS, Stage
@@ -60,14 +61,13 @@ class _Replay:
         self.owner = {arena.name: np.full(arena.bytes, _NOBODY, np.int64) for arena in plan.arenas}
         self.alignment = {arena.name: arena.alignment for arena in plan.arenas}
         self.ids = {name: i for i, name in enumerate((*self.graph.values, *(node.name for node in self.graph.nodes)))}
+        self.first = dict.fromkeys(self.ids, 0)  # byte of the value with that id where a value starts
 
     def run(self) -> None:
         graph, plan = self.graph, self.plan
         self._check_placements()
         self._check_states()
-        for node in graph.nodes:
-            if node.op in VIEWS:
-                self._rename(node)
+        self._name_views()
         inputs = () if plan.schedule.stream_input else graph.inputs
         for name in (*(s.read for s in graph.states), *inputs):
             self._write(name)
@@ -197,12 +197,37 @@ class _Replay:
         if outs[0].start > ins[0].start:
             raise BrokenPlanError(f"{where}: {written} lies over part of {operand}, which is still being read")
 
-    def _rename(self, node: Node) -> None:
-        """A view must lie where its source does; its bytes go by either name."""
-        source, view = node.used[0], node.output
-        if self._location(source) != self._location(view):
-            raise BrokenPlanError(f"{node.name}: the view {view} does not lie where {source} does")
-        self.ids[view] = self.ids[source]
+    def _name_views(self) -> None:
+        """A view must lie where its source does, or some bytes behind; these go by either name."""
+        for node in self.graph.nodes:
+            if node.op in VIEWS and node.op is not Op.JOIN:
+                self._same_bytes(node.output, node.used[0], self._skipped(node))
+        for node in reversed(self.graph.nodes):
+            if node.op is Op.JOIN:
+                at = 0
+                for name in node.used:
+                    self._same_bytes(name, node.output, at)
+                    at += self.graph.value(name).bytes
+
+    def _skipped(self, node: Node) -> int:
+        """Bytes of its source before a view: those whose elements come before its first."""
+        x = self.graph.value(node.used[0])
+        if not isinstance(node.attrs, StridedSliceAttrs):
+            return 0
+        numbers = np.arange(x.elements).reshape(x.shape)[node.attrs.slices].ravel()
+        if not np.array_equal(numbers, np.arange(numbers[0], numbers[0] + len(numbers))):
+            raise BrokenPlanError(f"{node.name}: its elements do not lie end to end in {x.name}")
+        return int(numbers[0]) * x.dtype.numpy.itemsize
+
+    def _same_bytes(self, part: str, whole: str, at: int) -> None:
+        """A value, and all that are named after it, is bytes of another one, from byte `at` on."""
+        (arena, start), (other, place) = self._location(whole), self._location(part)
+        if (arena, start + at) != (other, place):
+            raise BrokenPlanError(f"{part} does not lie {at} bytes into {whole}, of which it is a part")
+        old, moved = self.ids[part], self.first[whole] + at - self.first[part]
+        for name in [name for name, i in self.ids.items() if i == old]:
+            self.ids[name] = self.ids[whole]
+            self.first[name] += moved
 
     def _rows(self, name: str, first: int, end: int) -> list[_Span]:
         """Where rows [first, end) of a value lie: one run of bytes, or one a row where they lie in a ring."""
@@ -221,7 +246,7 @@ class _Replay:
 
     def _read_span(self, name: str, span: _Span, where: str) -> None:
         owned = self.owner[span.arena][span.start : span.end]
-        first = self.ids[name] * _VALUE + span.byte
+        first = self.ids[name] * _VALUE + self.first[name] + span.byte
         wrong = np.flatnonzero(owned != np.arange(first, first + span.end - span.start))
         if len(wrong):
             owner = int(owned[wrong[0]]) // _VALUE
@@ -236,7 +261,7 @@ class _Replay:
             self._write_span(name, span)
 
     def _write_span(self, name: str, span: _Span) -> None:
-        first = self.ids[name] * _VALUE + span.byte
+        first = self.ids[name] * _VALUE + self.first[name] + span.byte
         self.owner[span.arena][span.start : span.end] = np.arange(first, first + span.end - span.start)
 
     def _location(self, name: str) -> tuple[str, int]:
@@ -265,19 +290,23 @@ class _Replay:
 
     def _check_placements(self) -> None:
         """What reports and drawings are made from must be what the code is made from."""
-        values: dict[str, tuple[str, int]] = {}
+        placed: set[str] = set()
         for placement in self.plan.placements.values():
             buffer = placement.buffer
             self._check_inside(buffer.name, placement.arena, placement.offset, buffer.bytes, buffer.alignment)
             for name in buffer.values:
-                values[name] = (placement.arena, placement.offset)
+                placed.add(name)
+                where, start = self._location(name)
+                if where != placement.arena or start < placement.offset:
+                    raise BrokenPlanError(f"placements and locations differ: {name}")
                 if name in self.graph.inputs and self.plan.schedule.stream_input:
                     continue
-                if self.plan.lines(name) * row_bytes(self.graph.value(name)) > buffer.bytes:
+                if start + self.plan.lines(name) * row_bytes(self.graph.value(name)) > placement.end:
                     raise BrokenPlanError(f"{buffer.name} has {buffer.bytes} bytes, too few for {name}")
-        if values != dict(self.plan.location):
-            wrong = [name for name in self.ids if values.get(name) != self.plan.location.get(name)]
-            raise BrokenPlanError(f"placements and locations differ: {', '.join(wrong)}")
+            if buffer.values and self._location(buffer.name) != (placement.arena, placement.offset):
+                raise BrokenPlanError(f"placements and locations differ: {buffer.name}")
+        if wrong := placed ^ set(self.plan.location):
+            raise BrokenPlanError(f"placements and locations differ: {', '.join(sorted(wrong))}")
         for name in self._activations():
             self._location(name)
         for arena in self.plan.arenas:

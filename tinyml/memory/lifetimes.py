@@ -10,7 +10,7 @@ from tinyml.kernels.rows import row_bytes
 from tinyml.memory.plan import Buffer, BufferKind
 from tinyml.schedule.model import UPDATES, VIEWS, Schedule
 from tinyml.schedule.overlap import distance, guests
-from tinyml.schedule.storage import Lifetime, fed_value, storage_lifetimes, storage_roots
+from tinyml.schedule.storage import Lifetime, fed_value, storage_lifetimes, storage_places
 
 MIN_ALIGNMENT = 4  # of every buffer: kernels read and write words
 
@@ -24,12 +24,14 @@ class Demand:
             that is less than a is long: see `tinyml.memory.overlap`.
         scratch: node name -> name of its scratch buffer.
         rings: value -> lines of the ring that it lives in.
+        offsets: value -> bytes from the start of its buffer.
     """
 
     buffers: tuple[Buffer, ...]
     distances: Mapping[tuple[str, str], int]
     scratch: Mapping[str, str]
     rings: Mapping[str, int]
+    offsets: Mapping[str, int]
 
 
 def demand(schedule: Schedule, keep_input: bool) -> Demand:
@@ -44,7 +46,8 @@ def demand(schedule: Schedule, keep_input: bool) -> Demand:
     """
     graph = schedule.graph
     steps = [stage.nodes for stage in schedule.stages]
-    root = storage_roots(graph)
+    places = storage_places(graph)
+    root = {name: place.root for name, place in places.items()}
     lifetimes = storage_lifetimes(graph, steps, root, keep_input)
     for state in graph.states:
         _check_state(schedule, state, steps, root)
@@ -57,7 +60,8 @@ def demand(schedule: Schedule, keep_input: bool) -> Demand:
     values = _value_buffers(schedule, root, lifetimes, rings)
     scratch, owner = _scratch_buffers(schedule, {b.name for b in values})
     whole = {b.name for b in values if not set(b.values) & set(rings)}
-    return Demand((*values, *scratch), _distances(schedule, root, lifetimes, whole, hosted), owner, rings)
+    offsets = {name: place.offset for name, place in places.items()}
+    return Demand((*values, *scratch), _distances(schedule, root, lifetimes, whole, hosted), owner, rings, offsets)
 
 
 def _check_state(schedule: Schedule, state: State, steps: Sequence[Sequence[Node]], root: Mapping[str, str]) -> None:

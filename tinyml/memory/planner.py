@@ -43,7 +43,9 @@ def plan_memory(
         schedule,
         (arena,),
         MappingProxyType(placements),
-        MappingProxyType({v: (p.arena, p.offset) for p in placements.values() for v in p.buffer.values}),
+        MappingProxyType(
+            {v: (p.arena, p.offset + wanted.offsets[v]) for p in placements.values() for v in p.buffer.values}
+        ),
         MappingProxyType({node: (ARENA, placements[name].offset) for node, name in wanted.scratch.items()}),
         not schedule.stream_input and _input_preserved(tuple(placements.values())),
         MappingProxyType(dict(wanted.rings)),

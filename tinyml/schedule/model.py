@@ -9,8 +9,9 @@ from tinyml.ir.ops import Op
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.schedule.stream import Stream, Trace, make_stream, run_stream
 
-VIEWS = frozenset({Op.RESHAPE})
-"""Operations whose output is the input's bytes under another shape. They have no kernel and take no step."""
+VIEWS = frozenset({Op.RESHAPE, Op.PART, Op.JOIN})
+"""Operations whose output is bytes of the input under another name: all of them, some, or those of several inputs that lie
+end to end. They have no kernel and take no step."""
 
 UPDATES: Mapping[Op, tuple[int, int]] = {Op.SVDF: (4, 1)}
 """Operations that update a state: its index among the inputs, and among the outputs. Where the two are the read and the

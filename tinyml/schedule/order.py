@@ -91,10 +91,12 @@ def _with_views(base: Schedule, computed: Sequence[Node]) -> tuple[Node, ...]:
     """Each view right after what it shows."""
     views = [node for node in base.graph.nodes if node.op in VIEWS]
     nodes: list[Node] = []
+    there: set[str] = set()
 
     def show(names: Sequence[str]) -> None:
+        there.update(names)
         for view in views:
-            if view.used[0] in names:
+            if not set(names).isdisjoint(view.used) and there.issuperset(view.used):
                 nodes.append(view)
                 show(view.outputs)
 
@@ -114,12 +116,10 @@ class _Search:
         self._life = storage_lifetimes(graph, stages, root, keep_input)
         self._size = {r: max(graph.value(v).bytes for v in root if root[v] == r) for r in self._life}
         self._readers = dict.fromkeys(self._life, 0)
-        self._makers = dict.fromkeys(self._life, 0)
+        self._maker = {name: 1 << i for i, (node,) in enumerate(stages) for name in node.outputs}
         for i, (node,) in enumerate(stages):
             for name in graph.activations(node):
                 self._readers[root[name]] |= 1 << i
-            for name in node.outputs:
-                self._makers[root[name]] |= 1 << i
         self._steps = [self._step(base, i) for i in range(len(stages))]
         self._fixed = 0
         if base.stream_input:
@@ -173,10 +173,8 @@ class _Search:
         access = base.kernel(node).access
         rows = image_shape(graph.value(node.outputs[0]).shape)[0]
         made = {self._root[name] for name in node.outputs if self._life[self._root[name]].first == index}
-        before, dying = 0, []
+        before, dying = self._before_values(base, node), []
         for root in {self._root[name]: None for name in graph.activations(node)}:
-            if not self._makers[root] & bit:
-                before |= self._makers[root] if self._life[root].first >= 0 else 0
             if self._life[root].last < end:
                 names = {name for name in graph.activations(node) if self._root[name] == root}
                 saved = 0
@@ -194,6 +192,16 @@ class _Search:
             sum(self._size[r] for r in lasting),
             tuple(dying),
         )
+
+    def _before_values(self, base: Schedule, node: Node) -> int:
+        """Nodes that compute what a node reads, be it through views."""
+        views = {name: view for view in base.graph.nodes if view.op in VIEWS for name in view.outputs}
+        before, names = 0, list(base.graph.activations(node))
+        while names:
+            name = names.pop()
+            before |= self._maker.get(name, 0)
+            names += views[name].used if name in views else ()
+        return before
 
     def _before_states(self, base: Schedule, node: Node) -> int:
         """Nodes on the other side of a state: those that read the old value come before the one that computes the new

@@ -226,7 +226,8 @@ class Estimates:
 
     def _longest(self, start: int) -> int:
         """The end of the longest run from `start` on that can advance row by row."""
-        inside: set[str] = set()
+        inside: set[str] = set()  # what the run computes, and where
+        buffers: set[str] = set()
         for end in range(start, min(start + LONGEST, len(self.nodes))):
             node, access = self.nodes[end], self.accesses[end]
             if access.whole or len(node.outputs) > 1:
@@ -234,9 +235,10 @@ class Estimates:
             for name, window in zip(
                 self.graph.activations(node), operand_windows(node, self.graph, access), strict=True
             ):
-                if self.root[name] in inside and (window is None or name not in inside):
+                if self.root[name] in buffers and (window is None or name not in inside):
                     return end  # taken whole, or a view of what the stream computes
             inside.update(node.outputs)
+            buffers.update(self.root[name] for name in node.outputs)
         return min(start + LONGEST, len(self.nodes))
 
     def _streams(self, start: int, end: int, tile: int) -> Iterator[Cut]:

@@ -58,7 +58,9 @@ class Op(enum.Enum):
     RESHAPE = "reshape"
     TRANSPOSE = "transpose"
     CONCAT = "concat"
+    JOIN = "join"  # concat whose parts lie end to end in one buffer: nothing is moved
     STRIDED_SLICE = "strided_slice"
+    PART = "part"  # strided_slice that lies end to end in its input: nothing is moved
     GATHER = "gather"
     STACK = "stack"
     SHAPE = "shape"
