@@ -25,6 +25,7 @@ from tinyml.quantize import Budget, Preprocess, QuantizedModel, prepare
 from tinyml.quantize.assign import WEIGHTED
 from tinyml.quantize.calibration import Calibration, pixels_as_stored
 from tinyml.quantize.observers import OBSERVERS
+from tinyml.quantize.precision import Precision
 from tinyml.schedule import schedule
 from tinyml.schedule.choose import Chooser, better
 from tinyml.schedule.model import Objective, Schedule
@@ -71,7 +72,7 @@ class Options:
     board: Board
     work_dir: Path
     name: str | None = None
-    precision: str = "int8"
+    precision: str | Precision = "int8"
     effort: str = "default"
     observer: str = "mse"
     cycles: int | None = None
@@ -227,12 +228,27 @@ def _budget(done: Compilation) -> Budget:
         graph.value(node.output).shape[-1] for node in graph.nodes if node.op in WEIGHTED
     )
     weight_bytes = max(0, options.board.flash_bytes - others)
+    budget = Budget(weight_bytes, sqnr_db=options.min_sqnr, fits=partial(_fits, options))
     if options.cycles is None:
-        return Budget(weight_bytes, sqnr_db=options.min_sqnr)
+        return budget
     w8, w4 = (_cycles(options, precision) for precision in ("int8", "w4a8"))
     layers = {name: (cycles, w4[name]) for name, cycles in w8.items() if name in w4}
     fixed = sum(cycles for name, cycles in w8.items() if name not in layers)
-    return Budget(weight_bytes, options.cycles - fixed, layers, options.min_sqnr)
+    w16 = {} if options.min_sqnr is None else _cycles(options, "w8a16")
+    wide = {name: w16[name] - cycles for name, cycles in w8.items() if name in w16}
+    return replace(budget, cycles=options.cycles - fixed, layer_cycles=layers, wide_cycles=wide)
+
+
+def _fits(options: Options, precision: Precision) -> bool:
+    """Whether the board's memory, less what is reserved, holds the activations; weights have their own budget."""
+    if not options.check_fit:
+        return True
+    trial = replace(options, precision=precision, effort="default", calibration=None)
+    try:
+        compile_model(trial, stop_after="memory")
+    except DoesNotFitError:
+        return False
+    return True
 
 
 def _cycles(options: Options, precision: str) -> dict[str, int]:

@@ -179,7 +179,7 @@ def test_what_is_worse_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_budgets() -> None:
     graph, seen = network(), samples()
     quantizer = Quantizer(graph, data(seen))
-    found = quantizer.search(dict.fromkeys(ALL_W4, (100, 60)))
+    found = quantizer.search(Budget(layer_cycles=dict.fromkeys(ALL_W4, (100, 60))))
     assert {layer.node for layer in found.layers} == ALL_W4.keys()
     assert found.front[-1].error == 0.0 and found.front[-1].bytes == found.int8_bytes
     small = best_within(found, Budget(weight_bytes=int(0.7 * found.int8_bytes)))

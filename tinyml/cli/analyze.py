@@ -183,12 +183,14 @@ def _print(arguments: argparse.Namespace, analysis: Analysis) -> None:
 def _print_front(arguments: argparse.Namespace, analysis: Analysis) -> None:
     out = console(arguments)
     timed = any(point.cycles for point in analysis.precision_front)
+    wide = any(point.wide for point in analysis.precision_front)
     columns = (
         ("bytes", "weights"),
         ("share", "of int8's"),
         *([("cycles", "cycles")] if timed else []),
         ("sqnr", "predicted dB"),
         ("count", "layers of 4 bits"),
+        *([("wide", "nodes of 16 bits")] if wide else []),
         ("taken", ""),
     )
     rows = [
@@ -198,9 +200,10 @@ def _print_front(arguments: argparse.Namespace, analysis: Analysis) -> None:
             "cycles": point.cycles,
             "sqnr": point.sqnr_db,
             "count": len(point.four_bits),
+            "wide": len(point.wide),
             "taken": "<- this one" if point.taken else "",
         }
         for point in analysis.precision_front
     ]
-    out.print("\nprecision of weights: choices that no other beats")
+    out.print("\nprecision: choices that no other beats")
     out.print(layer_table(rows, columns, out.width))

@@ -133,13 +133,13 @@ def prepare(
     notes = [f"calibrated with {len(data)} samples of {data.source}", *data.notes]
     if isinstance(precision, str):
         if precision in ("w4a8", "mixed"):
-            found = quantizer.search(budget.layer_cycles)
+            found = quantizer.search(budget)
             limit = Budget(weight_bytes=int(W4A8_SHARE * found.int8_bytes)) if precision == "w4a8" else budget
             choice = Choice(found, best_within(found, limit))
             chosen = choice.taken.precision
     else:
         chosen = precision
-    careful = effort == "high" or any(bits == "w4a8" for bits in chosen.values())
+    careful = effort == "high" or any(bits != "w8a8" for bits in chosen.values())
     quantized, reference = quantizer.quantize(chosen, careful, IO_TYPES[io])
     return QuantizedModel(quantized, scheme(chosen), True, preprocess, reference, tuple(notes), choice)
 
@@ -161,16 +161,17 @@ class Quantizer:
             self._samples = list(self.data)
         return self._samples
 
-    def search(self, cycles: Mapping[str, tuple[int, int]]) -> Search:
-        """What 4-bit weights cost each layer, and the best choices."""
+    def search(self, budget: Budget) -> Search:
+        """What 4-bit weights cost each layer, what 16-bit activations gain where an accuracy is asked for, and the best
+        choices."""
         graph = equalize(quantizable(self.graph), self.samples, {})
         assignment = decide(graph, self.ranges(graph, self.samples))
         return search(
             graph,
             assignment,
             self.samples,
-            cycles=cycles,
-            progress=lambda done, total: self.progress(f"weighing layers, {done} of {total} samples"),
+            budget,
+            progress=lambda what, done, total: self.progress(f"{what}, {done} of {total}"),
         )
 
     def quantize(self, precision: Precision, careful: bool, io: DType) -> tuple[Graph, Graph]:
@@ -181,8 +182,14 @@ class Quantizer:
                 than rounding to nearest, as measured on some of the samples.
         """
         if not careful:
-            ranges = self.ranges(self.graph, self.data)
-            plain = quantize_int8(self.graph, ranges, precision=precision, input_dtype=io, output_dtype=io)
+            plain = quantize_int8(
+                self.graph,
+                self.ranges(self.graph, self.data),
+                precision=precision,
+                input_dtype=io,
+                output_dtype=io,
+                wide_ranges=self.wide_ranges(self.graph, precision),
+            )
             return plain, self.graph
         graph = equalize(self.graph, self.samples, precision)
         rounded = quantize_int8(
@@ -193,6 +200,7 @@ class Quantizer:
             input_dtype=io,
             output_dtype=io,
             progress=lambda done, total: self.progress(f"rounding weights, {done} of {total} nodes"),
+            wide_ranges=self.wide_ranges(graph, precision),
         )
         plain, _ = self.quantize(precision, False, io)
         return (rounded, graph) if self._sqnr(rounded) >= self._sqnr(plain) else (plain, self.graph)
@@ -202,13 +210,19 @@ class Quantizer:
         self.progress("comparing with float")
         return min(output_sqnr(self.graph, quantized, self.data.at_most(COMPARED)).values())
 
-    def ranges(self, graph: Graph, samples: Iterable[Sample]) -> dict[str, Range]:
+    def wide_ranges(self, graph: Graph, precision: Precision) -> dict[str, Range] | None:
+        """What was seen, for activations of 16 bits: their steps are plenty, so nothing of it saturates."""
+        return self.ranges(graph, self.data, MinMax) if "w8a16" in precision.values() else None
+
+    def ranges(
+        self, graph: Graph, samples: Iterable[Sample], observer: ObserverFactory | None = None
+    ) -> dict[str, Range]:
         total = len(self.data)
         return calibrate(
             graph,
             samples,
             bounds=self.data.bounds,
-            observer=self.observer,
+            observer=observer or self.observer,
             progress=lambda done: self.progress(f"calibrating, {done} of {total} samples"),
         )
 

@@ -32,11 +32,14 @@ class Candidates:
     int4: Rounded
 
 
-def candidates(graph: Graph, assignment: Assignment, samples: Sequence[Sample]) -> dict[str, Candidates]:
-    """Node name -> weights rounded by their effect, given that all layers before have int8 weights."""
+def candidates(
+    graph: Graph, assignment: Assignment, samples: Sequence[Sample], *, exact: bool = False
+) -> dict[str, Candidates]:
+    """Node name -> weights rounded by their effect, given that all layers before have int8 weights; and, if `exact`, that
+    activations are not rounded."""
     found: dict[str, Candidates] = {}
     layers = {node.name for node in reconstructible(graph, assignment)}
-    walk = Walk(graph, assignment.params, affordable(graph, samples))
+    walk = Walk(graph, {} if exact else assignment.params, affordable(graph, samples))
     real: dict[str, np.ndarray] = {}
     for i, node in enumerate(graph.nodes):
         bias = None
@@ -72,14 +75,14 @@ def output_errors(
     for done, sample in enumerate(samples):
         exact = run(graph, sample, all_values=True).values
         live = simulate(graph, assignment.params, base, biases, sample)
-        signal += _power(exact[t] for t in targets)
-        base_noise += _power(live[t] - exact[t] for t in targets)
+        signal += power(exact[t] for t in targets)
+        base_noise += power(live[t] - exact[t] for t in targets)
         for name, pair in weights.items():
             changed = {**base, str(nodes[name].inputs[1]): pair.int4.real}
             after = simulate(
                 graph, assignment.params, changed, {**biases, name: pair.int4.bias}, live, only=later[name]
             )
-            noise[name] += _power(after[t] - live[t] for t in targets)
+            noise[name] += power(after[t] - live[t] for t in targets)
         progress(done + 1)
     signal = max(signal, 1e-30)
     return base_noise / signal, {name: n / signal for name, n in noise.items()}
@@ -99,7 +102,7 @@ def hessian_errors(graph: Graph, weights: Mapping[str, Candidates], samples: Ite
             step = max(1e-3 * float(w.constant.std()), 1e-12)
             probe = rng.choice(np.array([-step, step], np.float32), w.shape)
             after = simulate(graph, {}, {w.name: w.constant + probe}, {}, live, only=later[name])
-            trace[name] += _power(after[t] - live[t] for t in targets) / step**2
+            trace[name] += power(after[t] - live[t] for t in targets) / step**2
     return {
         name: trace[name]
         / pair.int4.stored.size
@@ -128,5 +131,6 @@ def orthogonality(graph: Graph, names: Iterable[str], samples: Sequence[Sample])
     return {name: float(np.exp(-total / max(len(kernels) - 1, 1))) for name, total in alike.items()}
 
 
-def _power(arrays: Iterable[np.ndarray]) -> float:
+def power(arrays: Iterable[np.ndarray]) -> float:
+    """Of all together: the sum of squares."""
     return sum(float(np.sum(x.astype(np.float64) ** 2)) for x in arrays)

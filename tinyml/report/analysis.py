@@ -7,7 +7,8 @@ from tinyml.ir.describe import window_text
 from tinyml.ir.macs import macs
 from tinyml.memory import arena_capacity, live_bytes, peak_report
 from tinyml.pipeline import CODE_ALLOWANCE, Compilation, Options, chooser_of, need
-from tinyml.quantize.mixed import Choice, predicted_db
+from tinyml.quantize.allocate import Allocation
+from tinyml.quantize.mixed import Choice, predicted_db, widened
 from tinyml.report.document import parameters
 from tinyml.report.terminal import stage_name
 from tinyml.schedule.model import Objective
@@ -61,6 +62,7 @@ class PrecisionPoint:
 
     Attributes:
         four_bits: names of the layers with 4-bit weights.
+        wide: names of the nodes with activations of 16 bits.
         cycles: of these layers; 0 where they were not asked for.
         sqnr_db: predicted signal to noise at the output, before a last softmax or sigmoid.
         taken: this is the one that a build would have.
@@ -71,6 +73,7 @@ class PrecisionPoint:
     cycles: int
     sqnr_db: float
     four_bits: tuple[str, ...]
+    wide: tuple[str, ...]
     taken: bool
 
 
@@ -214,11 +217,14 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
 
 
 def _front(choice: Choice) -> tuple[PrecisionPoint, ...]:
-    """At most POINTS choices, evenly spread over their bytes, with the one that was taken."""
+    """At most POINTS choices of weights, evenly spread over their bytes; then, with 8-bit weights, at most as many of
+    activations; and the one that was taken."""
     found, taken = choice.search, choice.taken
     least, most = found.front[0].bytes, max(found.int8_bytes, 1)
     steps = [least + (most - least) * i / (POINTS - 1) for i in range(POINTS)]
     nearest = {min(range(len(found.front)), key=lambda i: abs(found.front[i].bytes - step)) for step in steps}
+    shown = [found.front[i] for i in sorted(nearest)]
+    shown += [widened(found, run)[-1] for run in found.runs[:: -(-len(found.runs) // POINTS) or 1]]
     return tuple(
         PrecisionPoint(
             weight_bytes=point.bytes,
@@ -226,10 +232,17 @@ def _front(choice: Choice) -> tuple[PrecisionPoint, ...]:
             cycles=point.cycles,
             sqnr_db=predicted_db(found, point),
             four_bits=tuple(name for name, bits in point.precision.items() if bits == "w4a8"),
-            taken=point is taken,
+            wide=tuple(name for name, bits in point.precision.items() if bits == "w8a16"),
+            taken=point == taken,
         )
-        for point in (found.front[i] for i in sorted(nearest | {found.front.index(taken)}))
+        for point in sorted((*(point for point in shown if point != taken), taken), key=_order)
     )
+
+
+def _order(point: Allocation) -> tuple[bool, int, float]:
+    """By rising bytes of weights; those with activations of 16 bits last, by falling error."""
+    wide = "w8a16" in point.precision.values()
+    return wide, 0 if wide else point.bytes, -point.error
 
 
 def _fit(board: Board, options: Options, arena: int, weights: int) -> Fit:
