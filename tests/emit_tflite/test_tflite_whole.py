@@ -202,7 +202,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     model = zoo.save("autoencoder", tmp_path / "ad.onnx")
     out = tmp_path / "out"
     assert main(["build", str(model), "-o", str(out), "--emit", "tflite,c"]) == 0
-    assert sorted(p.name for p in out.iterdir() if p.is_dir()) == ["src", "tflite"] and not (out / "firmware.elf").exists()
+    assert (
+        sorted(p.name for p in out.iterdir() if p.is_dir()) == ["src", "tflite"] and not (out / "firmware.elf").exists()
+    )
     written = (out / "tflite" / "ad.tflite").read_bytes()
     assert written[4:8] == b"TFL3" and f"tflite/ad.tflite, {len(written):,} bytes" in capsys.readouterr().out
     assert main(["build", str(model), "-o", str(out), "--emit", "tflite-float16"]) == 2
