@@ -1,7 +1,6 @@
 """Packages of networks of every kind: complete, the same each time, and right; and what others' tools think of them."""
 
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -23,7 +22,6 @@ from package_checks import (
 )
 from small_models import several_ports
 
-from tinyml import zoo
 from tinyml.cli.main import main
 from tinyml.emit.packages import LAYOUTS
 from tinyml.pipeline import Compilation, need
@@ -73,9 +71,6 @@ def network(kind: str, folder: Path) -> Compilation:
             options = replace(done.options, stream_input=True, labels=("nobody", "person"))
             values = {name: getattr(options, name) for name in ("calibration", "preprocess", "stream_input", "labels")}
             return compiled(options.model, folder, name="streamed", **values)
-        case "words":  # numbers of 49 x 10 coefficients: a picture of one channel to us
-            model = zoo.save("ds_cnn", folder / "words.onnx")
-            return compiled(model, folder, calibration=calibration(model))
         case "ports":
             model = several_ports(folder / "ports.onnx")
             return compiled(model, folder, calibration=calibration(model))
@@ -92,7 +87,7 @@ def example_inputs(done: Compilation, folder: Path) -> list[bytes]:
     return [(np.arange(value.elements) % 100).astype(value.dtype.numpy).tobytes() for value in values]
 
 
-@pytest.mark.parametrize("kind", ["streamed", "words", "ports", "real"])
+@pytest.mark.parametrize("kind", ["streamed", "ports", "real"])
 def test_examples_of_every_kind_of_network(kind: str, folder: Path, tmp_path: Path) -> None:
     """The application's part and the example compile without a warning, and print what the interpreter computes."""
     need_tools("gcc")
@@ -173,28 +168,31 @@ def test_the_zephyr_module_is_one_by_its_schema(person: Compilation, tmp_path: P
 def test_two_modules_in_one_image(person: Compilation, folder: Path, tmp_path: Path) -> None:
     """Zephyr links whole libraries: a kernel that both have would be there twice."""
     need_tools("cmake", "ninja", "gcc")
-    other = network("words", folder)
+    other = network("streamed", folder)
     shared = set(need(person.bundle).sources) & set(need(other.bundle).sources)
     assert shared
     put_files(tmp_path, {**package("zephyr", person), **package("zephyr", other)})
-    (tmp_path / "more.conf").write_text('CONFIG_TINYML_WORDS=y\nCONFIG_TINYML_WORDS_ARENA_SECTION=".words"\n')
+    (tmp_path / "more.conf").write_text('CONFIG_TINYML_STREAMED=y\nCONFIG_TINYML_STREAMED_ARENA_SECTION=".streamed"\n')
     sample = tmp_path / "zephyr" / "person" / "samples" / "person"
-    extra = [f"-DEXTRA_ZEPHYR_MODULES={tmp_path / 'zephyr' / 'words'}", f"-DEXTRA_CONF_FILE={tmp_path / 'more.conf'}"]
+    extra = [
+        f"-DEXTRA_ZEPHYR_MODULES={tmp_path / 'zephyr' / 'streamed'}",
+        f"-DEXTRA_CONF_FILE={tmp_path / 'more.conf'}",
+    ]
     command(["cmake", "-S", sample, "-B", "build", f"-DZephyr_DIR={STAND_INS / 'zephyr'}", *extra], tmp_path)
     command(["cmake", "--build", "build"], tmp_path)
     expected = example_text("person", scores(graph_of(person), [stored(person, example_frame(tmp_path))]))
     assert command([tmp_path / "build" / "app"], tmp_path) == expected
     sections = command(["readelf", "-SW", "build/app"], tmp_path)
-    assert re.search(rf" \.words +\w+ +\w+ \w+ {need(other.bundle).plan.peak_bytes:06x} ", sections)
+    assert re.search(rf" \.streamed +\w+ +\w+ \w+ {need(other.bundle).plan.peak_bytes:06x} ", sections)
 
 
 def test_an_uncalibrated_network_says_so(folder: Path) -> None:
-    done = compiled(shutil.copy(network("words", folder).options.model, folder / "vague.onnx"), folder)
+    done = compiled(several_ports(folder / "vague.onnx"), folder)
     assert "**UNCALIBRATED" in package("cmake", done)["cmake/vague/README.md"].decode()
 
 
 def test_a_way_for_other_cores_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = zoo.save("ds_cnn", tmp_path / "words.onnx")
+    model = several_ports(tmp_path / "ports.onnx")
     assert main(["build", "--emit", "esp-idf", "-o", str(tmp_path / "out"), str(model)]) == 2
     assert "the way esp-idf is not for cortex-m7, the core of st_nucleo_h743zi" in (printed := capsys.readouterr().err)
     assert "boards: esp32, esp32c3, esp32s3" in printed

@@ -8,7 +8,7 @@ extern "C" void _start(void);
 static volatile uint32_t *const uart = reinterpret_cast<volatile uint32_t *>(0x40004000);
 enum { DATA, STATE, CTRL };
 enum { TX_FULL = 1, RX_FULL = 2 };
-static const uint32_t PATIENCE = 20000000; /* polls, in place of a second */
+static const uint32_t PATIENCE = 2000000000; /* polls, in place of a second: the host may be busy */
 
 HardwareSerial Serial;
 
