@@ -241,9 +241,7 @@ def _budget(done: Compilation) -> Budget:
 
 def _fits(options: Options, precision: Precision) -> bool:
     """Whether the board's memory, less what is reserved, holds the activations; weights have their own budget."""
-    if not options.check_fit:
-        return True
-    trial = replace(options, precision=precision, effort="default", calibration=None)
+    trial = replace(options, precision=precision, effort="default", calibration=None, check_fit=True)
     try:
         compile_model(trial, stop_after="memory")
     except DoesNotFitError:

@@ -90,6 +90,74 @@ def test_weights_are_the_files(tmp_path: Path, raw: bool) -> None:
         assert np.abs(ours - theirs).max() <= 1.001 * 0.08
 
 
+def rewritten(
+    path: Path, nodes: dict[str, dict[str, int]], tensors: list[onnx.TensorProto], inputs: dict[str, str]
+) -> Path:
+    """The model with other attributes of nodes by output, other initializers by name, and more inputs of nodes."""
+    proto = onnx.load(path)
+    for node in proto.graph.node:
+        if (attributes := nodes.get(node.output[0])) is not None:
+            del node.attribute[:]
+            node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+        if (more := inputs.get(node.output[0])) is not None:
+            node.input.append(more)
+    kept = [t for t in proto.graph.initializer if t.name not in {new.name for new in tensors}]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend([*kept, *tensors])
+    onnx.checker.check_model(proto)
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def uint4(name: str, values: np.ndarray) -> onnx.TensorProto:
+    return helper.make_tensor(name, TensorProto.UINT4, values.shape, values.ravel().tolist())
+
+
+def outputs(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Ours and onnxruntime's."""
+    graph = prepare(canonicalize(load(path))).graph
+    assert {v.dtype for v in graph.constants() if v.name in ("w", "v")} <= {DType.INT4}
+    x = np.random.default_rng(7).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    (theirs,) = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    (ours,) = run(graph, {graph.inputs[0]: np.ascontiguousarray(x.transpose(0, 2, 3, 1))}).outputs.values()
+    return ours, theirs
+
+
+def test_uint4_around_eight(tmp_path: Path) -> None:
+    """The same numbers as int4, 8 higher, with a zero point of 8: the same results."""
+    path = model(tmp_path / "four.onnx", raw=False)
+    signed, _ = outputs(path)
+    rewritten(
+        path,
+        {},
+        [uint4("w", CONV + 8), uint4("wz", np.full(4, 8)), uint4("v", DENSE + 8), uint4("vz", np.array(8))],
+        {"wd": "wz"},
+    )
+    ours, theirs = outputs(path)
+    np.testing.assert_array_equal(ours, signed)
+    assert np.abs(ours - theirs).max() <= 1.001 * 0.08
+
+
+def test_blocks_of_one_scale_a_channel(tmp_path: Path) -> None:
+    path = model(tmp_path / "four.onnx", raw=False)
+    expected, _ = outputs(path)
+    scale = np.broadcast_to(np.array([0.05, 0.1, 0.2, 0.15], np.float32)[:, None, None, None], (4, 2, 3, 3))
+    blocks = {"wd": {"axis": 1, "block_size": 2}}
+    rewritten(path, blocks, [numpy_helper.from_array(np.ascontiguousarray(scale), "ws")], {})
+    ours, _ = outputs(path)
+    np.testing.assert_array_equal(ours, expected)
+
+
+def test_blocks_within_a_sum_are_refused(tmp_path: Path) -> None:
+    path = model(tmp_path / "four.onnx", raw=False)
+    scale = RNG.uniform(0.05, 0.2, (4, 2, 3, 3)).astype(np.float32)
+    rewritten(path, {"wd": {"axis": 1, "block_size": 2}}, [numpy_helper.from_array(scale, "ws")], {})
+    with pytest.raises(
+        ModelError, match="differ between blocks of 2 along axis 1; quantize it with one scale an output"
+    ):
+        load(path)
+
+
 def test_data_that_is_cut_short(tmp_path: Path) -> None:
     path = model(tmp_path / "four.onnx", raw=True)
     proto = onnx.load(path)

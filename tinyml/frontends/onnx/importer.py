@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from onnx import TensorProto
-
 from tinyml.errors import ModelError
 from tinyml.frontends.onnx.inputs import Input
 from tinyml.frontends.onnx.names import UniqueNames, printable
@@ -14,7 +12,7 @@ from tinyml.frontends.onnx.node import Emitter, NodeContext
 from tinyml.frontends.onnx.order import live_order
 from tinyml.frontends.onnx.reader import NEWEST_OPSET, ModelFile
 from tinyml.frontends.onnx.registry import HANDLERS, UnsupportedError, closest
-from tinyml.frontends.onnx.tensors import Known, Tensor, check_size, decode, graph_dtype, type_name
+from tinyml.frontends.onnx.tensors import FOUR_BITS, Known, Tensor, check_size, decode, graph_dtype, type_name
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.graph import Graph
 from tinyml.ir.ops import Op
@@ -87,7 +85,7 @@ class _Reading:
             except ValueError as e:
                 raise ModelError(f"{self._file.path}: {e}") from e
             self.tensors[proto.name] = Known(
-                array, self._constant_names.take(proto.name), int4=proto.data_type == TensorProto.INT4
+                array, self._constant_names.take(proto.name), int4=proto.data_type in FOUR_BITS
             )
             stated = type_name(proto.data_type)
             if array.dtype.kind == "f" and stated != "float":

@@ -23,7 +23,7 @@ class Known:
     Attributes:
         quant: where the model dequantizes a constant: `array` holds the stored integers, the tensor means
             the real numbers quant.dequantize(array).
-        int4: the file stores it in 4 bits; `array` holds one number an int8.
+        int4: the file stores it in 4 bits; `array` holds one number an int8, or an uint8.
     """
 
     array: np.ndarray
@@ -31,6 +31,8 @@ class Known:
     quant: QuantParams | None = None
     int4: bool = False
 
+
+FOUR_BITS = (TensorProto.INT4, TensorProto.UINT4)
 
 # A known tensor, or the name of a value in the graph that is being built.
 Tensor = Known | str
@@ -106,7 +108,7 @@ def decode(proto: Any, folder: Path) -> np.ndarray:
     what = f"tensor {proto.name!r}"
     shape = tuple(int(n) for n in proto.dims)
     check_size(shape, what)
-    if proto.data_type == TensorProto.INT4 and not proto.HasField("segment"):
+    if proto.data_type in FOUR_BITS and not proto.HasField("segment"):
         return _nibbles(proto, folder, math.prod(shape), what).reshape(shape)
     target = numpy_dtype(proto.data_type)
     if target is None:
@@ -133,12 +135,14 @@ def decode(proto: Any, folder: Path) -> np.ndarray:
 
 
 def _nibbles(proto: Any, folder: Path, count: int, what: str) -> np.ndarray:
-    """int4 as int8: two in a byte, the first one low; bytes are raw, or one in each int32."""
+    """int4 as int8, uint4 as uint8: two in a byte, the first one low; bytes are raw, or one in each int32."""
     raw = _raw_bytes(proto, folder, what)
     packed = np.array(proto.int32_data if raw is None else list(raw), np.int64)
     if len(packed) != (count + 1) // 2 or np.any((packed < 0) | (packed > 255)):
         raise ValueError(f"{what} has {len(packed)} bytes of data, {count} numbers of 4 bits need {(count + 1) // 2}")
     nibbles = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1)[:count]
+    if proto.data_type == TensorProto.UINT4:
+        return nibbles.astype(np.uint8)
     signed: np.ndarray = ((nibbles ^ 8) - 8).astype(np.int8)
     return signed
 
