@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from tinyml.errors import TinymlError
@@ -14,7 +12,7 @@ from tinyml.pipeline import Compilation, need
 from tinyml.quantize.calibration import CalibrationData, Sample
 from tinyml.quantize.error_report import LayerError, layer_sqnr, stored_inputs
 from tinyml.quantize.paired import Paired, compare
-from tinyml.report.terminal import short_source
+from tinyml.report.page import render_page
 
 LAYER_SAMPLES = 16
 """Samples that layers are looked at with; whole networks are compared on all."""
@@ -111,14 +109,13 @@ def accuracy_report(
 
 def accuracy_html(report: AccuracyReport) -> str:
     """One self-contained page: no script, nothing to load."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True)
-    environment.filters["short"] = short_source
-    template = Path(__file__).with_name("accuracy.html.j2").read_text(encoding="utf-8")
-    largest = max((layer.blame for layer in report.layers), default=0.0)
-    total = sum(layer.blame for layer in report.layers)
-    return environment.from_string(template).render(
-        report=report, largest=largest or 1.0, total=total or 1.0, width=lambda db: max(0.0, min(db, 60.0)) / 60.0
-    )
+    context = {
+        "report": report,
+        "largest": max((layer.blame for layer in report.layers), default=0.0) or 1.0,
+        "total": sum(layer.blame for layer in report.layers) or 1.0,
+        "width": lambda db: max(0.0, min(db, 60.0)) / 60.0,
+    }
+    return render_page("accuracy.html.j2", context)
 
 
 def _real(graph: Graph, outputs: Sample) -> np.ndarray:

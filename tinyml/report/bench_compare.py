@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tinyml.bench.document import BenchReport
-from tinyml.report.bench_page import render_page
 from tinyml.report.bench_terminal import interval, percent
+from tinyml.report.page import render_page
 from tinyml.report.plot import Mark, Plot, ticks, x_axis, y_axis
 
 _LOG_FROM = 8.0  # times the smallest: axes that reach further are logarithmic

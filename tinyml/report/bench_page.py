@@ -2,12 +2,10 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-import jinja2
 from PIL import Image
 
 from tinyml.bench.data import Dataset
@@ -15,30 +13,12 @@ from tinyml.bench.document import BenchReport, PersonScores
 from tinyml.bench.metrics import Score, Sweep
 from tinyml.bench.pictures import PictureError, decode
 from tinyml.report.bench_terminal import comparison_lines, interval, percent
+from tinyml.report.page import Tile, render_page
 from tinyml.report.plot import Mark, Plot, polyline, ticks, x_axis, y_axis
 from tinyml.report.terminal import duration
 
 _THUMBNAIL = (240, 240)
 _MOST_CLASSES = 12  # whose confusion fits on a page
-
-
-@dataclass(frozen=True, slots=True)
-class _Tile:
-    title: str
-    value: str
-    note: str
-
-
-def render_page(template: str, context: Mapping[str, Any]) -> str:
-    """A template of pages/. Text of the context is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tinyml.report", "pages"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(context)
 
 
 def bench_page(report: BenchReport, dataset: Dataset) -> str:
@@ -70,18 +50,18 @@ def bench_page(report: BenchReport, dataset: Dataset) -> str:
     return render_page("bench.html.j2", context)
 
 
-def _tiles(report: BenchReport) -> list[_Tile]:
-    tiles = [_Tile("Accuracy", percent(report.accuracy.value), f"95 %: {interval(report.accuracy)}")]
+def _tiles(report: BenchReport) -> list[Tile]:
+    tiles = [Tile("Accuracy", percent(report.accuracy.value), f"95 %: {interval(report.accuracy)}")]
     if report.person is not None:
-        tiles.append(_Tile("F1", percent(report.person.f1.value), f"95 %: {interval(report.person.f1)}"))
+        tiles.append(Tile("F1", percent(report.person.f1.value), f"95 %: {interval(report.person.f1)}"))
     cost, latency = report.cost, report.latency
     if cost is not None:
-        tiles.append(_Tile("Peak SRAM", _kib(cost.peak_sram_bytes), f"exact, {cost.board}"))
-        tiles.append(_Tile("Flash", _kib(cost.flash_bytes), f"exact, {cost.board}"))
+        tiles.append(Tile("Peak SRAM", _kib(cost.peak_sram_bytes), f"exact, {cost.board}"))
+        tiles.append(Tile("Flash", _kib(cost.flash_bytes), f"exact, {cost.board}"))
     if latency is not None and latency.kind == "measured":
-        tiles.append(_Tile("Latency", duration(latency.median_ms), f"measured, median of {latency.count:,}"))
+        tiles.append(Tile("Latency", duration(latency.median_ms), f"measured, median of {latency.count:,}"))
     elif cost is not None and cost.latency_ms is not None:
-        tiles.append(_Tile("Latency", duration(cost.latency_ms), f"{cost.latency_kind}, {cost.board}"))
+        tiles.append(Tile("Latency", duration(cost.latency_ms), f"{cost.latency_kind}, {cost.board}"))
     return tiles
 
 

@@ -14,8 +14,8 @@ from tinyml.memory.plan import BufferKind, MemoryPlan
 from tinyml.pipeline import Compilation, need
 from tinyml.report.analysis import Tradeoff, Tradeoffs
 from tinyml.report.arena_plot import memory_plot, stage_text
-from tinyml.report.bench_page import render_page
 from tinyml.report.front_plot import front_plot
+from tinyml.report.page import Tile, render_page
 from tinyml.report.terminal import count, kib, short_name
 
 _KINDS = {
@@ -48,13 +48,6 @@ def subject_of(done: Compilation) -> Subject:
         need(done.quantized).scheme,
         options.objective.value,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Tile:
-    title: str
-    value: str
-    note: str
 
 
 def schedule_page(subject: Subject, plan: MemoryPlan, tradeoffs: Tradeoffs | None) -> str:
@@ -90,20 +83,20 @@ def _title(subject: Subject) -> str:
     return f"{subject.model} on {subject.board}: memory against cycles"
 
 
-def _tiles(plan: MemoryPlan, tradeoffs: Tradeoffs | None) -> list[_Tile]:
+def _tiles(plan: MemoryPlan, tradeoffs: Tradeoffs | None) -> list[Tile]:
     bound = sum(arena.lower_bound for arena in plan.arenas)
     gap = "no plan of these buffers is smaller" if bound == plan.peak_bytes else f"at least {bound:,} are needed"
     peak = peak_report(plan)
     several = sum(len(stage.nodes) > 1 for stage in plan.schedule.stages)
     together = f"{several} of several operations, which take turns" if several else "each computes one operation"
     tiles = [
-        _Tile("Arena", kib(plan.peak_bytes), f"exact; {gap}"),
-        _Tile("Peak", kib(peak.bytes), f"stage {peak.step}: {peak.op}" if peak.nodes else peak.source),
-        _Tile("Stages", str(len(plan.schedule.stages)), together),
+        Tile("Arena", kib(plan.peak_bytes), f"exact; {gap}"),
+        Tile("Peak", kib(peak.bytes), f"stage {peak.step}: {peak.op}" if peak.nodes else peak.source),
+        Tile("Stages", str(len(plan.schedule.stages)), together),
     ]
     if tradeoffs is not None:
         cycles, fastest = sum(tradeoffs.stage_cycles), min(t.cycles for t in tradeoffs.front)
-        tiles.append(_Tile("Cycles", count(cycles), f"predicted; {cycles / fastest:.3f} x the fewest"))
+        tiles.append(Tile("Cycles", count(cycles), f"predicted; {cycles / fastest:.3f} x the fewest"))
     return tiles
 
 
