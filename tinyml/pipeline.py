@@ -63,6 +63,7 @@ class Options:
         keep_input: the network must not overwrite its input.
         stream_input: the application hands in rows of the input; it is never there as a whole.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
+        sources: a folder with C that is taken instead of what would be emitted: a copy of src/ that somebody may have changed.
         autotune: count the kernels that can compute each node, and take the fastest.
         check_fit: refuse what the board has no room for.
         traced: firmware that can also tell the cycles of each layer and send any tensor.
@@ -89,6 +90,7 @@ class Options:
     labels: tuple[str, ...] = ()
     toolchain: str | None = None
     benchmark: str | None = None
+    sources: Path | None = None
     autotune: bool = False
     check_fit: bool = True
     traced: bool = False
@@ -321,7 +323,8 @@ def _emit(done: Compilation, _: Say) -> SourceBundle:
     classes = graph.value(graph.outputs[0]).shape[-1] if graph.value(graph.outputs[0]).shape else 1
     if options.labels and len(options.labels) != classes:
         raise UsageError(f"--labels names {len(options.labels)} classes, the network's output has {classes}")
-    return emit_c(need(done.plan), identity_of(done))
+    bundle = emit_c(need(done.plan), identity_of(done))
+    return bundle if options.sources is None else _with_sources(bundle, options.sources)
 
 
 def identity_of(done: Compilation) -> Identity:
@@ -337,6 +340,15 @@ def identity_of(done: Compilation) -> Identity:
         labels=options.labels,
         preprocess=quantized.preprocess or pixels_as_stored(graph.value(graph.inputs[0])),
     )
+
+
+def _with_sources(bundle: SourceBundle, folder: Path) -> SourceBundle:
+    try:
+        return replace(bundle, files={name: (folder / name).read_text(encoding="utf-8") for name in bundle.files})
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"--sources {folder}: {error}", "expected a copy of src/ as `tinyml build` wrote it with the same flags"
+        ) from error
 
 
 def _build(done: Compilation, _: Say) -> FirmwareImage | None:

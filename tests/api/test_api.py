@@ -118,6 +118,17 @@ def test_it_saves_what_the_command_line_writes(model: Path, samples: np.ndarray,
     assert contents(build.save(tmp_path / "api")) == contents(out)
 
 
+def test_a_picture_that_stands_for_a_camera_is_beside_what_is_counted(tmp_path: Path) -> None:
+    """27,648 bytes of input, and all that the network may take is 20 KiB."""
+    model = zoo.save("mobilenet_v1", tmp_path / "m.onnx")
+    pictures = np.random.default_rng(0).uniform(size=(2, 3, 96, 96))
+    build = tinyml.compile(model, target="cortex-m4", sram="20K", stream_input=True, calibration=pictures)
+    assert build.report().memory.peak_sram_bytes <= 20 * 1024
+    assert any("a picture of 27,648 bytes" in note for note in build.report().model.notes)
+    here, there = (build.run(pictures[0], on=place).stored for place in ("host", "emulator"))
+    assert all(np.array_equal(here[name], there[name]) for name in here)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

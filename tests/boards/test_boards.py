@@ -21,6 +21,7 @@ from tinyml.targets import (
     load_board,
     load_profile,
     parse_size,
+    with_limits,
 )
 from tinyml.targets.docs import boards_page
 from tinyml.targets.schema import NOT_STATED
@@ -235,6 +236,15 @@ def test_generic_targets(core: str) -> None:
     assert board.arena_bytes == 191 * 1024  # 1 KiB of stack
     assert board.clock_hz is None
     assert board.has_firmware
+
+
+def test_a_limit_leaves_the_rest_of_its_region_spare() -> None:
+    board = with_limits(load_board("stm32h7"), 50_000, None)
+    rest = {r.name: (r.kind, r.address, r.bytes) for r in board.regions}
+    assert rest["axi_sram"] == ("ram", 0x2400_0000, 50_000)
+    assert rest["axi_sram_rest"] == ("spare", 0x2400_D000, 512 * 1024 - 0xD000)  # from the next page on
+    assert board.sram_bytes == load_board("stm32h7").sram_bytes - 512 * 1024 + 50_000
+    assert with_limits(load_board("stm32h7"), 512 * 1024, None) == load_board("stm32h7")
 
 
 def test_no_generic_targets() -> None:

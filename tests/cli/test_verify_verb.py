@@ -12,6 +12,7 @@ from emitted_c import calibration, noise
 from served_board import served
 
 from tinyml import zoo
+from tinyml.build.files import write_tree
 from tinyml.build.firmware import build_firmware
 from tinyml.build.image import FirmwareImage
 from tinyml.build.toolchain import find_toolchain
@@ -64,6 +65,25 @@ def test_the_first_wrong_layer_is_named(done: Compilation, layer: int) -> None:
     assert result.difference is not None and result.difference.layer == layer
     text = explain(result)
     assert f"layer {layer:02d} (fully_connected" in text and "host" in text and "expected" in text
+
+
+def test_c_that_somebody_changed(done: Compilation, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other weights in layer 4: all before it agree."""
+    model, sources = str(done.options.model), tmp_path / "src"
+    write_tree(sources, need(done.bundle).files)
+    command = ["verify", model, "--on", "host", "--runs", "1", "--allow-uncalibrated", "--sources", str(sources)]
+    assert cli.main(command) == 0
+    weights = sources / "autoencoder_weights.c"
+    before, name, after = weights.read_text().partition("autoencoder_04_weights")
+    first, line, rest = after.partition("\n")
+    numbers, end, others = rest.partition("};")
+    weights.write_text(before + name + first + line + re.sub(r"-?\d+", "7", numbers) + end + others)
+    assert cli.main(command) == 4
+    said = capsys.readouterr().err
+    assert "first in layer 04 (fully_connected" in said and f"see what was changed in {sources}" in said
+    weights.unlink()
+    assert cli.main(command) == 2
+    assert "expected a copy of src/" in capsys.readouterr().err
 
 
 # Over a serial line ---------------------------------------------------------------------------------------------------

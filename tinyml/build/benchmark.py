@@ -92,7 +92,7 @@ def benchmark_commands(bundle: SourceBundle, board: Board, benchmark: str | None
         "input": _port(given),
         "output": _port(output),
     }
-    return BenchmarkCommands(context, _roomiest(bundle, board, sent_bytes) if copied else None)
+    return BenchmarkCommands(context, _place_for_copy(bundle, board, sent_bytes) if copied else None)
 
 
 def _benchmark(name: str) -> Benchmark:
@@ -123,18 +123,30 @@ def _port(value: Value) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def _roomiest(bundle: SourceBundle, board: Board, size: int) -> str:
-    """The region of those in use that has most room left, for a copy of the input."""
+def _place_for_copy(bundle: SourceBundle, board: Board, size: int) -> str:
+    """The region of those in use that has most room left."""
+    best, room = roomiest(bundle, board)
+    if room < size:
+        raise DoesNotFitError(
+            f"{board.id} has no room for the benchmark's copy of the input: {size:,} bytes, "
+            f"{best} has {max(0, room):,} left",
+            "--keep-input: a run then leaves its input, and no copy is kept of integers",
+        )
+    return best
+
+
+def roomiest(bundle: SourceBundle, board: Board, *, spare: bool = False) -> tuple[str, int]:
+    """The region of those in use that has most room left, and how much. The data's is taken where two have the same.
+
+    Args:
+        spare: what a limit keeps from the build counts, too.
+    """
     link = board.link
     room = {name: board.region(name).bytes for name in (link.data, link.stack, link.arena)}
     room[link.arena] -= sum(arena.bytes for arena in bundle.plan.arenas)
     room[link.stack] -= link.stack_bytes
     room[link.data] -= _FIRMWARE_DATA
+    if spare:
+        room |= {region.name: region.bytes for region in board.regions if region.kind == "spare"}
     best = max(room, key=lambda name: room[name])
-    if room[best] < size:
-        raise DoesNotFitError(
-            f"{board.id} has no room for the benchmark's copy of the input: {size:,} bytes, "
-            f"{best} has {max(0, room[best]):,} left",
-            "--keep-input: a run then leaves its input, and no copy is kept of integers",
-        )
-    return best
+    return best, room[best]

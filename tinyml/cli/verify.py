@@ -43,6 +43,9 @@ def add_parser(verbs: Verbs) -> None:
         "--runs", type=int, metavar="N", help="random inputs to compare (default: 5; over a serial line 1)"
     )
     group.add_argument("--seed", type=seed, default=0, help="seed of the random inputs")
+    group.add_argument(
+        "--sources", type=Path, metavar="DIR", help="verify this C, a copy of a build's src/ that you may have changed"
+    )
     verify_data.add_flags(group)
     group.add_argument("--allow-uncalibrated", action="store_true", help="go on although outputs mean nothing")
     add_output_flags(parser)
@@ -60,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if runs < 1:
         raise UsageError(f"--runs {runs}: expected 1 or more")
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work, contextlib.ExitStack() as lines:
-        options = replace(options_of(arguments, Path(work)), traced=serial)
+        options = replace(options_of(arguments, Path(work)), traced=serial, sources=arguments.sources)
         places = (HOST, EMULATOR) if arguments.on == ALL else (arguments.on,)
         if arguments.on == ALL and options.board.core.unicorn_model is None:
             places = (HOST,)
@@ -80,7 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
         print_json([asdict(result) for result in results])
     for result in results:
         if result.difference is not None:
-            raise MismatchError(explain(result), "a layer is named after the last one that agrees; please report it")
+            next_step = (
+                "please report it" if arguments.sources is None else f"see what was changed in {arguments.sources}"
+            )
+            raise MismatchError(explain(result), f"a layer is named after the last one that agrees; {next_step}")
         console(arguments).print(
             f"{result.where}: {result.layers} layers x {result.runs} inputs agree with the numpy reference "
             f"({result.bytes_compared:,} bytes compared)"

@@ -230,7 +230,7 @@ def make_report(done: Compilation) -> Report:
             plan_sha256=bundle.sha256,
             macs=sum(layer.macs for layer in bundle.layers),
             parameters=parameters(graph),
-            notes=(*need(done.source).notes, *quantized.notes),
+            notes=(*need(done.source).notes, *quantized.notes, *_stand_in(done)),
             inputs=tuple(_tensor(graph.value(name)) for name in graph.inputs),
             outputs=tuple(_tensor(graph.value(name)) for name in graph.outputs),
             labels=done.options.labels,
@@ -250,6 +250,15 @@ def make_report(done: Compilation) -> Report:
         if done.image is None
         else ToolchainSection(done.image.toolchain.name, done.image.toolchain.version, done.image.toolchain.cflags),
     )
+
+
+def _stand_in(done: Compilation) -> tuple[str, ...]:
+    """What the firmware keeps that no application would."""
+    if done.image is None or not done.options.stream_input:
+        return ()
+    graph = need(done.schedule).graph
+    size = graph.value(graph.inputs[0]).bytes
+    return (f"this firmware keeps a picture of {size:,} bytes, which stands for a camera and is not counted",)
 
 
 def _candidate(candidate: Candidate) -> CandidateSection:

@@ -14,7 +14,8 @@ class MemoryRegion:
 
     Attributes:
         name: as datasheets call it (`dtcm`, `axi_sram`, `flash`).
-        kind: "flash" or "ram".
+        kind: "flash", "ram", or "spare": RAM that a limit keeps from the build. The network gets none of it; what stands for
+            a camera does.
         wait_cycles: extra core cycles of an access that no cache serves.
         dma: DMA controllers reach it.
         execute: code may run in it.

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from tinyml.errors import UsageError
-from tinyml.targets.board import Board
+from tinyml.targets.board import Board, MemoryRegion
 from tinyml.targets.load import generic_target, load_board
 
 DEFAULT_BOARD = "stm32h7"
 DEFAULT_SRAM, DEFAULT_FLASH = 512 << 10, 2 << 20  # of a bare core
+_PAGE = 4096  # an emulator maps whole pages
 SLOWEST_BAUD, FASTEST_BAUD = 1200, 3_000_000
 
 
@@ -70,7 +71,8 @@ def at_safe_clock(board: Board) -> Board:
 
 
 def with_limits(board: Board, sram_bytes: int | None, flash_bytes: int | None) -> Board:
-    """The board with the regions of arena and code cut to the given sizes; None leaves one as it is.
+    """The board with the regions of arena and code cut to the given sizes; None leaves one as it is. What is left of the
+    arena's region is spare.
 
     Raises:
         UsageError: a limit is larger than the region.
@@ -83,6 +85,19 @@ def with_limits(board: Board, sram_bytes: int | None, flash_bytes: int | None) -
     for name, size in wanted.items():
         if size > board.region(name).bytes:
             raise UsageError(f"{board.id} has {board.region(name).bytes:,} bytes of {name}, asked for {size:,}")
-    return replace(
-        board, regions=tuple(replace(r, bytes=wanted[r.name]) if r.name in wanted else r for r in board.regions)
-    )
+    regions = [replace(r, bytes=wanted.get(r.name, r.bytes)) for r in board.regions]
+    if sram_bytes is not None:
+        regions += _rest(board.region(board.link.arena), sram_bytes)
+    return replace(board, regions=tuple(regions))
+
+
+def _rest(region: MemoryRegion, used: int) -> list[MemoryRegion]:
+    """What is left of a region behind its first bytes, from the next page on, as something of its own."""
+    first = -(-used // _PAGE) * _PAGE
+    if first >= region.bytes:
+        return []
+    return [
+        replace(
+            region, name=f"{region.name}_rest", kind="spare", address=region.address + first, bytes=region.bytes - first
+        )
+    ]

@@ -79,6 +79,7 @@ def generic_target(core_name: str, sram_bytes: int, flash_bytes: int) -> Board:
         regions=(
             MemoryRegion("flash", "flash", 0x0000_0000, flash_bytes, source, execute=True),
             MemoryRegion("sram", "ram", 0x2000_0000, sram_bytes, source, execute=True),
+            MemoryRegion("spare", "spare", 0x3000_0000, 4 << 20, "the emulator only"),
         ),
         link=Link("flash", "sram", "sram", "sram", stack_bytes),
         uart=Uart("cmsdk_uart", 0x4000_4000, 115200, "as MPS2", {"kernel_clock_hz": 25_000_000}),

@@ -212,7 +212,7 @@ class EmulatedBoard:
 
     def _map_memory(self, fill: int) -> None:
         for region in self.board.regions:
-            rights = unicorn.UC_PROT_READ | (unicorn.UC_PROT_WRITE if region.kind == "ram" else 0)
+            rights = unicorn.UC_PROT_READ | (unicorn.UC_PROT_WRITE if region.kind != "flash" else 0)
             rights |= unicorn.UC_PROT_EXEC if region.execute or region.kind == "flash" else 0
             # Unicorn maps whole pages: where a region ends inside one, an access just behind it goes unnoticed.
             size = -(-region.bytes // _PAGE) * _PAGE
@@ -223,7 +223,7 @@ class EmulatedBoard:
                     f"{self.board.id}: region {region.name} at {region.address:#010x} of {region.bytes} bytes "
                     f"cannot be emulated: {error}"
                 ) from None
-            self._uc.mem_write(region.address, bytes([fill if region.kind == "ram" else 0xFF]) * region.bytes)
+            self._uc.mem_write(region.address, bytes([fill if region.kind != "flash" else 0xFF]) * region.bytes)
         self._uc.mem_map(_INTERRUPT_END, _PAGE, unicorn.UC_PROT_EXEC)
         for base, size in (PERIPHERALS, SYSTEM):
             self._uc.mmio_map(base, size, self._on_register_read, base, self._on_register_write, base)
