@@ -54,7 +54,7 @@ class Block:
 
 def blocks(plan: MemoryPlan) -> tuple[Block, ...]:
     """All buffers of a plan, the largest first."""
-    graph, stages = plan.schedule.graph, plan.schedule.stages
+    graph = plan.schedule.graph
     placed = sorted(plan.placements.values(), key=lambda p: -p.buffer.bytes)
     found = []
     for placement in placed:
@@ -63,9 +63,8 @@ def blocks(plan: MemoryPlan) -> tuple[Block, ...]:
         lines = [plan.rings[value] for value in buffer.values if value in plan.rings]
         value = buffer.name if buffer.name in buffer.values else next(iter(buffer.values), buffer.name)
         moves = {}
-        for step in {life.first, life.last} & set(range(len(stages))):
-            if not lines and buffer.kind not in (BufferKind.SCRATCH, BufferKind.STATE):
-                moves[step] = _moves(graph, stages[step], placement, step, _within(placed, placement, step))
+        if not lines and buffer.kind not in (BufferKind.SCRATCH, BufferKind.STATE):
+            moves = _moves(plan, placement, placed)
         found.append(
             Block(
                 buffer.name,
@@ -114,47 +113,63 @@ def _within(placed: Sequence[Placement], one: Placement, step: int) -> bool:
     )
 
 
-def _moves(graph: Graph, stage: Stage, placement: Placement, step: int, shares: bool) -> list[Range]:
-    """Args:
-    shares: other buffers lie in its bytes at the same time. A layer, one call, then works in place, byte by byte.
+def _moves(plan: MemoryPlan, placement: Placement, placed: Sequence[Placement]) -> dict[int, list[Range]]:
+    """Step by step; those in which all bytes matter all the time are left out."""
+    graph, stages, buffer = plan.schedule.graph, plan.schedule.stages, placement.buffer
+    first, last, size = buffer.lifetime.first, buffer.lifetime.last, buffer.bytes
+    starts = {value: plan.location[value][1] - placement.offset for value in buffer.values}
+    reached = size if first < 0 else 0
+    found = {}
+    for step in range(max(first, 0), min(last, len(stages) - 1) + 1):
+        stage, dying = stages[step], first < step == last
+        before, high = reached, _written(graph, stage, starts, reached)
+        reached = high[-1]
+        low = _read(graph, stage, starts) if dying else [0] * len(high)
+        count = moments(stage)
+        if len(high) > 1:
+            edges = [len(high) * moment // count for moment in range(count + 1)]
+            spans = [(min(low[a:b]), max(high[a:b])) for a, b in itertools.pairwise(edges)]
+        elif _within(placed, placement, step) and (dying or before < reached):
+            # A layer, which is one call, shares bytes with its operand where it works in place: byte by byte.
+            edge = [before + (reached - before) * (k + 1) // count for k in range(count)]
+            spans = [(reached * k // count, reached) for k in range(count)] if dying else [(0, at) for at in edge]
+        else:
+            spans = [(0, reached)] * count
+        if set(spans) != {(0, size)}:
+            found[step] = spans
+    return found
+
+
+def _read(graph: Graph, stage: Stage, starts: Mapping[str, int]) -> list[int]:
+    """For each call, the bytes of a buffer that neither it nor a later one reads: those below the answer.
+
+    Args:
+        starts: of the values that are in the buffer, from its own.
     """
-    buffer, count = placement.buffer, moments(stage)
-    born, dying = buffer.lifetime.first == step, buffer.lifetime.last == step
-    calls = len(stage.trace.calls)
-    if calls == 1:
-        if not shares or born == dying:
-            return [(0, buffer.bytes)] * count
-        edge = [round(buffer.bytes * (moment + (0 if dying else 1)) / count) for moment in range(count)]
-        return [(at, buffer.bytes) if dying else (0, at) for at in edge]
-    low, high = [0] * calls, [buffer.bytes] * calls
-    if dying and not born:
-        low = _read(graph, stage, buffer.values, buffer.bytes)
-    if born:
-        high = _written(graph, stage, buffer.values, buffer.bytes)
-    edges = [calls * moment // count for moment in range(count + 1)]
-    return [(min(low[a:b]), max(high[a:b])) for a, b in itertools.pairwise(edges)]
-
-
-def _read(graph: Graph, stage: Stage, values: Sequence[str], size: int) -> list[int]:
-    """For each call, the bytes of a buffer that neither it nor a later one reads: those below the answer."""
     rows = stage.trace.oldest
-    read = {name for node in stage.nodes for name in graph.activations(node)} & set(values)
+    read = {name for node in stage.nodes for name in graph.activations(node)} & set(starts)
     if not read or not read <= set(rows):
         return [0] * len(stage.trace.calls)
-    each = [[row * row_bytes(graph.value(name)) for row in rows[name]] for name in read]
-    return [min(size, *together) for together in zip(*each, strict=True)]
+    each = [[starts[name] + row * row_bytes(graph.value(name)) for row in rows[name]] for name in read]
+    return [min(together) for together in zip(*each, strict=True)]
 
 
-def _written(graph: Graph, stage: Stage, values: Sequence[str], size: int) -> list[int]:
-    """For each call, the bytes of a buffer that were written when it returns."""
-    written, reached = [], 0
+def _written(graph: Graph, stage: Stage, starts: Mapping[str, int], reached: int) -> list[int]:
+    """For each call, the bytes of a buffer that were written when it returns.
+
+    Args:
+        starts: of the values that are in the buffer, from its own.
+        reached: before the stage.
+    """
+    written = []
     for call in stage.trace.calls:
         worker = stage.stream.workers[call.worker]
-        for name in set(worker.node.outputs) & set(values):
-            whole = worker.reduces and call.end == worker.rows
-            rows = 0 if worker.reduces else call.end
-            reached = max(reached, size if whole else rows * row_bytes(graph.value(name)))
-        written.append(min(reached, size))
+        for name in set(worker.node.outputs) & set(starts):
+            value = graph.value(name)
+            whole = value.bytes if call.end == worker.rows else 0
+            there = whole if worker.reduces else call.end * row_bytes(value)
+            reached = max(reached, starts[name] + there)
+        written.append(reached)
     return written
 
 
