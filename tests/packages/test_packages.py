@@ -99,6 +99,17 @@ def test_examples_of_every_kind_of_network(kind: str, folder: Path, tmp_path: Pa
     assert command([root / "run"], root) == expected
 
 
+@pytest.mark.parametrize("kind", ["streamed", "ports", "real"])
+def test_sketches_of_every_kind_of_network(kind: str, folder: Path, tmp_path: Path) -> None:
+    """Are C++ without a warning, with the library's headers."""
+    need_tools("g++")
+    root = put_files(tmp_path, package("arduino", network(kind, folder))) / "arduino" / kind
+    core = STAND_INS / "arduino" / "tinyml" / "arm" / "cores" / "mps2"
+    flags = ("-std=gnu++11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fsyntax-only", "-x", "c++")
+    sketch = root / "examples" / f"{kind}_serial" / f"{kind}_serial.ino"
+    command(["g++", *flags, "-I", core, "-I", root / "src", "-include", "Arduino.h", sketch], root)
+
+
 @pytest.mark.parametrize("way", LAYOUTS)
 def test_a_package_is_complete_and_the_same_each_time(way: str, person: Compilation, tmp_path: Path) -> None:
     files = package(way, person)

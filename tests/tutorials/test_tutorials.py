@@ -140,7 +140,7 @@ def test_arduino(person: Compilation, folder: Path) -> None:
                 )
                 real = scores(graph_of(person), [stored(person, picture)])
                 lines = [f"{i} {score:.4f}" for i, score in enumerate(real)]
-                assert answer.splitlines() == [*lines, f"best {lines[int(np.argmax(real))]}", "ms 0"]
+                assert answer.splitlines() == [*lines, f"best {lines[int(np.argmax(real))]}", "us 0"]
         finally:
             board.kill()
 

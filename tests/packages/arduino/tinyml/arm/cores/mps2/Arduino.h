@@ -10,7 +10,7 @@ extern "C" {
 #endif
 void setup(void);
 void loop(void);
-unsigned long millis(void);
+unsigned long micros(void);
 #ifdef __cplusplus
 }
 

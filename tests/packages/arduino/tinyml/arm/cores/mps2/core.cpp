@@ -23,7 +23,7 @@ extern void (*const vectors[])(void);
 __attribute__((section(".vectors"))) void (*const vectors[])(void) = {reinterpret_cast<void (*)(void)>(0x00400000), reset};
 }
 
-unsigned long millis() { return 0; } /* this board has no clock that means anything */
+unsigned long micros() { return 0; } /* this board has no clock that means anything */
 
 void HardwareSerial::begin(unsigned long) { uart[CTRL] = 3; }
 
