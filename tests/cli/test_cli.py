@@ -1,12 +1,16 @@
 """The command line as users meet it: what it prints, where, and its exit codes."""
 
+import argparse
+import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from tinyml.cli.common import progress
 from tinyml.cli.main import VERBS, main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,6 +36,29 @@ def _environment() -> dict[str, str]:
     import os
 
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_a_bar_on_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is counted; and all of it is wiped at the end."""
+    shown = _Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress(argparse.Namespace(json=False, quiet=False)) as say:
+        say("quantize")
+        time.sleep(0.2)
+        say("calibrating, 12 of 131 samples")
+        time.sleep(0.2)
+    text = shown.getvalue()
+    assert "quantize" in text and "calibrating" in text and "12/131" in text and "━" in text
+    assert text.endswith("\x1b[2K") or "\x1b[2K" in text[-12:]
+    with progress(argparse.Namespace(json=True, quiet=False)) as say:
+        say("calibrating, 13 of 131 samples")
+    assert shown.getvalue() == text
 
 
 @pytest.mark.parametrize("verb", VERBS)

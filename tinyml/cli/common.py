@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 from tinyml.errors import UsageError
 from tinyml.pipeline import Options, choose_objective
@@ -31,6 +32,7 @@ _PORT = re.compile(r"[/\\]|://|^COM\d+$", re.IGNORECASE)
 
 MANY_NOTES = 4
 PIPED_WIDTH = 200  # columns of output that goes to a file or another program
+_COUNTED = re.compile(r"(.*), (\d+) of (\d+)\b.*")
 
 MODEL_HELP = "model file: .onnx, .tflite; with TensorFlow installed also .keras, .h5 or a SavedModel folder"
 
@@ -291,14 +293,23 @@ def console(arguments: argparse.Namespace) -> Console:
 
 @contextmanager
 def progress(arguments: argparse.Namespace) -> Iterator[Callable[[str], None]]:
-    """Gives what prints the stage under way to stderr, over itself and on a terminal only; wipes the line at the end."""
+    """Gives what shows the stage under way on stderr, on a terminal only, and wipes it at the end: in words, and, of
+    something like `calibrating, 12 of 131 samples`, as a bar."""
     if arguments.json or arguments.quiet or not sys.stderr.isatty():
         yield lambda stage: None
         return
-    try:
-        yield lambda stage: print(f"\r\x1b[2K  {stage} …", end="", file=sys.stderr, flush=True)
-    finally:
-        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+    columns = (TextColumn("  {task.description}", markup=False), BarColumn(), TextColumn("{task.fields[count]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("", total=None, count="")
+
+        def say(stage: str) -> None:
+            if counted := _COUNTED.fullmatch(stage):
+                what, done, total = counted[1], int(counted[2]), int(counted[3])
+                shown.update(task, description=what, completed=done, total=total, count=f"{done}/{total}")
+            else:
+                shown.update(task, description=stage, completed=0, total=None, count="")
+
+        yield say
 
 
 def print_json(document: object) -> None:
