@@ -47,13 +47,15 @@ def test_inputs_are_kept_where_asked_for(schedule: Schedule) -> None:
 def placed_at(plan: MemoryPlan, offsets: Mapping[str, int]) -> MemoryPlan:
     """The plan with its buffers at other offsets, in an arena that is large enough."""
     placements = {name: replace(p, offset=offsets[name]) for name, p in plan.placements.items()}
-    scratch = {node: (ARENA, offsets[name]) for node, name in demand(plan.schedule, False).scratch.items()}
+    wanted = demand(plan.schedule, False)
+    scratch = {node: (ARENA, offsets[name]) for node, name in wanted.scratch.items()}
+    location = {v: (ARENA, p.offset + wanted.offsets[v]) for p in placements.values() for v in p.buffer.values}
     size = max((p.end + p.buffer.over_read for p in placements.values()), default=0)
     return replace(
         plan,
         arenas=(Arena(ARENA, size, plan.arenas[0].alignment, 0),),
         placements=MappingProxyType(placements),
-        location=MappingProxyType({v: (ARENA, p.offset) for p in placements.values() for v in p.buffer.values}),
+        location=MappingProxyType(location),
         scratch=MappingProxyType(scratch),
         input_preserved=False,
     )

@@ -223,7 +223,7 @@ class _Replay:
         """A value, and all that are named after it, is bytes of another one, from byte `at` on."""
         (arena, start), (other, place) = self._location(whole), self._location(part)
         if (arena, start + at) != (other, place):
-            raise BrokenPlanError(f"{part} does not lie {at} bytes into {whole}, of which it is a part")
+            raise BrokenPlanError(f"the view {part} does not lie where its bytes of {whole} do")
         old, moved = self.ids[part], self.first[whole] + at - self.first[part]
         for name in [name for name, i in self.ids.items() if i == old]:
             self.ids[name] = self.ids[whole]
@@ -294,6 +294,8 @@ class _Replay:
         for placement in self.plan.placements.values():
             buffer = placement.buffer
             self._check_inside(buffer.name, placement.arena, placement.offset, buffer.bytes, buffer.alignment)
+            if buffer.values and self._location(buffer.name) != (placement.arena, placement.offset):
+                raise BrokenPlanError(f"placements and locations differ: {buffer.name}")
             for name in buffer.values:
                 placed.add(name)
                 where, start = self._location(name)
@@ -303,8 +305,6 @@ class _Replay:
                     continue
                 if start + self.plan.lines(name) * row_bytes(self.graph.value(name)) > placement.end:
                     raise BrokenPlanError(f"{buffer.name} has {buffer.bytes} bytes, too few for {name}")
-            if buffer.values and self._location(buffer.name) != (placement.arena, placement.offset):
-                raise BrokenPlanError(f"placements and locations differ: {buffer.name}")
         if wrong := placed ^ set(self.plan.location):
             raise BrokenPlanError(f"placements and locations differ: {', '.join(sorted(wrong))}")
         for name in self._activations():

@@ -61,7 +61,8 @@ def demand(schedule: Schedule, keep_input: bool) -> Demand:
     scratch, owner = _scratch_buffers(schedule, {b.name for b in values})
     whole = {b.name for b in values if not set(b.values) & set(rings)}
     offsets = {name: place.offset for name, place in places.items()}
-    return Demand((*values, *scratch), _distances(schedule, root, lifetimes, whole, hosted), owner, rings, offsets)
+    distances = _distances(schedule, root, lifetimes, whole, hosted, offsets)
+    return Demand((*values, *scratch), distances, owner, rings, offsets)
 
 
 def _check_state(schedule: Schedule, state: State, steps: Sequence[Sequence[Node]], root: Mapping[str, str]) -> None:
@@ -208,6 +209,7 @@ def _distances(
     lifetimes: Mapping[str, Lifetime],
     whole: Collection[str],
     hosted: Mapping[str, str],
+    offsets: Mapping[str, int],
 ) -> dict[tuple[str, str], int]:
     """How far below the buffers that a stage reads last those that it computes must start."""
     distances: dict[tuple[str, str], int] = {}
@@ -223,7 +225,7 @@ def _distances(
             if len(node.outputs) == 1 and result in whole and lifetimes[result].first == step:
                 access = schedule.kernel(node).access
                 for host, names in dying.items():
-                    apart = distance(graph, stage.stream, stage.trace, i, access, names)
+                    apart = distance(graph, stage.stream, stage.trace, i, access, names, offsets)
                     distances[result, host] = max(distances.get((result, host), 0), apart)
     return distances
 

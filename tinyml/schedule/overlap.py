@@ -9,7 +9,8 @@ written up to its end must lie below the oldest row that it or a later one reads
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.kernels.descriptor import Access
@@ -17,7 +18,15 @@ from tinyml.kernels.rows import row_bytes
 from tinyml.schedule.stream import Stream, Trace
 
 
-def distance(graph: Graph, stream: Stream, trace: Trace, worker: int, access: Access, operands: Collection[str]) -> int:
+def distance(
+    graph: Graph,
+    stream: Stream,
+    trace: Trace,
+    worker: int,
+    access: Access,
+    operands: Collection[str],
+    offsets: Mapping[str, int] = MappingProxyType({}),
+) -> int:
     """The least bytes by which the result of a worker must start below a buffer that dies in its stage.
 
     Never below 0, nor above the size of the result: at that distance the two do not touch.
@@ -25,18 +34,20 @@ def distance(graph: Graph, stream: Stream, trace: Trace, worker: int, access: Ac
     Args:
         access: of the worker's kernel.
         operands: the values in the dying buffer that nodes of the stream read.
+        offsets: where those that do not start with the buffer do.
     """
     writer = stream.workers[worker]
     out = graph.value(writer.node.output)
     if not stream.whole.isdisjoint(operands) or not set(operands) <= set(stream.inputs):
-        return out.bytes
+        return max(0, out.bytes - min(offsets.get(name, 0) for name in operands))
     in_place = len(operands) == 1 and _in_place(writer.node, next(iter(operands)), access, graph)
-    oldest = [((trace.later if in_place else trace.oldest)[name], row_bytes(graph.value(name))) for name in operands]
+    rows_of = trace.later if in_place else trace.oldest
+    oldest = [(rows_of[name], row_bytes(graph.value(name)), offsets.get(name, 0)) for name in operands]
     size = row_bytes(out)
     least = 0
     for number in trace.calls_of[worker][-1:] if writer.reduces else trace.calls_of[worker]:
         written = out.bytes if writer.reduces else trace.calls[number].end * size
-        least = max(least, written - min(rows[number] * row for rows, row in oldest))
+        least = max(least, written - min(start + rows[number] * row for rows, row, start in oldest))
     return min(least, out.bytes)
 
 
