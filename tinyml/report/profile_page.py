@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tinyml.report.page import Tile, render_page
 from tinyml.report.profile import ProfiledLayer, ProfileDocument
 from tinyml.report.profile_text import COLUMNS, heading, spent_text
-from tinyml.report.terminal import count, shape_text, short_source, size
+from tinyml.report.terminal import count, kib, shape_text, short_source, size
 
 _LABEL, _BAR, _FIGURE, _ROW = 300, 600, 180, 18  # pixels of the drawing of bars
 _HEIGHT, _AXIS = 180, 70  # of the drawing of memory
@@ -82,7 +82,7 @@ def _tiles(profile: ProfileDocument) -> list[Tile]:
     median, least, most = map(spent_text, (profile.median, profile.least, profile.most))
     tiles = [
         Tile("An inference", median or "unknown", f"median; {least} to {most}" if median else ""),
-        Tile("Peak SRAM", f"{profile.memory.peak_observed / 1024:.1f} KiB", "observed"),
+        Tile("Peak SRAM", kib(profile.memory.peak_observed), "observed"),
     ]
     if profile.median.instructions is not None:
         tiles.append(Tile("Instructions", count(profile.median.instructions), profile.kinds.instructions))
