@@ -2,6 +2,7 @@
 
 import kernel_graphs as graphs
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_checks import find, property_test
@@ -13,6 +14,7 @@ from s16_graphs import sixteen_bits
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.ops import Op, Pool2dAttrs
+from tinyml.ir.quant import QuantParams
 
 heights = st.integers(1, 10)
 
@@ -82,6 +84,20 @@ def test_mean_of_int16(host: Host, case: graphs.Case, tile_rows: int) -> None:
 def test_average(host: Host, case: graphs.Case, tile_rows: int) -> None:
     (expected,) = reference(*case)
     np.testing.assert_array_equal(in_order(host, "tinyml_average_rows_s8", case, tile_rows), expected)
+
+
+@pytest.mark.parametrize(("width", "bytes_each"), [(16, 2), (17, 4)])
+def test_the_largest_sums(host: Host, width: int, bytes_each: int) -> None:
+    """-128 * 256 is the least int16; a map of more pixels has its sums in int32."""
+    b = GraphBuilder("g")
+    quant = QuantParams.per_tensor(0.1, 3)
+    x = b.input("x", (1, 16, width, 5), DType.INT8, quant)
+    name = b.node(Op.AVERAGE_POOL2D, [x], Pool2dAttrs((16, width), (1, 1)), quant=quant)
+    node, graph, arrays = graphs.single(b, name, np.random.default_rng(0))
+    assert find("tinyml_average_rows_s8", Op.AVERAGE_POOL2D).scratch_bytes(node, graph, 1) == 5 * bytes_each
+    for value in (-128, 127):
+        case = (node, graph, {"x": np.full_like(arrays["x"], value)})
+        np.testing.assert_array_equal(in_order(host, "tinyml_average_rows_s8", case, 3), np.full((1, 1, 1, 5), value))
 
 
 @property_test

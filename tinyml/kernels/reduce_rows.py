@@ -75,7 +75,10 @@ def _mean_f32(node: Node, graph: Graph) -> CParams:
 
 
 def _sums(node: Node, graph: Graph, rows: int) -> int:
-    return 4 * graph.value(node.inputs[0]).shape[-1]
+    """A float or an int32 a channel; sums of up to 256 int8 fit into int16."""
+    x = graph.value(node.inputs[0])
+    _, height, width, channels = x.shape
+    return (2 if x.dtype is DType.INT8 and height * width <= 256 else 4) * channels
 
 
 def _cost(node: Node, graph: Graph) -> float:

@@ -7,12 +7,14 @@
 #define TINYML_REDUCE_ROWS_H
 
 #include "tinyml_types.h"
+#include "tinyml_window.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* rows, cols, channels: of the input. scratch: an int32 a channel (float for float32). */
+/* rows, cols, channels: of the input. scratch: a float a channel for float32; for int8 an int32, or an int16 where the map has
+ * 256 pixels or fewer: -128 * 256 fits. */
 typedef struct {
     int32_t rows;
     int32_t cols;
@@ -56,37 +58,46 @@ typedef struct {
 void tinyml_mean_rows_f32(const tinyml_mean_rows_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                           const tinyml_tile_t *tile, void *scratch);
 
+static inline int tinyml_sums_are_short(const tinyml_map_t *map)
+{
+    return map->rows * map->cols <= 256;
+}
+
+static inline int32_t tinyml_sum_of(const tinyml_map_t *map, const void *sums, int32_t c)
+{
+    return tinyml_sums_are_short(map) ? ((const int16_t *)sums)[c] : ((const int32_t *)sums)[c];
+}
+
 /* Adds the rows of a tile to the sums; true once they hold all rows of the map. */
 static inline int tinyml_sum_rows_s8(const tinyml_map_t *map, const tinyml_rows_t *in, const tinyml_tile_t *tile,
-                                     int32_t *sums)
+                                     void *sums)
 {
     const int32_t channels = map->channels;
-    const int32_t blocked = channels - channels % 4;
+    const void *const first = tinyml_row(in, tile->row);
 
-    for (int32_t c = 0; tile->row == 0 && c < channels; ++c) {
-        sums[c] = 0;
-    }
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        const int8_t *row = (const int8_t *)tinyml_row(in, y);
-        int32_t c = 0;
-        for (; c < blocked; c += 4) {
+    for (int32_t c = 0, n; c < channels; c += n) {
+        const int8_t *row = first;
+        int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        n = channels - c < 4 ? 1 : 4;
+        for (int32_t y = 0; y < tile->rows; ++y, row = tinyml_row_below(in, row, 1)) {
             const int8_t *i = row + c;
-            int32_t s0 = sums[c], s1 = sums[c + 1], s2 = sums[c + 2], s3 = sums[c + 3];
-            for (int32_t x = 0; x < map->cols; ++x) {
+            for (int32_t x = 0; n == 4 && x < map->cols; ++x, i += channels) {
                 s0 += i[0];
                 s1 += i[1];
                 s2 += i[2];
                 s3 += i[3];
-                i += channels;
             }
-            sums[c] = s0;
-            sums[c + 1] = s1;
-            sums[c + 2] = s2;
-            sums[c + 3] = s3;
+            for (int32_t x = 0; n == 1 && x < map->cols; ++x, i += channels) {
+                s0 += *i;
+            }
         }
-        for (; c < channels; ++c) {
-            for (int32_t x = 0; x < map->cols; ++x) {
-                sums[c] += row[x * channels + c];
+        const int32_t here[4] = {s0, s1, s2, s3};
+        for (int32_t k = 0; k < n; ++k) {
+            const int32_t sum = here[k] + (tile->row > 0 ? tinyml_sum_of(map, sums, c + k) : 0);
+            if (tinyml_sums_are_short(map)) {
+                ((int16_t *)sums)[c + k] = (int16_t)sum;
+            } else {
+                ((int32_t *)sums)[c + k] = sum;
             }
         }
     }

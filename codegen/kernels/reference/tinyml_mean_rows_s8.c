@@ -5,14 +5,14 @@
 void tinyml_mean_rows_s8(const tinyml_mean_rows_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                          const tinyml_tile_t *tile, void *scratch)
 {
-    int32_t *sums = (int32_t *)scratch;
     int8_t *o = (int8_t *)out->base;
 
-    if (!tinyml_sum_rows_s8(&op->map, in, tile, sums)) {
+    if (!tinyml_sum_rows_s8(&op->map, in, tile, scratch)) {
         return;
     }
     for (int32_t c = 0; c < op->map.channels; ++c) {
-        const int32_t mean = tinyml_requantize(sums[c] - op->centre, op->multiplier, op->shift) + op->out_offset;
+        const int32_t sum = tinyml_sum_of(&op->map, scratch, c) - op->centre;
+        const int32_t mean = tinyml_requantize(sum, op->multiplier, op->shift) + op->out_offset;
         o[c] = (int8_t)tinyml_clamp(mean, INT8_MIN, INT8_MAX);
     }
 }
