@@ -9,6 +9,9 @@
  *
  *   BYTES                      of an input, and of an output: 1 or 2
  *   WEIGHTS, SOME_WEIGHTS      of a vector, to a register
+ *
+ * and, where filters share vectors of weights,
+ *
  *   STEP_OF(mac, weights)      the sums of inputs in q0 and q1 with four filters, r0 r2 r4 r6 and r8 r10 r12 r14; weights at r1
  *   SEPARATE, SEPARATE_LANES   what makes the four sums of these, before and after they are in the lanes of q4 and q5
  *   add_step()                 the same in C
@@ -73,6 +76,16 @@ typedef struct {
 #define SOME_INPUTS "vctp.16 r9\n vpstt\n vldrht.u16 q0, [r3]\n vldrht.u16 q1, [r5]\n"
 #define PAST_SOME_INPUTS "add r3, r3, r9, lsl #1\n add r5, r5, r9, lsl #1\n"
 #define STORE(condition, to, from) "vstrh" condition ".32 " from ", [" to "], #8\n"
+#endif
+
+#ifndef STEP_OF
+#define STEP_OF(mac, weights)                                       \
+    weights("q2") mac " r0, q0, q2\n" weights("q3") mac " r8, q1, q2\n" \
+    mac " r2, q0, q3\n" weights("q2") mac " r10, q1, q3\n"          \
+    mac " r4, q0, q2\n" weights("q3") mac " r12, q1, q2\n"          \
+    mac " r6, q0, q3\n" mac " r14, q1, q3\n"
+#define SEPARATE ""
+#define SEPARATE_LANES ""
 #endif
 
 #define NEXT_STEP INPUTS STEP_OF(MULTIPLY_AND_ADD, WEIGHTS)
@@ -255,6 +268,25 @@ TINYML_ASSEMBLY static void copy_columns(TINYML_UNUSED const columns_t *columns)
 }
 
 #else
+
+#if BYTES == 1
+typedef int8_t input_t;
+#else
+typedef int16_t input_t;
+#endif
+
+#ifndef STEP_OF
+static const int8_t *add_step(const void *from, const int8_t *w, int32_t taps, int32_t sum[FILTERS])
+{
+    const input_t *x = from;
+    for (int32_t f = 0; f < FILTERS; ++f, w += taps) {
+        for (int32_t i = 0; i < taps; ++i) {
+            sum[f] += x[i] * w[i];
+        }
+    }
+    return w;
+}
+#endif
 
 #if BYTES == 1
 
