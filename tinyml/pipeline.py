@@ -56,6 +56,7 @@ class Options:
     Attributes:
         board: where it will run; sizes of memory that the user limits are already in its regions.
         work_dir: where files of the build stage are made.
+        via: what else converts an ONNX file first, one of `tinyml.frontends.VIAS`; None: our own frontend reads it.
         effort: "high" takes longer to quantize more accurately.
         cycles, min_sqnr: for mixed precision: cycles of an inference at most, dB at the output at least.
         reserve_sram: bytes of RAM that the application keeps for itself.
@@ -83,6 +84,7 @@ class Options:
     preprocess: Preprocess | None = None
     io: str = "int8"
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    via: str | None = None
     keep_input: bool = False
     stream_input: bool = False
     reserve_sram: int = 0
@@ -199,7 +201,7 @@ def _say(on_stage: Say, stage: str, text: str) -> None:
 
 
 def _load(done: Compilation, _: Say) -> Graph:
-    graph = load_model(done.options.model, input_shapes=done.options.input_shapes)
+    graph = load_model(done.options.model, input_shapes=done.options.input_shapes, via=done.options.via)
     verify(graph)
     return graph
 

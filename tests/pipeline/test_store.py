@@ -51,6 +51,7 @@ OTHERS: dict[str, Any] = {
     "preprocess": Preprocess.to_range(-1, 1),
     "io": "uint8",
     "input_shapes": {"a": (1, 3, 8, 8)},
+    "via": "onnx2tf",
     "keep_input": True,
     "stream_input": True,
     "sram_limited": True,

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from tinyml.errors import UsageError
+from tinyml.frontends import VIAS
 from tinyml.pipeline import Options, choose_objective
 from tinyml.quantize import Preprocess, QuantizedModel
 from tinyml.quantize.model import EFFORTS, PRECISIONS
@@ -84,6 +85,7 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         default=[],
         help="shape of an input whose dimensions are free; may be repeated",
     )
+    group.add_argument("--via", choices=VIAS, help="convert an .onnx that our frontend does not take with this first")
     group.add_argument("--labels", metavar="FILE", type=Path, help="names of the classes, one a line")
     group.add_argument(
         "--profile",
@@ -233,6 +235,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         preprocess=_preprocess(arguments),
         io=arguments.io,
         input_shapes=_input_shapes(arguments.input_shape),
+        via=arguments.via,
         keep_input=arguments.keep_input,
         stream_input=arguments.stream_input,
         reserve_sram=_size("--reserve-sram", arguments.reserve_sram),

@@ -3,22 +3,32 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tinyml.errors import ModelError
+from tinyml.errors import ModelError, UsageError
 from tinyml.ir.graph import Graph
 
-__all__ = ["is_saved_model", "load_model", "model_files", "need_model"]
+__all__ = ["VIAS", "is_saved_model", "load_model", "model_files", "need_model"]
 
 
-def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
+VIAS = ("onnx2tf",)
+"""Other ways in than our own frontends."""
+
+
+def load_model(
+    path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None, via: str | None = None
+) -> Graph:
     """Reads a model file; its suffix says what it is.
 
     Args:
         input_shapes: shapes of inputs by name; the name "" stands for the only input.
+        via: one of VIAS, to convert an ONNX file with that first; None reads it with our own frontend.
 
     Raises:
         ModelError: the file is missing, malformed, or holds what cannot be compiled.
+        ToolError: what it is converted with is not installed.
     """
     need_model(path)
+    if via is not None and (via not in VIAS or path.suffix.lower() != ".onnx"):
+        raise UsageError(f"model {path}: via {via!r}", f"it is for .onnx files, and one of {', '.join(VIAS)}")
     match path.suffix.lower():
         case suffix if suffix in (".keras", ".h5") or path.is_dir():
             from tinyml.frontends import keras
@@ -28,6 +38,10 @@ def load_model(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None
             from tinyml.frontends import tflite
 
             graph = tflite.load(path, input_shapes=input_shapes)
+        case ".onnx" if via is not None:
+            from tinyml.frontends import onnx2tf
+
+            graph = onnx2tf.load(path, input_shapes=input_shapes)
         case ".onnx":
             from tinyml.frontends import onnx
 

@@ -1,10 +1,9 @@
 """Keras models (.keras, .h5) and TensorFlow's SavedModel, by way of TensorFlow's own converter to TFLite.
 
-TensorFlow is large and needed by few, so it is an extra, and it runs in a process of its own: it prints, and some versions
-of it end a process where they fail. Nothing in a model is executed that it brings along (Lambda layers hold Python code).
+TensorFlow is large and needed by few, so it is an extra, and it runs in a process of its own. Nothing in a model is executed
+that it brings along (Lambda layers hold Python code).
 """
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -12,10 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tinyml.errors import ModelError, ToolError
+from tinyml.frontends.converter import run_converter
 from tinyml.frontends.tflite import load as load_tflite
 from tinyml.ir.graph import Graph
-
-_SECONDS = 600
 
 # Runs in the other process. Keras 3 reads what it can; older .h5 files need Keras 2 (tf_keras).
 _CONVERT = """
@@ -81,13 +79,7 @@ def load(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = Non
     with tempfile.TemporaryDirectory(prefix="tinyml-") as folder:
         converted = Path(folder) / f"{path.stem}.tflite"
         command = [sys.executable, "-c", _CONVERT, str(path.resolve()), str(converted)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, cwd=folder
-            )
-        except subprocess.TimeoutExpired as e:
-            raise ModelError(f"model {path}: TensorFlow did not convert it within {_SECONDS} seconds") from e
-        if done.returncode != 0 or not converted.is_file():
-            last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise ModelError(f"model {path}: TensorFlow cannot convert it: {last}")
+        run_converter("TensorFlow", command, path, Path(folder))
+        if not converted.is_file():
+            raise ModelError(f"model {path}: TensorFlow ended before it had converted it")
         return load_tflite(converted, input_shapes=input_shapes)

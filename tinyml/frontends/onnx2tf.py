@@ -1,0 +1,42 @@
+"""ONNX models by way of onnx2tf, for those that our own frontend does not take.
+
+onnx2tf writes the network anew for TensorFlow and converts that to TFLite. It brings TensorFlow, in versions of its own, so
+it is an extra; it runs only when it is asked for, in a process of its own. Maps become NHWC, network inputs too.
+"""
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from tinyml.errors import ModelError, ToolError
+from tinyml.frontends.converter import run_converter
+from tinyml.frontends.tflite import load as load_tflite
+from tinyml.ir.graph import Graph
+
+
+def load(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
+    """Reads an ONNX file as the float32 .tflite file that onnx2tf makes of it.
+
+    Args:
+        input_shapes: shapes of inputs whose dimensions are free, by name and with the axes of the ONNX file.
+
+    Raises:
+        ToolError: onnx2tf is not installed.
+        ModelError: it cannot convert the model, or what it makes cannot be compiled.
+    """
+    if find_spec("onnx2tf") is None:
+        raise ToolError(
+            f"model {path}: --via onnx2tf: onnx2tf is not installed here",
+            "pip install 'tinyml[onnx2tf]', in an environment without other TensorFlow extras: it wants its own versions",
+        )
+    shapes = [f"{name}:{','.join(map(str, shape))}" for name, shape in (input_shapes or {}).items()]
+    with tempfile.TemporaryDirectory(prefix="tinyml-") as folder:
+        command = [sys.executable, "-m", "onnx2tf", "-i", str(path.resolve()), "-o", folder, "-n"]
+        command += ["-ois", *shapes] if shapes else []
+        run_converter("onnx2tf", command, path, Path(folder))
+        written = sorted(Path(folder).glob("*_float32.tflite"))
+        if not written:
+            raise ModelError(f"model {path}: onnx2tf wrote no float32 .tflite file")
+        return load_tflite(written[0])
