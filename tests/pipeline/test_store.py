@@ -52,6 +52,7 @@ OTHERS: dict[str, Any] = {
     "io": "uint8",
     "input_shapes": {"a": (1, 3, 8, 8)},
     "via": "onnx2tf",
+    "sources": Path("changed"),
     "keep_input": True,
     "stream_input": True,
     "sram_limited": True,
