@@ -6,6 +6,7 @@ _TEMPLATE = """\
 schema_version = 1
 id = "{id}"
 core = "FILL IN" # cortex-m0, cortex-m0+, cortex-m3, cortex-m4, cortex-m7, cortex-m33 or cortex-m55
+# Of rv32imc, xtensa-lx6 and xtensa-lx7 there is C but no firmware.
 
 #title = "{id}"
 #aliases = ["{id}_for_short"]
