@@ -91,28 +91,19 @@ def leaky_relu(w: Writer, node: Node) -> None:
     w.add("LEAKY_RELU", [w.tensor(node.used[0])], [w.tensor(node.output)], "LeakyReluOptions", options)
 
 
-@writes(Op.LOOKUP)
-def lookup(w: Writer, node: Node) -> None:
-    _gather(w, node, w.tensor(node.used[1]))
-
-
 def _lookup(w: Writer, node: Node) -> None:
-    """A function of int8 that TFLite has no operator for: its 256 results, from which the input picks."""
+    """A function of int8 that TFLite has no operator for: a table of its 256 results, read at x + 128, as GATHER counts
+    from 0 in int32."""
     x, y = w.value(node.used[0]), w.value(node.output)
     source, target = (replace(v, shape=(256,), layout=None) for v in (x, y))
     (table,) = spec(node.op).reference(node.attrs, [source], [np.arange(-128, 128, dtype=np.int8)], [target])
-    _gather(w, node, w.constant(f"{node.name}_table", np.asarray(table, np.int8), DType.INT8, y.quant))
-
-
-def _gather(w: Writer, node: Node, table: int) -> None:
-    """y = table[x + 128]: GATHER takes indices of int32 that count from 0."""
-    x, y = w.value(node.used[0]), w.value(node.output)
     wide = w.activation(f"{node.name}_int32", x.shape, DType.INT32)
     index = w.activation(f"{node.name}_index", x.shape, DType.INT32)
     types = {"InDataType": tflite.TensorType.INT8, "OutDataType": tflite.TensorType.INT32}
     w.add("CAST", [w.tensor(x.name)], [wide], "CastOptions", types)
     w.add("ADD", [wide, w.integers("first_of_table", [128])], [index], "AddOptions")
-    w.add("GATHER", [table, index], [w.tensor(y.name)], "GatherOptions")
+    results = w.constant(f"{node.name}_table", np.asarray(table, np.int8), DType.INT8, y.quant)
+    w.add("GATHER", [results, index], [w.tensor(y.name)], "GatherOptions")
 
 
 @writes(Op.QUANTIZE)
