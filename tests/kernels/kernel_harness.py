@@ -9,7 +9,15 @@ import numpy as np
 from kernel_layout import Memory
 
 from tinyml.ir.graph import Graph, Node, Value
-from tinyml.ir.ops import Conv2dAttrs, DepthToSpaceAttrs, Pool2dAttrs, ResizeAttrs, SpaceToDepthAttrs, spec
+from tinyml.ir.ops import (
+    Conv2dAttrs,
+    DepthToSpaceAttrs,
+    Pool2dAttrs,
+    ResizeAttrs,
+    SpaceToDepthAttrs,
+    StridedSliceAttrs,
+    spec,
+)
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.kernels.rows import image_shape
 from tinyml.kernels.windows import row_windows
@@ -128,7 +136,7 @@ def _input(
     windowed = isinstance(node.attrs, Conv2dAttrs | Pool2dAttrs)
     aligned = image_shape(value.shape)[:2] == image_shape(graph.value(node.outputs[0]).shape)[:2]
     row, rows, col, cols = tile
-    resampled = isinstance(node.attrs, ResizeAttrs | DepthToSpaceAttrs | SpaceToDepthAttrs)
+    resampled = isinstance(node.attrs, ResizeAttrs | DepthToSpaceAttrs | SpaceToDepthAttrs | StridedSliceAttrs)
     if form == "whole" or not (windowed or aligned or resampled):
         return _whole(memory.array(image), value)
     if resampled:

@@ -16,6 +16,7 @@ from tinyml.ir.ops import Op
     [
         (Op.TRANSPOSE, "tinyml_gather_strided"),
         (Op.STRIDED_SLICE, "tinyml_gather_strided"),
+        (Op.STRIDED_SLICE, "tinyml_slice"),
         (Op.PAD, "tinyml_pad"),
         (Op.CONCAT, "tinyml_concat"),
     ],

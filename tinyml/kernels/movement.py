@@ -17,7 +17,8 @@ from tinyml.kernels.common import (
 )
 from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
 from tinyml.kernels.nest import Axis, nest_fields, nest_reason, strides
-from tinyml.kernels.rows import image_axes, image_shape
+from tinyml.kernels.rows import corner, image_axes, image_shape
+from tinyml.kernels.windows import slice_corner
 from tinyml.targets.core import Isa
 
 _HEADER = "include/tinyml_movement.h"
@@ -26,28 +27,18 @@ _HEADER = "include/tinyml_movement.h"
 # Concatenation and padding: boxes of an image.
 
 
-def _box(corner: tuple[int, int, int], value: Value) -> dict[str, int]:
-    """tinyml_box_t of a tensor whose first element lies at (row, column, channel) of the output."""
+def _box(place: tuple[int, int, int], value: Value) -> dict[str, int]:
+    """tinyml_box_t of a tensor whose first element lies at (row, column, channel) of a larger one."""
     rows, cols, channels = image_shape(value.shape)
     size = value.dtype.numpy.itemsize
     return {
-        "row": corner[0],
-        "col": corner[1],
-        "byte": corner[2] * size,
+        "row": place[0],
+        "col": place[1],
+        "byte": place[2] * size,
         "rows": rows,
         "cols": cols,
         "bytes": channels * size,
     }
-
-
-def _corner(shape: tuple[int, ...], offsets: tuple[int, ...]) -> tuple[int, int, int] | None:
-    """Where element `offsets` of a tensor lies in its image, if all that is shifted is its outermost row axis."""
-    rows, cols, channels = image_axes(len(shape))
-    for axis in rows:
-        if offsets[axis] and math.prod(shape[:axis]) != 1:
-            return None
-    row = sum(offsets[axis] * math.prod(shape[axis + 1 : rows.stop]) for axis in rows)
-    return row, sum(offsets[axis] for axis in cols), sum(offsets[axis] for axis in channels)
 
 
 def _concat_corners(node: Node, graph: Graph) -> list[tuple[int, int, int] | None]:
@@ -55,7 +46,7 @@ def _concat_corners(node: Node, graph: Graph) -> list[tuple[int, int, int] | Non
     corners, offset = [], 0
     shape = graph.value(node.output).shape
     for value in graph.node_inputs(node):
-        corners.append(_corner(shape, tuple(offset if i == node.attrs.axis else 0 for i in range(len(shape)))))
+        corners.append(corner(shape, tuple(offset if i == node.attrs.axis else 0 for i in range(len(shape)))))
         offset += value.shape[node.attrs.axis]
     return corners
 
@@ -72,9 +63,9 @@ def _concat(node: Node, graph: Graph) -> CParams:
     out = graph.value(node.output)
     boxes: list[list[int]] = []
     constants = b""
-    for corner, value in zip(_concat_corners(node, graph), graph.node_inputs(node), strict=True):
-        assert corner is not None, "_needs_concat_of_boxes comes first"
-        boxes.append([*_box(corner, value).values(), len(constants) if value.is_constant else -1])
+    for place, value in zip(_concat_corners(node, graph), graph.node_inputs(node), strict=True):
+        assert place is not None, "_needs_concat_of_boxes comes first"
+        boxes.append([*_box(place, value).values(), len(constants) if value.is_constant else -1])
         constants += value.constant.tobytes() if value.is_constant else b""
     return CParams(
         "tinyml_concat_t",
@@ -96,7 +87,7 @@ def _pad_corner(node: Node, graph: Graph) -> tuple[int, int, int] | None:
         return None
     if any(any(padding[axis]) and any(any(p) for p in padding[:axis]) for axis in image_axes(len(x.shape))[0]):
         return None
-    return _corner(x.shape, tuple(before for before, _ in padding))
+    return corner(x.shape, tuple(before for before, _ in padding))
 
 
 def _needs_padding_of_boxes(node: Node, graph: Graph) -> str | None:
@@ -109,8 +100,8 @@ def _needs_padding_of_boxes(node: Node, graph: Graph) -> str | None:
 def _pad(node: Node, graph: Graph) -> CParams:
     assert isinstance(node.attrs, PadAttrs)
     x, out = graph.value(node.inputs[0]), graph.value(node.output)
-    corner = _pad_corner(node, graph)
-    assert corner is not None, "_needs_padding_of_boxes comes first"
+    place = _pad_corner(node, graph)
+    assert place is not None, "_needs_padding_of_boxes comes first"
     real = np.array([node.attrs.value], np.float32)
     fill = real if out.dtype is DType.FLOAT32 or out.quant is None else out.quant.quantize(real)
     element = fill.astype(out.dtype.numpy).tobytes()
@@ -118,10 +109,27 @@ def _pad(node: Node, graph: Graph) -> CParams:
         "tinyml_pad_t",
         {
             "pixel_bytes": image_shape(out.shape)[2] * out.dtype.numpy.itemsize,
-            "box": _box(corner, x),
+            "box": _box(place, x),
             "fill": tuple(element * (4 // len(element))),
         },
     )
+
+
+# Slices that are boxes of their input.
+
+
+def _needs_box(node: Node, graph: Graph) -> str | None:
+    if slice_corner(node, graph) is None:
+        return "takes a box: every element along each axis, and along one axis of rows"
+    return None
+
+
+def _slice(node: Node, graph: Graph) -> CParams:
+    x, out = graph.value(node.inputs[0]), graph.value(node.output)
+    place = slice_corner(node, graph)
+    assert place is not None, "_needs_box comes first"
+    pixel_bytes = image_shape(x.shape)[2] * x.dtype.numpy.itemsize
+    return CParams("tinyml_slice_t", {"pixel_bytes": pixel_bytes, "box": _box(place, out)})
 
 
 # Transposes and slices: strided walks over the input.
@@ -172,6 +180,8 @@ KERNELS = (
                      _rules(_needs_concat_of_boxes), _concat, no_scratch, cycles_per_element(3)),
     KernelDescriptor("tinyml_pad", "reference/tinyml_pad.c", _HEADER, Op.PAD, Isa.PORTABLE,
                      _rules(_needs_padding_of_boxes), _pad, no_scratch, cycles_per_element(3)),
+    KernelDescriptor("tinyml_slice", "reference/tinyml_slice.c", _HEADER, Op.STRIDED_SLICE, Isa.PORTABLE,
+                     _rules(_needs_box), _slice, no_scratch, cycles_per_element(3)),
     *(
         KernelDescriptor("tinyml_gather_strided", "reference/tinyml_gather_strided.c", _HEADER, op, Isa.PORTABLE,
                          _rules(_needs_nest), _gather_strided, no_scratch, cycles_per_element(8), Access(whole=True))

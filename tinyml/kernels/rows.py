@@ -29,3 +29,13 @@ def image_axes(rank: int) -> tuple[range, range, range]:
         return range(rank - 2), range(rank - 2, rank - 1), range(rank - 1, rank)
     last = max(rank - 1, 0)
     return range(last), range(0), range(last, rank)
+
+
+def corner(shape: tuple[int, ...], offsets: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """Where element `offsets` of a tensor lies in its image, if all that is shifted is its outermost row axis."""
+    rows, cols, channels = image_axes(len(shape))
+    for axis in rows:
+        if offsets[axis] and math.prod(shape[:axis]) != 1:
+            return None
+    row = sum(offsets[axis] * math.prod(shape[axis + 1 : rows.stop]) for axis in rows)
+    return row, sum(offsets[axis] for axis in cols), sum(offsets[axis] for axis in channels)

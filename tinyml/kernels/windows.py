@@ -17,9 +17,10 @@ from tinyml.ir.ops import (
     ReduceAttrs,
     ResizeAttrs,
     SpaceToDepthAttrs,
+    StridedSliceAttrs,
 )
 from tinyml.ir.reference.resample import linear, nearest
-from tinyml.kernels.rows import image_shape
+from tinyml.kernels.rows import corner, image_axes, image_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,9 @@ def _window(node: Node, graph: Graph, name: str, out_rows: int) -> RowWindow | N
         return RowWindow(up=attrs.block[0])
     if isinstance(attrs, SpaceToDepthAttrs):
         return RowWindow(attrs.block, attrs.block)
+    if isinstance(attrs, StridedSliceAttrs):
+        place = slice_corner(node, graph)
+        return None if place is None else RowWindow(pad=-place[0])
     rows = image_shape(graph.value(name).shape)[0]
     if isinstance(attrs, PadAttrs) and len(attrs.padding) == 4:
         return RowWindow(pad=attrs.padding[1][0])
@@ -98,4 +102,17 @@ def _resize_window(node: Node, graph: Graph, attrs: ResizeAttrs) -> RowWindow:
     return RowWindow(stride, int((last - (steps - pad) // up).max()) + 1, pad, up)
 
 
-_WHOLE = frozenset({Op.FULLY_CONNECTED, Op.MATMUL, Op.TRANSPOSE, Op.STRIDED_SLICE, Op.GATHER, Op.STACK, Op.SVDF})
+def slice_corner(node: Node, graph: Graph) -> tuple[int, int, int] | None:
+    """Row, column and channel of a slice's first element in its operand, where it is a box of that one's image."""
+    attrs, x, y = node.attrs, graph.value(node.inputs[0]), graph.value(node.output)
+    assert isinstance(attrs, StridedSliceAttrs)
+    taken = [len(range(*bounds.indices(n))) for bounds, n in zip(attrs.slices, x.shape, strict=True)]
+    whole = all(step == 1 or n == 1 for step, n in zip(attrs.stride, taken, strict=True))
+    for axis in image_axes(len(x.shape))[0]:
+        whole &= taken[axis] == x.shape[axis] or math.prod(x.shape[:axis]) == 1
+    if not whole or image_shape(tuple(taken)) != image_shape(y.shape):
+        return None
+    return corner(x.shape, attrs.begin)
+
+
+_WHOLE = frozenset({Op.FULLY_CONNECTED, Op.MATMUL, Op.TRANSPOSE, Op.GATHER, Op.STACK, Op.SVDF})

@@ -68,6 +68,15 @@ typedef struct {
 void tinyml_pad(const tinyml_pad_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out, const tinyml_tile_t *tile,
                 void *scratch);
 
+/* The output is a box of the input, which has pixel_bytes a pixel. */
+typedef struct {
+    int32_t pixel_bytes;
+    tinyml_box_t box;
+} tinyml_slice_t;
+
+void tinyml_slice(const tinyml_slice_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                  const tinyml_tile_t *tile, void *scratch);
+
 /* Where output element (y, x, channel) lies in an input that lies whole and end to end, counted in elements:
  *
  *     start + y / row_inner * outer_stride + y % row_inner * inner_stride + x * col_stride + channel * channel_stride
