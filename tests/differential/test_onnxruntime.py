@@ -26,6 +26,7 @@ from tinyml.targets import generic_target, load_board
 COVERAGE = [
     "autoencoder_fc",
     "ds_cnn_kws",
+    "espcn_x3",
     "fomo_mbv2_035",
     "lcnet_050",
     "mcunet_like",
@@ -33,6 +34,7 @@ COVERAGE = [
     "mobilenetv3_small_050",
     "resnet18_narrow",
     "squeezenet_like",
+    "unet_small",
 ]
 ZOO: Mapping[str, Mapping[str, object]] = {
     "autoencoder": {},
