@@ -1,7 +1,8 @@
 """The stages in order. Each takes one artifact and returns the next; this file is the only one that knows them all."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,17 @@ from tinyml.errors import DoesNotFitError, UsageError
 from tinyml.frontends import load_model, model_files
 from tinyml.ir.graph import Graph
 from tinyml.ir.verify import verify
-from tinyml.memory import arena_capacity, check, fits, peak_report, plan_memory
+from tinyml.memory import (
+    arena_capacity,
+    check,
+    excess,
+    fits,
+    parse_wishes,
+    peak_report,
+    place_memory,
+    plan_memory,
+    rooms_of,
+)
 from tinyml.memory.plan import MemoryPlan
 from tinyml.passes import canonicalize, lower
 from tinyml.profile import Profile, count_candidates, profile_emulated
@@ -27,7 +38,7 @@ from tinyml.quantize.calibration import Calibration, pixels_as_stored
 from tinyml.quantize.observers import OBSERVERS
 from tinyml.quantize.precision import Precision
 from tinyml.schedule import schedule
-from tinyml.schedule.choose import Chooser, better
+from tinyml.schedule.choose import Choice, Chooser, better
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.schedule.order import reordered
 from tinyml.schedule.parts import with_parts
@@ -61,6 +72,8 @@ class Options:
         cycles, min_sqnr: for mixed precision: cycles of an inference at most, dB at the output at least.
         reserve_sram: bytes of RAM that the application keeps for itself.
         sram_limited: the user limits SRAM, for the arena and the stack.
+        place: wishes about regions of RAM, as `tinyml.memory.regions.parse_wishes` reads them.
+        several_arenas: without wishes, too, where one region does not hold the arena, or the fewest cycles are wanted.
         keep_input: the network must not overwrite its input.
         stream_input: the application hands in rows of the input; it is never there as a whole.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
@@ -89,6 +102,8 @@ class Options:
     stream_input: bool = False
     reserve_sram: int = 0
     sram_limited: bool = False
+    place: tuple[str, ...] = ()
+    several_arenas: bool = True
     labels: tuple[str, ...] = ()
     toolchain: str | None = None
     benchmark: str | None = None
@@ -285,15 +300,23 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     base = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
     base = replace(base, stream_input=options.stream_input)
     capacity = arena_capacity(options.board, options.reserved)
+    choice = _chosen(base, options, capacity)
+    if choice.bytes > capacity and _may_spread(options):
+        keep, capacity = options.keep_input, sum(room.bytes for room in rooms_of(options.board, options.reserved))
+        spread = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep).choose(options.objective, capacity)
+        choice = spread if spread.bytes <= capacity else choice
+    return choice.schedule
+
+
+def _chosen(base: Schedule, options: Options, capacity: int) -> Choice:
+    """The best schedule, in the order of the graph or in the one that needs the least memory layer by layer."""
     choice = chooser_of(base, options).choose(options.objective, capacity)
     other = reordered(base, keep_input=options.keep_input)
-    if _moved(base.graph, other.graph) & {
-        node.name for node in peak_report(_quick_plan(choice.schedule, options)).nodes
-    }:
-        choice = better(
-            choice, chooser_of(other, options).choose(options.objective, capacity), options.objective, capacity
-        )
-    return choice.schedule
+    at_peak = {node.name for node in peak_report(_quick_plan(choice.schedule, options)).nodes}
+    if _moved(base.graph, other.graph) & at_peak:
+        found = chooser_of(other, options).choose(options.objective, capacity)
+        choice = better(choice, found, options.objective, capacity)
+    return choice
 
 
 def _moved(before: Graph, after: Graph) -> set[str]:
@@ -310,13 +333,62 @@ def _quick_plan(candidate: Schedule, options: Options) -> MemoryPlan:
     return plan_memory(candidate, keep_input=options.keep_input, effort=_QUICK)
 
 
+def _may_spread(options: Options) -> bool:
+    """Buffers may go to several regions though the user has no such wish."""
+    return options.several_arenas and not options.sram_limited and not options.place
+
+
+def _spread_bytes(candidate: Schedule, options: Options) -> int:
+    """Of all arenas; more than any board has, where they do not fit."""
+    plan = _placed(candidate, options, None, _QUICK)
+    return 1 << 40 if excess(plan, options.board, options.reserved) else plan.peak_bytes
+
+
+def _placed(candidate: Schedule, options: Options, home: str | None, effort: float = 1.0) -> MemoryPlan:
+    rooms, wishes = rooms_of(options.board, options.reserved), parse_wishes(options.place, options.board)
+    return place_memory(candidate, rooms, home, wishes, keep_input=options.keep_input, effort=effort)
+
+
 def _plan(done: Compilation, _: Say) -> MemoryPlan:
     options = done.options
-    plan = plan_memory(need(done.schedule), keep_input=options.keep_input, region=options.board.link.arena)
+    plan = _in_regions(need(done.schedule), options)
     check(plan)
     if options.check_fit:
-        fits(plan, options.board, reserve_bytes=options.reserved, boards=list_boards())
+        fits(
+            plan,
+            options.board,
+            reserve_bytes=options.reserved,
+            boards=list_boards(),
+            others=lambda: _smaller(need(done.schedule), options),
+        )
     return plan
+
+
+def _in_regions(chosen: Schedule, options: Options) -> MemoryPlan:
+    """One arena in the board's region for it. Several where the user wishes so, where the fewest cycles are wanted, and where
+    one region is too small."""
+    wishes, may_spread = parse_wishes(options.place, options.board), _may_spread(options)
+    home = None if wishes.auto else options.board.link.arena
+    fast = may_spread and options.objective is Objective.LATENCY
+    plan = _placed(chosen, options, None if fast else home)
+    over = excess(plan, options.board, options.reserved)
+    if over and may_spread:
+        other = _placed(chosen, options, home if fast else None)
+        plan = plan if excess(other, options.board, options.reserved) else other
+    return plan
+
+
+def _smaller(chosen: Schedule, options: Options) -> Iterator[tuple[str, int]]:
+    """What else the user could do for a smaller arena, and the arena of it."""
+    keep = options.keep_input
+    if options.objective is not Objective.SRAM or options.place:
+        yield "--objective sram", chooser_of(chosen, options).least(float("inf")).bytes
+    if not options.stream_input:
+        with suppress(UsageError):  # it cannot be streamed
+            fed = Chooser(
+                replace(chosen, stream_input=True), lambda s: _quick_plan(s, options).peak_bytes, keep_input=keep
+            )
+            yield "--stream-input, which keeps no picture", fed.least(float("inf")).bytes
 
 
 def _emit(done: Compilation, _: Say) -> SourceBundle:

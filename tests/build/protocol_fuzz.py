@@ -49,7 +49,7 @@ def sanitizing_compiler() -> str | None:
 def build_program(compiler: str, folder: Path) -> Path | None:
     """The command loop with the toy network, for this machine. None where the compiler's sanitizers are not installed."""
     bundle, board = toy_bundle(), load_board("qemu_mps2_an500")
-    commands = benchmark_commands(bundle, board, None)
+    commands = benchmark_commands(bundle, None)
     generated = {
         "board_config.h": render_firmware("board_config.h.j2", board=board),
         "model_adapter.c": render_adapter(bundle, traced=True),

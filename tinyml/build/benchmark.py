@@ -6,13 +6,11 @@ from typing import Any
 
 from tinyml.emit.bundle import SourceBundle
 from tinyml.emit.c.text import c_float
-from tinyml.errors import DoesNotFitError, ToolError
+from tinyml.errors import ToolError
 from tinyml.ir.dtypes import DType, storage_bytes
 from tinyml.ir.graph import Value
-from tinyml.targets.board import Board
 
 _SIGN = 0x80  # int8 = uint8 - 128, as bits
-_FIRMWARE_DATA = 1024  # room that is left for the firmware's own data
 _C_TYPES = {
     DType.INT4: "int8_t",
     DType.INT8: "int8_t",
@@ -54,21 +52,20 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 class BenchmarkCommands:
     """Attributes:
     context: for firmware/benchmark.c.j2.
-    copy_region: the region that a copy of the input is kept in; None where none is kept.
+    copy_bytes: of the copy of the input that is kept; 0 where none is.
     """
 
     context: Mapping[str, Any]
-    copy_region: str | None
+    copy_bytes: int
 
 
-def benchmark_commands(bundle: SourceBundle, board: Board, benchmark: str | None) -> BenchmarkCommands:
+def benchmark_commands(bundle: SourceBundle, benchmark: str | None) -> BenchmarkCommands:
     """How `db`, `infer` and `results` reach the model's first input and output.
 
     Without a benchmark, `db` sends the bytes of the input as they are, and no copy is kept.
 
     Raises:
         ToolError: no such benchmark, or the model is not one for it.
-        DoesNotFitError: a copy is needed and has no room.
     """
     graph = bundle.plan.schedule.graph
     given, output = graph.value(graph.inputs[0]), graph.value(graph.outputs[0])
@@ -92,7 +89,7 @@ def benchmark_commands(bundle: SourceBundle, board: Board, benchmark: str | None
         "input": _port(given),
         "output": _port(output),
     }
-    return BenchmarkCommands(context, _place_for_copy(bundle, board, sent_bytes) if copied else None)
+    return BenchmarkCommands(context, sent_bytes if copied else 0)
 
 
 def _benchmark(name: str) -> Benchmark:
@@ -121,32 +118,3 @@ def _port(value: Value) -> Mapping[str, Any]:
     return {
         "c_type": _C_TYPES[value.dtype], "scale": scale, "zero_point": zero_point, "lowest": lowest, "highest": highest,
     }  # fmt: skip
-
-
-def _place_for_copy(bundle: SourceBundle, board: Board, size: int) -> str:
-    """The region of those in use that has most room left."""
-    best, room = roomiest(bundle, board)
-    if room < size:
-        raise DoesNotFitError(
-            f"{board.id} has no room for the benchmark's copy of the input: {size:,} bytes, "
-            f"{best} has {max(0, room):,} left",
-            "--keep-input: a run then leaves its input, and no copy is kept of integers",
-        )
-    return best
-
-
-def roomiest(bundle: SourceBundle, board: Board, *, spare: bool = False) -> tuple[str, int]:
-    """The region of those in use that has most room left, and how much. The data's is taken where two have the same.
-
-    Args:
-        spare: what a limit keeps from the build counts, too.
-    """
-    link = board.link
-    room = {name: board.region(name).bytes for name in (link.data, link.stack, link.arena)}
-    room[link.arena] -= sum(arena.bytes for arena in bundle.plan.arenas)
-    room[link.stack] -= link.stack_bytes
-    room[link.data] -= _FIRMWARE_DATA
-    if spare:
-        room |= {region.name: region.bytes for region in board.regions if region.kind == "spare"}
-    best = max(room, key=lambda name: room[name])
-    return best, room[best]

@@ -9,6 +9,7 @@ from elftools.elf.elffile import ELFFile
 from tinyml.build.image import Sizes
 
 _WEIGHTS = ".tinyml_weights"
+_STATIC = (".data", ".bss", ".frame", ".copy")
 
 
 def read_sizes(elf: bytes) -> Sizes:
@@ -19,13 +20,15 @@ def read_sizes(elf: bytes) -> Sizes:
     symbols = {s.name: int(s["st_value"]) for s in file.get_section_by_name(".symtab").iter_symbols()}
     model_code = symbols["model_code_end"] - symbols["model_code_start"]
     model = sum(symbols[f"model_{part}_end"] - symbols[f"model_{part}_start"] for part in ("data", "bss"))
-    static = sum(_section_bytes(file, section) for section in (".data", ".bss", ".copy"))
+    blocks = [(int(s["sh_addr"]), int(s["sh_size"])) for s in map(file.get_section_by_name, _STATIC) if s is not None]
+    static = sum(size for _, size in blocks)
     return Sizes(
         model_code_bytes=model_code,
         firmware_code_bytes=loaded - weights - model_code,
         weights_bytes=weights,
         model_static_bytes=model,
         firmware_static_bytes=static - model,
+        static_blocks=tuple(blocks),
     )
 
 

@@ -3,15 +3,17 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 
-from tinyml.build.benchmark import benchmark_commands, roomiest
+from tinyml.build.benchmark import benchmark_commands
 from tinyml.build.elf import read_sizes, to_binary, to_intel_hex, with_crcs
 from tinyml.build.files import write_file, write_tree
 from tinyml.build.image import FirmwareImage, ToolchainInfo
 from tinyml.build.objects import Unit, compile_units, runtime_library
+from tinyml.build.placed import Placed, placed_blocks
 from tinyml.build.toolchain import Toolchain, run_tool
 from tinyml.emit.bundle import SourceBundle
 from tinyml.errors import DoesNotFitError, ToolError
@@ -22,8 +24,7 @@ _WEIGHTS_SECTION = 'TINYML_WEIGHTS_SECTION=__attribute__((section(".tinyml_weigh
 # What GNU ld and LLD say of a region that is full.
 _OVERFLOW = re.compile(r"region ['`](\w+)'[^\n]*? overflowed by (\d+) bytes")
 _TRACE = "TINYML_TRACE"
-_FRAME_SECTION = 'TINYML_FRAME_SECTION=__attribute__((section(".bss.tinyml_frame")))'
-_ARENA_SECTION = 'TINYML_ARENA_SECTION=__attribute__((section(".bss.tinyml_arena")))'
+_SECTION = "TINYML_SECTION(name)=__attribute__((section(name)))"
 
 
 def build_firmware(
@@ -50,20 +51,15 @@ def build_firmware(
     """
     if not board.has_firmware:
         raise ToolError(f"{board.id} takes no firmware", "emit C, or choose a board: tinyml boards")
-    commands = benchmark_commands(bundle, board, benchmark)
-    frame = roomiest(bundle, board, spare=True)[0] if bundle.plan.schedule.stream_input else None
+    commands = benchmark_commands(bundle, benchmark)
+    placed = placed_blocks(bundle, board, commands.copy_bytes)
     write_tree(out_dir / "src", bundle.files)
     write_tree(
         out_dir / "firmware",
         {
             "board_config.h": render_firmware("board_config.h.j2", board=board),
             "link.ld": render_firmware(
-                "link.ld.j2",
-                board=board,
-                link=board.link,
-                regions=_linked_regions(board, frame),
-                copy=commands.copy_region,
-                frame=frame,
+                "link.ld.j2", board=board, link=board.link, regions=_linked_regions(board, placed), placed=placed
             ),
             "model_adapter.c": render_adapter(bundle, traced=traced),
             "benchmark.c": render_firmware("benchmark.c.j2", **commands.context),
@@ -148,9 +144,7 @@ def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path, *, traced:
     )
     generated = out_dir / "firmware"
     includes = (root / "include", root / "libc", generated)
-    adapter = Unit(
-        generated, "model_adapter.c", (*header_folders(bundle, out_dir), *includes), (_ARENA_SECTION, _FRAME_SECTION)
-    )
+    adapter = Unit(generated, "model_adapter.c", (*header_folders(bundle, out_dir), *includes), (_SECTION,))
     commands = Unit(generated, "benchmark.c", includes, small=True)
     protocol = [Unit(root, "protocol/protocol.c", includes, (_TRACE,) if traced else (), small=True)]
     if traced:
@@ -160,8 +154,8 @@ def firmware_units(bundle: SourceBundle, board: Board, out_dir: Path, *, traced:
     return [*(Unit(root, path, includes, small=path != "lib/mem.c") for path in paths), *protocol, adapter, commands]
 
 
-def _linked_regions(board: Board, frame: str | None) -> list[object]:
-    used = {board.link.code, board.link.arena, board.link.stack, board.link.data, frame}
+def _linked_regions(board: Board, placed: Sequence[Placed]) -> list[object]:
+    used = {board.link.code, board.link.stack, board.link.data, *(block.region for block in placed)}
     return [region for region in board.regions if region.name in used]
 
 

@@ -16,9 +16,13 @@ class ToolchainInfo:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes, read from the linked ELF. static: .data + .bss outside the arena and the stack.
+    """Bytes, read from the linked ELF. static: .data + .bss outside the arenas and the stack, and pictures that the
+    firmware keeps.
 
     What the compiler brings (libgcc) counts as the firmware's.
+
+    Attributes:
+        static_blocks: (address, bytes) of what is static.
     """
 
     model_code_bytes: int
@@ -26,6 +30,7 @@ class Sizes:
     weights_bytes: int
     model_static_bytes: int
     firmware_static_bytes: int
+    static_blocks: tuple[tuple[int, int], ...] = ()
 
     @property
     def code_bytes(self) -> int:

@@ -70,6 +70,14 @@ def add_target_flags(parser: argparse.ArgumentParser) -> None:
         "--reserve-sram", metavar="SIZE", default="0", help="SRAM that your application keeps for itself"
     )
     group.add_argument(
+        "--place",
+        metavar="WHAT=REGION",
+        action="append",
+        default=[],
+        help="RAM for the arena, the input, the output, a value or what a layer computes: input=axi_sram, input=dma (where "
+        "DMA reaches), arena=dtcm; auto: hot buffers to fast RAM; may be repeated",
+    )
+    group.add_argument(
         "--toolchain", metavar="NAME", help="arm-none-eabi-gcc or ziglang (default: the first that is there)"
     )
 
@@ -214,6 +222,7 @@ def board_of(arguments: argparse.Namespace, default: str | None = None) -> Board
         flash_bytes=None if arguments.flash is None else _size("--flash", arguments.flash),
         clock=arguments.clock,
         baud=arguments.baud,
+        place=arguments.place,
     )
 
 
@@ -240,6 +249,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         stream_input=arguments.stream_input,
         reserve_sram=_size("--reserve-sram", arguments.reserve_sram),
         sram_limited=arguments.sram is not None,
+        place=tuple(arguments.place),
         labels=read_labels(arguments.labels),
         toolchain=arguments.toolchain,
     )

@@ -296,6 +296,8 @@ class _Replay:
             self._check_inside(buffer.name, placement.arena, placement.offset, buffer.bytes, buffer.alignment)
             if buffer.values and self._location(buffer.name) != (placement.arena, placement.offset):
                 raise BrokenPlanError(f"placements and locations differ: {buffer.name}")
+            if buffer.region not in (None, self.plan.region(buffer.name)):
+                raise BrokenPlanError(f"{buffer.name} is in {placement.arena}, not in {buffer.region}")
             for name in buffer.values:
                 placed.add(name)
                 where, start = self._location(name)

@@ -1,13 +1,14 @@
 """What a user asks about a plan: where its peak is, what lives there, and whether a board has room for it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tinyml.errors import DoesNotFitError
 from tinyml.ir.describe import shortened
 from tinyml.ir.graph import Graph, Node
-from tinyml.memory.plan import BufferKind, MemoryPlan, Placement
+from tinyml.memory.plan import Arena, BufferKind, MemoryPlan, Placement
 from tinyml.memory.planner import plan_memory
+from tinyml.memory.regions import FIRMWARE_DATA, rooms_of
 from tinyml.schedule.model import VIEWS
 from tinyml.schedule.storage import storage_lifetimes, storage_roots
 from tinyml.targets.board import Board
@@ -113,52 +114,88 @@ def arena_capacity(board: Board, reserve_bytes: int = 0) -> int:
     return board.region(board.link.arena).bytes - stack - reserve_bytes
 
 
-def fits(plan: MemoryPlan, board: Board, *, reserve_bytes: int = 0, boards: Iterable[Board] = ()) -> None:
-    """Returns where the board has room for the arena.
+def excess(plan: MemoryPlan, board: Board, reserve_bytes: int = 0) -> int:
+    """Bytes of arenas that their regions have no room for; 0 where all fit."""
+    return sum(max(0, arena.bytes - _room(arena, board, reserve_bytes)) for arena in plan.arenas)
+
+
+def _room(arena: Arena, board: Board, reserve_bytes: int) -> int:
+    if arena.region in (None, board.link.arena):
+        return arena_capacity(board, reserve_bytes)
+    return next(room.bytes for room in rooms_of(board) if room.region == arena.region)
+
+
+def fits(
+    plan: MemoryPlan,
+    board: Board,
+    *,
+    reserve_bytes: int = 0,
+    boards: Iterable[Board] = (),
+    others: Callable[[], Iterable[tuple[str, int]]] = tuple,
+) -> None:
+    """Returns where the board has room for the arenas.
 
     Args:
         reserve_bytes: RAM that the application keeps (`--reserve-sram`).
         boards: others that the message may suggest.
+        others: what else the user could do, and the arena that it would take: called where it does not fit.
 
     Raises:
         DoesNotFitError: it has not: by how much, in which layer, what lives there, and what would help.
     """
-    capacity, needed = arena_capacity(board, reserve_bytes), plan.peak_bytes
-    if needed <= capacity:
+    over = excess(plan, board, reserve_bytes)
+    if not over:
         return
     peak = peak_report(plan)
-    region = board.link.arena
-    stack = board.link.stack_bytes if board.link.stack == region else 0
-    kept = [f"{size:,} {what}" for size, what in ((stack, "of stack"), (reserve_bytes, "reserved")) if size]
-    taken = f" without {' and '.join(kept)}" if kept else ""
     where = f"{peak.source} ({peak.op})" if peak.nodes else peak.source
+    taken = [f"{a.bytes:,} bytes, {_room_text(a, board, reserve_bytes)}" for a in plan.arenas]
+    what = f"its arena takes {taken[0]}" if len(taken) == 1 else f"its arenas take {'; '.join(taken)}"
     raise DoesNotFitError(
         "\n".join(
             [
-                f"{plan.schedule.graph.name} does not fit {board.id} by {needed - capacity:,} bytes of SRAM: "
-                f"its arena takes {needed:,} bytes, {region} has {max(capacity, 0):,}{taken}",
+                f"{plan.schedule.graph.name} does not fit {board.id} by {over:,} bytes of SRAM: {what}",
                 f"  the peak is in {where}, where {peak.bytes:,} bytes live at once:",
                 *(f"  {b.bytes:>11,}  {b.kind.value:<10}  {shortened(b.name)}" for b in peak.buffers),
             ]
         ),
-        _remedies(plan, board, reserve_bytes, boards),
+        _remedies(plan, board, reserve_bytes, boards, others()),
     )
 
 
-def _remedies(plan: MemoryPlan, board: Board, reserve_bytes: int, boards: Iterable[Board]) -> str:
+def _room_text(arena: Arena, board: Board, reserve_bytes: int) -> str:
+    """`sram has 30,720 without 2,048 of stack`."""
+    region = arena.region or board.link.arena
+    stack = board.link.stack_bytes if board.link.stack == region else 0
+    reserved = reserve_bytes if region == board.link.arena else 0
+    data = FIRMWARE_DATA if board.link.data == region != board.link.arena else 0
+    kept = [f"{n:,} {what}" for n, what in ((stack, "of stack"), (data, "of data"), (reserved, "reserved")) if n]
+    without = f" without {' and '.join(kept)}" if kept else ""
+    return f"{region} has {max(0, _room(arena, board, reserve_bytes)):,}{without}"
+
+
+def _remedies(
+    plan: MemoryPlan,
+    board: Board,
+    reserve_bytes: int,
+    boards: Iterable[Board],
+    others: Iterable[tuple[str, int]],
+) -> str:
     """What would make it fit: options first, as they cost nothing, each of them tried."""
     needed, free = plan.peak_bytes, arena_capacity(board)
-    remedies = []
+    remedies: list[str] = []
+    short: list[str] = []
     if needed <= free:
         remedies.append(f"reserve at most {free - needed:,} bytes (--reserve-sram)")
     overwriting = plan_memory(plan.schedule, keep_input=False).peak_bytes
-    if overwriting <= free - reserve_bytes:
-        remedies.append(f"let the run overwrite its input (no --keep-input): {overwriting:,} bytes")
+    for what, size in (("let the run overwrite its input (no --keep-input)", overwriting), *others):
+        if size < needed:
+            (remedies if size <= free - reserve_bytes else short).append(f"{what}: {size:,} bytes")
     roomy = [b.id for b in boards if b.id not in (board.id, "host") and arena_capacity(b, reserve_bytes) >= needed]
     if roomy:
         remedies.append(f"take a board that has room: {', '.join(roomy)}")
     remedies.append("make the network's input smaller: activations grow with its area")
-    return "; or ".join(remedies)
+    lower = f"\n  lower, but not enough alone: {'; '.join(short)}" if short else ""
+    return "; or ".join(remedies) + lower
 
 
 def _live(plan: MemoryPlan, step: int) -> list[Placement]:

@@ -30,7 +30,8 @@ class Buffer:
     Attributes:
         bytes: size of the largest value that lives in it.
         values: names of the values that live in it; empty for scratch.
-        arena: name of the arena it must be placed in, or None: the planner decides.
+        region: name of the board's memory region that it must lie in, or None: the planner decides.
+        dma: a DMA controller must reach it.
         over_read: bytes past the end that a kernel may read and ignores. They may belong to other buffers, but must lie
             inside the arena.
     """
@@ -41,7 +42,8 @@ class Buffer:
     alignment: int
     lifetime: Lifetime
     values: tuple[str, ...] = ()
-    arena: str | None = None
+    region: str | None = None
+    dma: bool = False
     over_read: int = 0
 
 
@@ -63,6 +65,7 @@ class Arena:
     Attributes:
         region: name of the board's memory region it is meant for; None without a board.
         lower_bound: no plan of the same buffers can be smaller.
+        traffic: bytes that a run reads and writes there, roughly; counted where there are several arenas.
     """
 
     name: str
@@ -70,6 +73,19 @@ class Arena:
     alignment: int
     lower_bound: int
     region: str | None = None
+    traffic: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Core cycles that a run waits for RAM where no cache serves it, by the board file's wait_cycles.
+
+    Attributes:
+        lower_bound: no way to share the buffers out among the regions waits less.
+    """
+
+    cycles: int
+    lower_bound: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +98,7 @@ class MemoryPlan:
         scratch: node name -> (arena name, byte offset) for nodes whose kernel needs scratch.
         input_preserved: no other buffer overlaps an input's at any step, so a run can be repeated.
         rings: value name -> lines of the ring that it lives in; others are whole.
+        waiting: where buffers were shared out among regions by how hot they are.
     """
 
     schedule: Schedule
@@ -91,10 +108,15 @@ class MemoryPlan:
     scratch: Mapping[str, tuple[str, int]]
     input_preserved: bool
     rings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    waiting: Waiting | None = None
 
     def lines(self, name: str) -> int:
         """Rows of a value that its buffer holds: row y lies where row y modulo this number does."""
         return self.rings.get(name) or image_shape(self.schedule.graph.value(name).shape)[0]
+
+    def region(self, buffer: str) -> str | None:
+        """Name of the board's memory region that a buffer lies in; None without a board."""
+        return next(a.region for a in self.arenas if a.name == self.placements[buffer].arena)
 
     @property
     def peak_bytes(self) -> int:

@@ -1,11 +1,13 @@
 """The stage: Schedule -> MemoryPlan."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from tinyml.memory.lifetimes import demand
+from tinyml.memory.lifetimes import Demand, demand
 from tinyml.memory.packing import make_problem
-from tinyml.memory.plan import Arena, BufferKind, MemoryPlan, Placement
-from tinyml.memory.search import pack
+from tinyml.memory.plan import Arena, Buffer, BufferKind, MemoryPlan, Placement, Waiting
+from tinyml.memory.search import Packing, pack
 from tinyml.schedule.model import Schedule
 
 ARENA = "arena"
@@ -28,27 +30,56 @@ def plan_memory(
     """
     wanted = demand(schedule, keep_input)
     packing = pack(make_problem(wanted.buffers, wanted.distances), effort)
+    return assemble(schedule, wanted, [Part(ARENA, region, wanted.buffers, packing)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """An arena, and the buffers that were packed into it."""
+
+    name: str
+    region: str | None
+    buffers: Sequence[Buffer]
+    packing: Packing
+    traffic: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Size of the arena: where the last buffer ends, with what kernels may read beyond."""
+        ends = (at + b.bytes + b.over_read for b, at in zip(self.buffers, self.packing.offsets, strict=True))
+        return max(ends, default=0)
+
+
+def assemble(schedule: Schedule, wanted: Demand, parts: Sequence[Part], waiting: Waiting | None = None) -> MemoryPlan:
+    """The plan in which all buffers are in one of the parts."""
     placements = {
-        buffer.name: Placement(buffer, ARENA, offset)
-        for buffer, offset in zip(wanted.buffers, packing.offsets, strict=True)
+        buffer.name: Placement(buffer, part.name, offset)
+        for part in parts
+        for buffer, offset in zip(part.buffers, part.packing.offsets, strict=True)
     }
-    arena = Arena(
-        ARENA,
-        max((p.end + p.buffer.over_read for p in placements.values()), default=0),
-        max((p.buffer.alignment for p in placements.values()), default=1),
-        packing.lower_bound,
-        region,
-    )
     return MemoryPlan(
         schedule,
-        (arena,),
+        tuple(
+            Arena(
+                part.name,
+                part.bytes,
+                max((b.alignment for b in part.buffers), default=1),
+                part.packing.lower_bound,
+                part.region,
+                part.traffic,
+            )
+            for part in parts
+        ),
         MappingProxyType(placements),
         MappingProxyType(
             {v: (p.arena, p.offset + wanted.offsets[v]) for p in placements.values() for v in p.buffer.values}
         ),
-        MappingProxyType({node: (ARENA, placements[name].offset) for node, name in wanted.scratch.items()}),
+        MappingProxyType(
+            {node: (placements[name].arena, placements[name].offset) for node, name in wanted.scratch.items()}
+        ),
         not schedule.stream_input and _input_preserved(tuple(placements.values())),
         MappingProxyType(dict(wanted.rings)),
+        waiting,
     )
 
 

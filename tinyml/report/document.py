@@ -63,13 +63,18 @@ class QuantizationSection:
 
 @dataclass(frozen=True, slots=True)
 class RegionSection:
-    """RAM of the board: what this build takes of it."""
+    """RAM of the board: what this build takes of it.
+
+    Attributes:
+        traffic: percent of all bytes that a run reads and writes in arenas, roughly; 0 where there is one arena.
+    """
 
     name: str
     bytes: int
     arena_bytes: int
     stack_bytes: int
     static_bytes: int
+    traffic: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +300,8 @@ def _memory(done: Compilation) -> MemorySection:
     bound, model_bound = (None, None) if image is None else _stack_bounds(image)
     model_static = image.sizes.model_static_bytes if image else 0
     firmware_static = image.sizes.firmware_static_bytes if image else 0
+    static = image.sizes.static_blocks if image else ()
+    traffic = sum(arena.traffic for arena in plan.arenas)
     return MemorySection(
         arena_bytes=plan.peak_bytes,
         arena_lower_bound_bytes=sum(a.lower_bound for a in plan.arenas),
@@ -310,9 +317,10 @@ def _memory(done: Compilation) -> MemorySection:
             RegionSection(
                 name=region.name,
                 bytes=region.bytes,
-                arena_bytes=plan.peak_bytes if region.name == board.link.arena else 0,
+                arena_bytes=sum(a.bytes for a in plan.arenas if a.region == region.name),
                 stack_bytes=stack if region.name == board.link.stack else 0,
-                static_bytes=model_static + firmware_static if region.name == board.link.data else 0,
+                static_bytes=sum(size for at, size in static if region.address <= at < region.end),
+                traffic=round(100 * sum(a.traffic for a in plan.arenas if a.region == region.name) / max(traffic, 1)),
             )
             for region in board.regions
             if region.kind == "ram"

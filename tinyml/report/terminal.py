@@ -56,7 +56,8 @@ def summary(report: Report, board: Board, warning: str | None) -> RenderableType
         warning: what must come first ("UNCALIBRATED: …"), or None.
     """
     model, memory, flash, latency = report.model, report.memory, report.flash, report.latency
-    limit = sum(r.bytes for r in memory.regions if r.arena_bytes)
+    arenas = [r for r in memory.regions if r.arena_bytes]
+    limit = sum(r.bytes for r in arenas)
     linked = flash.code_bytes is not None
     tight = memory.arena_bytes == memory.arena_lower_bound_bytes
     bound = (
@@ -66,7 +67,8 @@ def summary(report: Report, board: Board, warning: str | None) -> RenderableType
         ("model", f"{count(model.macs)} MACs", f"{len(report.layers)} steps, {count(model.parameters)} parameters"),
         ("numbers", report.quantization.scheme, ""),
         ("peak SRAM", size(memory.peak_sram_bytes), f"exact, of {size(limit)} there" if linked else "exact"),
-        ("  arena", size(memory.arena_bytes), bound),
+        ("  arena" if len(arenas) < 2 else "  arenas", size(memory.arena_bytes), bound),
+        *((f"    {r.name}", size(r.arena_bytes), _traffic(r.traffic)) for r in arenas if len(arenas) > 1),
         ("  stack", size(memory.stack_bytes), _STACK[memory.stack_kind] + _bound(memory.stack_bound_bytes)),
         (
             "  static",
@@ -98,6 +100,10 @@ def summary(report: Report, board: Board, warning: str | None) -> RenderableType
         table.add_row(*row)
     head = [Text(warning, style="bold yellow")] if warning else []
     return Group(*head, Text(f"{model.file} for {board.title}", style="bold"), "", table)
+
+
+def _traffic(percent: int) -> str:
+    return f"some {percent} % of what a run reads and writes"
 
 
 def _bound(stack: int | None) -> str:

@@ -35,6 +35,11 @@ class MemoryRegion:
     def end(self) -> int:
         return self.address + self.bytes
 
+    @property
+    def takes_arena(self) -> bool:
+        """RAM, and not at address 0, which C takes for no address at all."""
+        return self.kind == "ram" and self.address != 0
+
 
 @dataclass(frozen=True, slots=True)
 class Cache:

@@ -1,5 +1,6 @@
 """The target that was asked for: a board or a bare core, with less than it has by `--sram`, `--flash` and `--clock safe`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tinyml.errors import UsageError
@@ -20,12 +21,14 @@ def choose_target(
     flash_bytes: int | None = None,
     clock: str = "full",
     baud: int | None = None,
+    place: Sequence[str] = (),
 ) -> Board:
     """A board by its id, alias or file, or a bare core; its memory limited.
 
     Args:
         clock: "full" or "safe".
         baud: rate of the serial port; None for the board file's.
+        place: of `--place`; `arena=REGION` names the region of the arena, which the limit of SRAM is about.
 
     Raises:
         BoardError: no such board, or a malformed file.
@@ -46,6 +49,10 @@ def choose_target(
         found = at_safe_clock(found)
     if baud is not None:
         found = _with_baud(found, baud)
+    for text in place:
+        what, _, name = text.partition("=")
+        if what == "arena":
+            found = replace(found, link=replace(found.link, arena=ram_called(name, found).name))
     return with_limits(found, sram_bytes, flash_bytes)
 
 
@@ -55,6 +62,22 @@ def _with_baud(board: Board, baud: int) -> Board:
     if not SLOWEST_BAUD <= baud <= FASTEST_BAUD:
         raise UsageError(f"--baud {baud}: expected {SLOWEST_BAUD} to {FASTEST_BAUD}")
     return replace(board, uart=replace(board.uart, baud=baud))
+
+
+def ram_called(name: str, board: Board) -> MemoryRegion:
+    """The RAM of that name, or the only one whose name begins so.
+
+    Raises:
+        UsageError: there is none, or no arena may lie there.
+    """
+    regions = [region for region in board.regions if region.kind == "ram"]
+    found = [r for r in regions if r.name == name.lower()] or [r for r in regions if r.name.startswith(name.lower())]
+    there = f"one of: {', '.join(r.name for r in regions if r.takes_arena)}"
+    if len(found) != 1:
+        raise UsageError(f"--place: {board.id} has no RAM called {name!r}", there)
+    if not found[0].takes_arena:
+        raise UsageError(f"--place: {found[0].name} of {board.id} begins at address 0, a null pointer in C", there)
+    return found[0]
 
 
 def at_safe_clock(board: Board) -> Board:

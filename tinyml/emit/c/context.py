@@ -149,6 +149,7 @@ class ArenaContext:
     macro: str
     bytes: int
     alignment: int
+    region: str
 
 
 def arena_contexts(plan: MemoryPlan) -> tuple[ArenaContext, ...]:
@@ -160,6 +161,7 @@ def arena_contexts(plan: MemoryPlan) -> tuple[ArenaContext, ...]:
             f"ARENA_{i}" if i else "ARENA",
             arena.bytes,
             arena.alignment,
+            arena.region if several and arena.region else "",
         )
         for i, arena in enumerate(plan.arenas)
     )
@@ -370,7 +372,7 @@ def _comment(emitted: EmittedLayer, node: Node, graph: Graph, plan: MemoryPlan, 
     work = f", {emitted.macs:,} MACs" if emitted.macs else ""
     reads = ", ".join(_place_text(v, plan) for v in ins)
     writes = ", ".join(_place_text(v, plan) for v in outs)
-    scratch = f", scratch {_range_text(plan.scratch[node.name][1], scratch_bytes)}" if scratch_bytes else ""
+    scratch = f", scratch {_range_text(plan, plan.scratch[node.name], scratch_bytes)}" if scratch_bytes else ""
     return block_comment(
         [
             f"{emitted.index:02d}  {node.op.value}{window_text(node, graph)}: {shapes}{work}",
@@ -388,7 +390,7 @@ def block_comment(lines: Sequence[str]) -> str:
 
 def _place_text(value: Value, plan: MemoryPlan) -> str:
     lines, rows = plan.lines(value.name), image_shape(value.shape)[0]
-    text = _range_text(plan.location[value.name][1], lines * row_bytes(value))
+    text = _range_text(plan, plan.location[value.name], lines * row_bytes(value))
     return text if lines == rows else f"{text} (a ring of {lines} rows)"
 
 
@@ -396,8 +398,10 @@ def _type_text(value: Value) -> str:
     return f"{'x'.join(map(str, value.shape[1:] if len(value.shape) > 1 else value.shape)) or '1'} {value.dtype.value}"
 
 
-def _range_text(offset: int, size: int) -> str:
-    return f"[{offset}, {offset + size})"
+def _range_text(plan: MemoryPlan, place: tuple[str, int], size: int) -> str:
+    """`[0, 64)`; where there are several arenas, of which: `dtcm [0, 64)`."""
+    arena, offset = place
+    return f"{arena} " * (len(plan.arenas) > 1) + f"[{offset}, {offset + size})"
 
 
 def label_literals(labels: tuple[str, ...]) -> tuple[str, ...]:
