@@ -380,14 +380,11 @@ def _in_regions(chosen: Schedule, options: Options) -> MemoryPlan:
 
 def _smaller(chosen: Schedule, options: Options) -> Iterator[tuple[str, int]]:
     """What else the user could do for a smaller arena, and the arena of it."""
-    keep = options.keep_input
-    if options.objective is not Objective.SRAM or options.place:
-        yield "--objective sram", chooser_of(chosen, options).least(float("inf")).bytes
+    if options.place:
+        yield "no --place", chooser_of(chosen, options).least(float("inf")).bytes
     if not options.stream_input:
         with suppress(UsageError):  # it cannot be streamed
-            fed = Chooser(
-                replace(chosen, stream_input=True), lambda s: _quick_plan(s, options).peak_bytes, keep_input=keep
-            )
+            fed = chooser_of(replace(chosen, stream_input=True), replace(options, keep_input=False))
             yield "--stream-input, which keeps no picture", fed.least(float("inf")).bytes
 
 

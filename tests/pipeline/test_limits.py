@@ -23,7 +23,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(model: Path, folder: Path) -> Options:
-    return Options(model=model, board=load_board("stm32h7"), work_dir=folder)
+    """With all buffers in the region that is limited."""
+    return Options(model=model, board=load_board("stm32h7"), work_dir=folder, several_arenas=False)
 
 
 def test_reserved_sram(model: Path, tmp_path: Path) -> None:
@@ -59,6 +60,28 @@ def test_sram_names_the_layer(model: Path, tmp_path: Path) -> None:
     # The input, three rows behind each depthwise convolution's back, one behind each pointwise one's.
     assert sum(sizes) >= 49 * 10 + 4 * 3 * 5 * 64 + 4 * 5 * 64
     assert "nucleo_l4r5zi" in str(caught.value.hint)
+
+
+def test_what_one_region_does_not_hold_goes_to_several(model: Path, tmp_path: Path) -> None:
+    """4 KiB of AXI SRAM hold no block of DS-CNN; what lives longest and is hottest has the DTCM."""
+    given = replace(
+        options(model, tmp_path), board=with_limits(load_board("stm32h7"), 4 << 10, None), several_arenas=True
+    )
+    plan = need(compile_model(given, stop_after="memory").plan)
+    assert [arena.region for arena in plan.arenas] == ["dtcm"]  # which is as fast as any, and holds all
+    with pytest.raises(DoesNotFitError, match="its arena takes"):
+        compile_model(replace(given, sram_limited=True), stop_after="memory")
+
+
+def test_what_would_need_less_is_named(model: Path, tmp_path: Path) -> None:
+    given = options(model, tmp_path)
+    least = replace(given, stream_input=True, objective=Objective.SRAM)
+    with pytest.raises(DoesNotFitError) as caught:
+        compile_model(replace(given, board=with_limits(given.board, 4 << 10, None)), stop_after="memory")
+    found = re.search(r"--stream-input, which keeps no picture: ([\d,]+) bytes", str(caught.value.hint))
+    assert found is not None
+    streamed = need(compile_model(least, stop_after="memory").plan).peak_bytes
+    assert int(found[1].replace(",", "")) <= streamed
 
 
 def test_sizes_without_a_board_that_fits(model: Path, tmp_path: Path) -> None:

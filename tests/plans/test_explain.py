@@ -89,6 +89,17 @@ def test_options_are_named_only_where_they_make_it_fit() -> None:
         fits(kept, board("b", 65_536))
     with pytest.raises(DoesNotFitError) as error:
         fits(kept, board("b", 32_768))
-    assert "--keep-input" not in str(error.value) and "--reserve" not in str(error.value)
+    hint, short = str(error.value.hint).split("\n")
+    assert "--keep-input" not in hint and "--reserve" not in hint
+    assert short == "  lower, but not enough alone: let the run overwrite its input (no --keep-input): 55,296 bytes"
     with pytest.raises(DoesNotFitError, match=re.escape("reserve at most 8,192 bytes (--reserve-sram)")):
         fits(plan_memory(scheduled(mobilenet_v1_quarter())), board("b", 65_536), reserve_bytes=10_000)
+
+
+def test_other_ways_are_named_with_what_they_take() -> None:
+    plan = plan_memory(scheduled(mobilenet_v1_quarter()))
+    with pytest.raises(DoesNotFitError) as error:
+        fits(plan, board("b", 32_768), others=lambda: [("--one", 30_720), ("--two", 30_721), ("--three", 55_296)])
+    hint, short = str(error.value.hint).split("\n")
+    assert hint.startswith("--one: 30,720 bytes; or ") and "--three" not in hint + short
+    assert short == "  lower, but not enough alone: --two: 30,721 bytes"
