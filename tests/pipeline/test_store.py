@@ -56,6 +56,8 @@ OTHERS: dict[str, Any] = {
     "keep_input": True,
     "stream_input": True,
     "sram_limited": True,
+    "place": ("auto",),
+    "several_arenas": False,
     "reserve_sram": 1,
     "labels": ("a",),
     "toolchain": "ziglang",

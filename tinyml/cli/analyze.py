@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         if file is not None and not arguments.schedule:
             raise UsageError(f"{flag} draws what --schedule finds", "add --schedule, or leave it out")
     with tempfile.TemporaryDirectory(prefix="tinyml-") as work, progress(arguments) as on_stage:
-        options = replace(options_of(arguments, Path(work)), check_fit=False)
+        options = replace(options_of(arguments, Path(work)), check_fit=False, several_arenas=False)
         done = compile_model(options, stop_after="memory", on_stage=on_stage)
     limited = arguments.board or arguments.target or arguments.sram or arguments.flash
     chosen = done.options.board if limited else None

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 
 from tinyml.ir.describe import window_text
 from tinyml.ir.macs import macs
-from tinyml.memory import arena_capacity, live_bytes, peak_report
+from tinyml.memory import arena_capacity, excess, live_bytes, peak_report
+from tinyml.memory.plan import MemoryPlan
 from tinyml.pipeline import CODE_ALLOWANCE, Compilation, Options, chooser_of, need
 from tinyml.quantize.allocate import Allocation
 from tinyml.quantize.mixed import Choice, predicted_db, widened
@@ -208,9 +209,7 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
         blocking_op=peak.op,
         blocking_buffers=tuple(BlockingBuffer(b.name, b.kind.value, b.bytes) for b in peak.buffers),
         layers=tuple(layers),
-        boards=tuple(
-            _fit(board, done.options, plan.peak_bytes, weight_bytes) for board in boards if board.has_firmware
-        ),
+        boards=tuple(_fit(board, done.options, plan, weight_bytes) for board in boards if board.has_firmware),
         notes=(*need(done.source).notes, *quantized.notes),
         precision_front=() if quantized.choice is None else _front(quantized.choice),
     )
@@ -245,13 +244,15 @@ def _order(point: Allocation) -> tuple[bool, int, float]:
     return wide, 0 if wide else point.bytes, -point.error
 
 
-def _fit(board: Board, options: Options, arena: int, weights: int) -> Fit:
+def _fit(board: Board, options: Options, plan: MemoryPlan, weights: int) -> Fit:
     flash, room = weights + CODE_ALLOWANCE, arena_capacity(board, options.reserved)
+    planned = board is options.board  # with the user's wishes; on others it is one arena
+    over = excess(plan, board, options.reserved) if planned else max(0, plan.peak_bytes - room)
     return Fit(
         board=board.id,
-        fits=arena <= room and flash <= board.flash_bytes,
+        fits=not over and flash <= board.flash_bytes,
         sram_bytes=room,
-        sram_over=max(0, arena - room),
+        sram_over=over,
         flash_bytes=board.flash_bytes,
         flash_over=max(0, flash - board.flash_bytes),
     )
