@@ -75,5 +75,5 @@ def test_a_picture_larger_than_the_fast_region_is_streamed(tmp_path: Path) -> No
     bundle = emit_c(plan, Identity("eye", "graph", "0" * 64, "cortex-m7", "int8"))
     image = build_firmware(bundle, H7, find_toolchain("ziglang"), tmp_path)
     assert section(image, ".frame") == ("axi_sram", 224 * 224 * 3)
-    assert image.sizes.firmware_static_bytes > 224 * 224 * 3
+    assert image.sizes.firmware_static_bytes < 1024  # the picture does not count: an application with a camera has none
     assert_exact(image)

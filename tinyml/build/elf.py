@@ -9,7 +9,7 @@ from elftools.elf.elffile import ELFFile
 from tinyml.build.image import Sizes
 
 _WEIGHTS = ".tinyml_weights"
-_STATIC = (".data", ".bss", ".frame", ".copy")
+_STATIC = (".data", ".bss", ".copy")
 
 
 def read_sizes(elf: bytes) -> Sizes:

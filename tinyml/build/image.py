@@ -16,8 +16,8 @@ class ToolchainInfo:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes, read from the linked ELF. static: .data + .bss outside the arenas and the stack, and pictures that the
-    firmware keeps.
+    """Bytes, read from the linked ELF. static: .data + .bss outside the arenas and the stack, and a benchmark's copy of the
+    input; the picture that stands for a camera does not count.
 
     What the compiler brings (libgcc) counts as the firmware's.
 
