@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
-from tinyml.ir.graph import Graph
+from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import (
     ConcatAttrs,
     Conv2dAttrs,
@@ -28,6 +28,7 @@ from tinyml.schedule import schedule
 from tinyml.schedule.model import Schedule
 from tinyml.schedule.parts import with_parts
 from tinyml.schedule.search import Estimates
+from tinyml.schedule.stream import Tiling, make_stream
 from tinyml.targets import CORES
 
 Q = QuantParams.per_tensor(0.05, 3)
@@ -123,7 +124,7 @@ def random_network(rng: Random, most: int = 5) -> Graph:
     """Up to `most` blocks (windows of any size, stride and padding, residual adds, branches, pools), often with a mean
     over the map and a classifier behind."""
     net = Layers("random", rng.randrange(2**32))
-    x = net.image(rng.randint(2, 13), rng.randint(1, 4), rng.randint(1, 5))
+    x = net.image(rng.randint(2, 13), rng.choice([1, 2, 3, 4, 4, 7, 11]), rng.randint(1, 5))
     outputs: list[str] = []
     for _ in range(rng.randint(1, most)):
         x = _block(net, rng, x)
@@ -198,8 +199,9 @@ def layered(graph: Graph, core: str = "cortex-m0+") -> Schedule:
     return schedule(with_parts(graph), CORES[core].isa)
 
 
-def random_stages(rng: Random, base: Schedule, stream_input: bool = False) -> Schedule | None:
-    """The schedule of a random cut into stages with random tiles; None where the input cannot be fed row by row."""
+def random_stages(rng: Random, base: Schedule, stream_input: bool = False, patches: float = 0.5) -> Schedule | None:
+    """The schedule of a random cut into stages with random tiles, and of random patches in some of them; None where the
+    input cannot be fed row by row."""
     base = replace(base, stream_input=stream_input)
     estimates = Estimates(base)
     if stream_input and estimates.fed is None:
@@ -207,13 +209,43 @@ def random_stages(rng: Random, base: Schedule, stream_input: bool = False) -> Sc
     stages = []
     start, count = 0, len(estimates.nodes)
     while start < count:
-        tile = rng.choice([1, 1, 2, 3, 4])
         longest = min(count, start + rng.choice([1, 3, 9, 30]))
         ends = range(count if stream_input and start == 0 else longest, start, -1)
-        cut = next((cut for end in ends if (cut := estimates.cut(start, end, tile)) is not None), None)
-        if cut is None and stream_input and start == 0:
+        tile = rng.choice([1, 1, 2, 3, 4])
+        tried = ([Tiling(tile)] * (end - start) for end in ends)
+        tilings = next((some for some in tried if estimates.cut(start, some) is not None), None)
+        if tilings is None and stream_input and start == 0:
             return None
-        end = start + 1 if cut is None else cut.end
-        stages.append(base.stage(estimates.nodes[start:end], None if cut is None else tile))
+        if tilings is not None and rng.random() < patches:
+            tilings = _patched(rng, base, estimates.nodes[start : start + len(tilings)], tile)
+        tilings = tilings or [Tiling()]
+        end = start + sum(tiling.nodes for tiling in tilings)
+        stages.append(base.stage(estimates.nodes[start:end], tilings))
         start = end
     return replace(base, stages=tuple(stages))
+
+
+def _patched(rng: Random, base: Schedule, nodes: Sequence[Node], tile: int) -> list[Tiling]:
+    """The nodes of a stream, runs of them as patches where they can be."""
+    graph, consumers = base.graph, base.graph.consumers()
+    tilings: list[Tiling] = []
+    start = 0
+    while start < len(nodes):
+        end = min(len(nodes), start + rng.randint(1, 5))
+        run = nodes[start:end]
+        private = all(
+            name not in graph.outputs and all(user in run for user in consumers.get(name, ()))
+            for node in run[:-1]
+            for name in node.outputs
+        )
+        tiling = Tiling(rng.choice([tile, 1, 2]), len(run), rng.randint(1, 5))
+        if len(run) > 1 and private:
+            try:
+                make_stream(run, [tiling], graph, [base.kernel(node).access for node in run])
+            except ValueError:
+                private = False
+        if len(run) == 1 or not private:
+            tiling = Tiling(tile)
+        tilings.append(tiling)
+        start += tiling.nodes
+    return tilings

@@ -10,6 +10,7 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
 from tinyml.memory.plan import Arena, MemoryPlan
 from tinyml.schedule.model import Schedule
+from tinyml.schedule.patch import Part
 
 SOURCES = Path(__file__).parent / "model"
 WEIGHTS = np.array([[1, -2, 3, -4], [5, 6, -7, 8]], dtype=np.int8)
@@ -35,8 +36,8 @@ def toy_bundle() -> SourceBundle:
             (4,),
             0,
             0,
-            ((0, 1),),
-            (EmittedValue("hidden", "arena", 0, 4, 1, 1),),
+            (Part(0, 1, 0, 1),),
+            (EmittedValue("hidden", "arena", 0, 4, 4, 1, 1),),
         ),
         EmittedLayer(
             1,
@@ -48,8 +49,8 @@ def toy_bundle() -> SourceBundle:
             (2,),
             8,
             0,
-            ((0, 1),),
-            (EmittedValue("out", "arena", 8, 8, 1, 1),),
+            (Part(0, 1, 0, 1),),
+            (EmittedValue("out", "arena", 8, 8, 8, 1, 1),),
         ),
     )
     builder = GraphBuilder("toy")

@@ -16,14 +16,15 @@ from tinyml.memory.lifetimes import demand
 from tinyml.memory.plan import Arena, MemoryPlan, Placement
 from tinyml.memory.planner import ARENA
 from tinyml.schedule.model import Schedule
+from tinyml.schedule.stream import Tiling
 
 EFFORT = 0.02  # of the search for a better packing, which is not what is tested here
 
 
 @st.composite
-def schedules(draw: st.DrawFn, most: int = 4) -> Schedule:
+def schedules(draw: st.DrawFn, most: int = 4, patches: float = 0.5) -> Schedule:
     rng = draw(st.randoms(use_true_random=False))
-    found = random_stages(rng, layered(random_network(rng, most)), draw(st.booleans()))
+    found = random_stages(rng, layered(random_network(rng, most)), draw(st.booleans()), patches)
     assume(found is not None)
     assert found is not None
     return found
@@ -48,7 +49,10 @@ def placed_at(plan: MemoryPlan, offsets: Mapping[str, int]) -> MemoryPlan:
     """The plan with its buffers at other offsets, in an arena that is large enough."""
     placements = {name: replace(p, offset=offsets[name]) for name, p in plan.placements.items()}
     wanted = demand(plan.schedule, False)
-    scratch = {node: (ARENA, offsets[name]) for node, name in wanted.scratch.items()}
+    scratch, parts = (
+        {name: (ARENA, offsets[buffer] + at) for name, (buffer, at) in of.items()}
+        for of in (wanted.scratch, wanted.parts)
+    )
     location = {v: (ARENA, p.offset + wanted.offsets[v]) for p in placements.values() for v in p.buffer.values}
     size = max((p.end + p.buffer.over_read for p in placements.values()), default=0)
     return replace(
@@ -57,6 +61,7 @@ def placed_at(plan: MemoryPlan, offsets: Mapping[str, int]) -> MemoryPlan:
         placements=MappingProxyType(placements),
         location=MappingProxyType(location),
         scratch=MappingProxyType(scratch),
+        parts=MappingProxyType(parts),
         input_preserved=False,
     )
 
@@ -72,7 +77,7 @@ def spread(plan: MemoryPlan) -> MemoryPlan:
     return placed_at(plan, offsets)
 
 
-@given(schedules(3))
+@given(schedules(3, patches=0.0))
 @settings(max_examples=60, deadline=None)
 def test_a_ring_one_line_too_short_is_caught(schedule: Schedule) -> None:
     plan = spread(plan_memory(schedule, effort=EFFORT))
@@ -86,7 +91,7 @@ def test_a_ring_one_line_too_short_is_caught(schedule: Schedule) -> None:
             check(replace(plan, rings=MappingProxyType(shorter)))
 
 
-@given(schedules(3))
+@given(schedules(3, patches=0.0))
 @settings(max_examples=60, deadline=None)
 def test_a_distance_too_short_is_caught(schedule: Schedule) -> None:
     plan = spread(plan_memory(schedule, effort=EFFORT))
@@ -113,7 +118,9 @@ def sum_in_place_of(read_again: bool) -> tuple[MemoryPlan, str, str]:
     total = net.add(first, second)
     deep = net.depthwise(total)
     base = layered(net.build([net.concat([deep, second, *([first] if read_again else [])])]))
-    plan = spread(plan_memory(replace(base, stages=(base.stage(base.graph.nodes, 1),))))
+    plan = spread(
+        plan_memory(replace(base, stages=(base.stage(base.graph.nodes, [Tiling(1)] * len(base.graph.nodes)),)))
+    )
     if plan.location[first] != plan.location[total]:
         guest, host = plan.placements[first].buffer, plan.placements[total].buffer
         lines = max(plan.lines(first), plan.lines(total))

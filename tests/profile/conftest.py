@@ -16,6 +16,7 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
 from tinyml.memory.plan import Arena, MemoryPlan
 from tinyml.schedule.model import Schedule
+from tinyml.schedule.patch import Part
 from tinyml.targets.load import generic_target, load_board
 
 _HERE = Path(__file__).resolve().parent
@@ -40,8 +41,8 @@ def _bundle(source: str) -> SourceBundle:
             (64,),
             0,
             0,
-            ((0, 1),),
-            (EmittedValue("sum", "arena", 128, 64, 1, 1),),
+            (Part(0, 1, 0, 1),),
+            (EmittedValue("sum", "arena", 128, 64, 64, 1, 1),),
         ),
         EmittedLayer(
             1,
@@ -53,8 +54,8 @@ def _bundle(source: str) -> SourceBundle:
             (2,),
             64,
             0,
-            ((0, 1),),
-            (EmittedValue("sums", "arena", 192, 8, 1, 1),),
+            (Part(0, 1, 0, 1),),
+            (EmittedValue("sums", "arena", 192, 8, 8, 8, 1, 1),),
         ),
     )
     files = {"net.c": source, "net.h": (_HERE / "net.h").read_text()}

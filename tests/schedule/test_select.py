@@ -14,6 +14,7 @@ from tinyml.ir.quant import QuantParams
 from tinyml.kernels.descriptor import CParams, KernelDescriptor
 from tinyml.schedule.model import Objective, StageKind
 from tinyml.schedule.select import Candidates, schedule
+from tinyml.schedule.stream import Tiling
 from tinyml.targets.core import Isa
 
 Q = QuantParams.per_tensor(0.1, 0)
@@ -81,7 +82,7 @@ def test_a_layer_is_one_tile_of_all_rows() -> None:
     kernels = offering(conv2d=[("c", 1.0, None)], softmax=[("s", 1.0, None)])
     result = schedule(small_graph(), PORTABLE, kernels=kernels)
     assert [[(call.row, call.end) for call in stage.trace.calls] for stage in result.stages] == [[(0, 6)], [(0, 1)]]
-    in_tiles = result.stage(result.stages[0].nodes, 4)
+    in_tiles = result.stage(result.stages[0].nodes, [Tiling(4)])
     assert [(call.row, call.end) for call in in_tiles.trace.calls] == [(0, 4), (4, 6)]
 
 

@@ -15,7 +15,7 @@ from tinyml.kernels.rows import image_shape, row_bytes
 from tinyml.kernels.windows import row_windows
 from tinyml.schedule.model import VIEWS, Schedule, Stage
 from tinyml.schedule.overlap import distance, guests
-from tinyml.schedule.stream import Stream, Trace, make_stream, rows_fed, run_stream
+from tinyml.schedule.stream import Stream, Tiling, Trace, make_stream, rows_fed, run_stream
 
 ACCESS = {Op.ADD: Access(in_place_any=True), Op.RELU: Access(in_place=0), Op.MEAN: Access(reduces=True)}
 
@@ -27,7 +27,7 @@ def accesses(nodes: Sequence[Node]) -> list[Access]:
 def streamed(graph: Graph, tile: int | None = 1) -> tuple[Stream, Trace]:
     """All of a graph as one stream."""
     nodes = [node for node in graph.nodes if node.op not in VIEWS]
-    stream = make_stream(nodes, [tile] * len(nodes), graph, accesses(nodes))
+    stream = make_stream(nodes, [Tiling(tile)] * len(nodes), graph, accesses(nodes))
     return stream, run_stream(stream)
 
 
@@ -177,9 +177,9 @@ def test_what_is_taken_whole_ends_a_stream() -> None:
     graph = net.build([net.mean(net.conv(net.image(4, 4, 4), 4, (3, 3)))])
     conv, mean = graph.nodes
     at_once = Access(whole=True)
-    assert make_stream([mean], [None], graph, [at_once]).whole == {conv.output}
+    assert make_stream([mean], [Tiling()], graph, [at_once]).whole == {conv.output}
     with pytest.raises(ValueError, match="takes conv2d whole, which the same stream computes"):
-        make_stream([conv, mean], [1, 1], graph, [Access(), at_once])
+        make_stream([conv, mean], [Tiling(1)] * 2, graph, [Access(), at_once])
 
 
 def test_inputs_of_other_heights_are_fed_in_proportion() -> None:
@@ -237,7 +237,7 @@ def test_values_taken_whole_and_unknown_ones_keep_apart() -> None:
     x, gate = net.image(4, 4, 4), net.image(1, 1, 4, "gate")
     graph = net.build([net.add(x, gate)])
     nodes = graph.nodes
-    stream = make_stream(nodes, [1], graph, accesses(nodes))
+    stream = make_stream(nodes, [Tiling(1)], graph, accesses(nodes))
     trace = run_stream(stream)
     assert stream.whole == {"gate"}
     assert distance(graph, stream, trace, 0, ACCESS[Op.ADD], {gate}) == 64
@@ -249,7 +249,7 @@ def hosted(net: Layers, outputs: Sequence[str], *, rings: Collection[str] | None
     made = {name for node in graph.nodes for name in node.outputs}
     inner = made - set(outputs) if rings is None else set(rings)
     stream, _ = streamed(graph)
-    return guests(graph, stream, accesses(graph.nodes), inner, made - inner)
+    return guests(graph, stream.workers, accesses(graph.nodes), inner, made - inner)
 
 
 def test_guests() -> None:
@@ -289,7 +289,7 @@ def test_a_ring_of_guest_and_host_holds_both() -> None:
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
     rng = draw(st.randoms(use_true_random=False))
-    found = random_stages(rng, layered(random_network(rng, 3)))
+    found = random_stages(rng, layered(random_network(rng, 3)), patches=0.0)
     assert found is not None
     return found
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinyml.memory.plan import MemoryPlan
+from tinyml.schedule.patch import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +13,16 @@ class EmittedValue:
     """What a layer leaves in an arena: row y of the value lies where row y modulo `lines` does.
 
     Attributes:
+        pixel_bytes: of all channels at one place.
         rows: of the whole value.
+        lines: 0 where a patch computes it part by part: the last part that was computed lies there, its rows end to end.
     """
 
     name: str
     arena: str
     offset: int
     row_bytes: int
+    pixel_bytes: int
     rows: int
     lines: int
 
@@ -30,8 +34,8 @@ class EmittedLayer:
     Attributes:
         function: the C function that computes some rows of it; a symbol of its own in every build (never inlined).
         stage: index of its stage.
-        calls: rows [row, end) of its outputs that each call of a run leaves, in order. A layer that completes its output
-            with its last call leaves none before.
+        calls: the part of its outputs that each call of a run leaves, in order. A layer that completes its output with
+            its last call leaves none before.
     """
 
     index: int
@@ -43,7 +47,7 @@ class EmittedLayer:
     shape: tuple[int, ...]
     macs: int
     stage: int
-    calls: tuple[tuple[int, int], ...]
+    calls: tuple[Part, ...]
     outputs: tuple[EmittedValue, ...]
 
 

@@ -1,4 +1,4 @@
-"""Puts together what the layers of a run leave, rows at a time, from somebody who watches the run call by call."""
+"""Puts together what the layers of a run leave, part by part, from somebody who watches the run call by call."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,8 +8,7 @@ Read = Callable[[str, int, int], bytes]  # (arena, offset, bytes) -> what lies t
 
 
 class Collector:
-    """Told after each call of a layer's function, it reads the rows that the call left, before a ring gives their place
-    to others."""
+    """Told after each call of a layer's function, it reads what the call left, before others take its place."""
 
     def __init__(self, layers: Sequence[EmittedLayer], read: Read) -> None:
         self._layers = layers
@@ -20,15 +19,19 @@ class Collector:
     def after(self, index: int) -> None:
         """A call of layer `index` has returned."""
         layer = self._layers[index]
-        row, end = layer.calls[self._calls[index] % len(layer.calls)]
+        part = layer.calls[self._calls[index] % len(layer.calls)]
         self._calls[index] += 1
         for value in layer.outputs:
-            kept, size = self._values[value.name], value.row_bytes
-            if value.lines == value.rows:
-                kept[row * size : end * size] = self._read(value.arena, value.offset + row * size, (end - row) * size)
+            kept, size, pixel = self._values[value.name], value.row_bytes, value.pixel_bytes
+            if value.lines == value.rows and part.cols * pixel == size:
+                start, end = part.row * size, part.end * size
+                kept[start:end] = self._read(value.arena, value.offset + start, end - start)
                 continue
-            for y in range(row, end):
-                kept[y * size : (y + 1) * size] = self._read(value.arena, value.offset + y % value.lines * size, size)
+            length = part.cols * pixel
+            for y in range(part.row, part.end):
+                at = y % value.lines * size + part.col * pixel if value.lines else (y - part.row) * length
+                to = y * size + part.col * pixel
+                kept[to : to + length] = self._read(value.arena, value.offset + at, length)
 
     def complete(self) -> bool:
         """Whether every layer made all of its calls."""

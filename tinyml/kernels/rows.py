@@ -23,6 +23,12 @@ def row_bytes(value: Value) -> int:
     return value.bytes // image_shape(value.shape)[0]
 
 
+def pixel_bytes(value: Value) -> int:
+    """Bytes of all channels at one place of a tensor's image."""
+    rows, columns, _ = image_shape(value.shape)
+    return value.bytes // (rows * columns)
+
+
 def image_axes(rank: int) -> tuple[range, range, range]:
     """Which axes of a tensor make up its rows, its columns and its channels in `image_shape`."""
     if rank >= 4:

@@ -1,4 +1,4 @@
-"""Which rows of its operands a row of a node's output is computed from."""
+"""Which rows and columns of its operands a row or column of a node's output is computed from."""
 
 import math
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from tinyml.kernels.rows import corner, image_axes, image_shape
 @dataclass(frozen=True, slots=True)
 class RowWindow:
     """Output row y reads `extent` input rows from row floor((y * stride - pad) / up) on, those that are in the image.
+    Columns have windows of the same kind.
 
     `up` is above 1 where there are more rows in the output than in the input.
     """
@@ -48,38 +49,68 @@ class RowWindow:
         """The first output row needs that many rows of the input, counted in 1/up; each later one `stride` more."""
         return (self.extent - 1) * self.up + 1 - self.pad
 
+    def of(self, inner: "RowWindow") -> "RowWindow":
+        """The window through two nodes: this one on what `inner` computes. Rows that the second finds in the padding
+        count as if they were computed, so that at a border it may reach further than the two do.
+
+        Raises:
+            ValueError: one of the two enlarges.
+        """
+        if max(self.up, inner.up) > 1:
+            raise ValueError("windows that enlarge are not joined to others")
+        return RowWindow(
+            self.stride * inner.stride,
+            (self.extent - 1) * inner.stride + inner.extent,
+            self.pad * inner.stride + inner.pad,
+        )
+
+    def union(self, other: "RowWindow") -> "RowWindow":
+        """The window that covers both.
+
+        Raises:
+            ValueError: their strides differ, and the two drift apart.
+        """
+        if (self.stride, self.up) != (other.stride, other.up):
+            raise ValueError(f"windows of strides {self.stride} and {other.stride} drift apart")
+        pad = max(self.pad, other.pad)
+        return RowWindow(self.stride, max(pad - self.pad + self.extent, pad - other.pad + other.extent), pad, self.up)
+
 
 SAME_ROW = RowWindow()
 
 
-def row_windows(node: Node, graph: Graph) -> tuple[RowWindow | None, ...]:
+ROWS, COLUMNS = 0, 1
+"""Axes of an image."""
+
+
+def row_windows(node: Node, graph: Graph, axis: int = ROWS) -> tuple[RowWindow | None, ...]:
     """The window of each activation that the node reads, in order; None where any row of the output takes all of it.
 
-    Rows are those of `image_shape`.
+    Rows, or columns with axis 1, are those of `image_shape`.
     """
-    out_rows = image_shape(graph.value(node.outputs[0]).shape)[0]
-    return tuple(_window(node, graph, name, out_rows) for name in graph.activations(node))
+    out = image_shape(graph.value(node.outputs[0]).shape)
+    return tuple(_window(node, graph, name, out[axis], axis) for name in graph.activations(node))
 
 
-def _window(node: Node, graph: Graph, name: str, out_rows: int) -> RowWindow | None:
+def _window(node: Node, graph: Graph, name: str, out_rows: int, axis: int) -> RowWindow | None:
     attrs = node.attrs
     if isinstance(attrs, Conv2dAttrs):
-        height = graph.value(node.inputs[1]).shape[1]
-        return RowWindow(attrs.stride[0], (height - 1) * attrs.dilation[0] + 1, attrs.padding[0][0])
+        size = graph.value(node.inputs[1]).shape[1 + axis]
+        return RowWindow(attrs.stride[axis], (size - 1) * attrs.dilation[axis] + 1, attrs.padding[axis][0])
     if isinstance(attrs, Pool2dAttrs):
-        return RowWindow(attrs.stride[0], attrs.kernel[0], attrs.padding[0][0])
+        return RowWindow(attrs.stride[axis], attrs.kernel[axis], attrs.padding[axis][0])
     if isinstance(attrs, ResizeAttrs):
-        return _resize_window(node, graph, attrs)
+        return _resize_window(node, graph, attrs, axis)
     if isinstance(attrs, DepthToSpaceAttrs):
-        return RowWindow(up=attrs.block[0])
+        return RowWindow(up=attrs.block[axis])
     if isinstance(attrs, SpaceToDepthAttrs):
         return RowWindow(attrs.block, attrs.block)
     if isinstance(attrs, StridedSliceAttrs):
         place = slice_corner(node, graph)
-        return None if place is None else RowWindow(pad=-place[0])
-    rows = image_shape(graph.value(name).shape)[0]
+        return None if place is None else RowWindow(pad=-place[axis])
+    rows = image_shape(graph.value(name).shape)[axis]
     if isinstance(attrs, PadAttrs) and len(attrs.padding) == 4:
-        return RowWindow(pad=attrs.padding[1][0])
+        return RowWindow(pad=attrs.padding[1 + axis][0])
     if isinstance(attrs, ConcatAttrs) and rows != out_rows:
         return None
     if isinstance(attrs, ReduceAttrs) or node.op in _WHOLE or rows != out_rows:
@@ -87,17 +118,18 @@ def _window(node: Node, graph: Graph, name: str, out_rows: int) -> RowWindow | N
     return SAME_ROW
 
 
-def _resize_window(node: Node, graph: Graph, attrs: ResizeAttrs) -> RowWindow:
+def _resize_window(node: Node, graph: Graph, attrs: ResizeAttrs, axis: int) -> RowWindow:
     """The least window that holds all rows that are read: it advances by the ratio of the heights."""
     x = graph.value(node.inputs[0])
+    length, size = x.shape[1 + axis], attrs.size[axis]
     if node.op is Op.RESIZE_NEAREST:
-        first = last = nearest(attrs, 0, x.shape[1])
+        first = last = nearest(attrs, axis, length)
     else:
-        first, fraction = linear(attrs, 0, x.shape[1], x.dtype is DType.FLOAT32)
+        first, fraction = linear(attrs, axis, length, x.dtype is DType.FLOAT32)
         last = first + (fraction != 0)
-    common = math.gcd(x.shape[1], attrs.size[0])
-    stride, up = x.shape[1] // common, attrs.size[0] // common
-    steps = np.arange(attrs.size[0]) * stride
+    common = math.gcd(length, size)
+    stride, up = length // common, size // common
+    steps = np.arange(size) * stride
     pad = -int((first * up + up - 1 - steps).min())  # the least for which no window starts below its first row
     return RowWindow(stride, int((last - (steps - pad) // up).max()) + 1, pad, up)
 

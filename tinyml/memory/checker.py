@@ -12,10 +12,12 @@ import numpy as np
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op, StridedSliceAttrs
-from tinyml.kernels.rows import image_shape, row_bytes
+from tinyml.kernels.rows import image_shape, pixel_bytes, row_bytes
+from tinyml.kernels.windows import COLUMNS, ROWS, RowWindow
 from tinyml.memory.plan import MemoryPlan
 from tinyml.schedule.model import UPDATES, VIEWS, Stage
-from tinyml.schedule.stream import Call, operand_windows
+from tinyml.schedule.patch import Part, Span, windows_of
+from tinyml.schedule.stream import Call, Worker
 
 
 class BrokenPlanError(Exception):
@@ -52,6 +54,11 @@ class _Span:
         return self.arena == other.arena and self.start < other.end and other.start < self.end
 
 
+def _needed(window: RowWindow | None, first: int, end: int, length: int) -> Span:
+    """Rows, or columns, of an operand of that length that [first, end) are computed from."""
+    return (0, length) if window is None else (window.first(first), window.end(end - 1, length))
+
+
 class _Replay:
     """Which byte of which value every byte of each arena holds, after the calls so far."""
 
@@ -60,6 +67,7 @@ class _Replay:
         self.graph: Graph = plan.schedule.graph
         self.owner = {arena.name: np.full(arena.bytes, _NOBODY, np.int64) for arena in plan.arenas}
         self.alignment = {arena.name: arena.alignment for arena in plan.arenas}
+        self.held: dict[str, Part] = {}  # of values that a patch computes part by part, the part that is there now
         self.ids = {name: i for i, name in enumerate((*self.graph.values, *(node.name for node in self.graph.nodes)))}
         self.first = dict.fromkeys(self.ids, 0)  # byte of the value with that id where a value starts
 
@@ -76,13 +84,13 @@ class _Replay:
         self._check_stages()
         for step, stage in enumerate(plan.schedule.stages):
             for worker in stage.stream.workers:
-                self._check_worker(worker.node, worker.tile, f"step {step}, {worker.node.name}")
+                self._check_worker(worker, f"step {step}")
             fed = 0
             for call in stage.trace.calls:
                 if step == 0 and plan.schedule.stream_input:
                     self._feed(stage, fed, call.fed)
                     fed = call.fed
-                self._compute(stage, call, f"step {step}, {stage.nodes[call.worker].name}")
+                self._turn(stage.stream.workers[call.worker], call, f"step {step}")
         for name in graph.outputs:
             self._read(name, "after the run")
         for state in graph.states:
@@ -99,10 +107,12 @@ class _Replay:
     def _check_stages(self) -> None:
         """Every node but views is computed in one stage, from its first row to its last."""
         for stage in self.plan.schedule.stages:
-            done = [0] * len(stage.nodes)
+            done = [0] * len(stage.stream.workers)
             for call in stage.trace.calls:
                 if call.row != done[call.worker] or call.end <= call.row:
-                    raise BrokenPlanError(f"{stage.nodes[call.worker].name}: rows are left out or computed twice")
+                    raise BrokenPlanError(
+                        f"{stage.stream.workers[call.worker].node.name}: rows are left out or computed twice"
+                    )
                 done[call.worker] = call.end
             for worker, rows in zip(stage.stream.workers, done, strict=True):
                 of = worker.node.inputs[0] if self.plan.schedule.kernel(worker.node).access.reduces else None
@@ -112,55 +122,78 @@ class _Replay:
         if sorted(computed) != sorted(node.name for node in self.graph.nodes if node.op not in VIEWS):
             raise BrokenPlanError("some node is in no stage and is no view, or is in several stages")
 
-    def _check_worker(self, node: Node, tile: int, where: str) -> None:
-        graph, kernel = self.graph, self.plan.schedule.kernel(node)
-        for name in (*graph.activations(node), *node.outputs):
-            arena, start = self._location(name)
-            size = self.plan.lines(name) * row_bytes(graph.value(name))
-            self._check_inside(f"{where}: {name}", arena, start, size, kernel.access.alignment)
-            if name in graph.activations(node) and start + size + kernel.access.over_read > len(self.owner[arena]):
-                raise BrokenPlanError(f"{where}: reads {kernel.access.over_read} bytes past {name}, out of {arena}")
-        if scratch := self._scratch(node, tile):
-            self._check_inside(
-                f"{where}: its scratch",
-                scratch.arena,
-                scratch.start,
-                scratch.end - scratch.start,
-                kernel.access.alignment,
-            )
-        elif kernel.scratch_bytes(node, graph, tile):
-            raise BrokenPlanError(f"{where}: the plan has no scratch for it")
+    def _check_worker(self, worker: Worker, where: str) -> None:
+        graph = self.graph
+        for node, (rows, cols) in zip(worker.nodes, worker.patch.sizes(worker.tile), strict=True):
+            access, what = self.plan.schedule.kernel(node).access, f"{where}, {node.name}"
+            for name in (*graph.activations(node), *node.outputs):
+                if name in self.plan.parts:
+                    continue
+                arena, start = self._location(name)
+                size = self.plan.lines(name) * row_bytes(graph.value(name))
+                self._check_inside(f"{what}: {name}", arena, start, size, access.alignment)
+                if name in graph.activations(node) and start + size + access.over_read > len(self.owner[arena]):
+                    raise BrokenPlanError(f"{what}: reads {access.over_read} bytes past {name}, out of {arena}")
+            if node is not worker.node:
+                if node.output not in self.plan.parts:
+                    raise BrokenPlanError(f"{what}: computes part by part what the plan holds in rows")
+                arena, start = self.plan.parts[node.output]
+                size = rows * cols * pixel_bytes(graph.value(node.output))
+                self._check_inside(f"{what}: its part", arena, start, size, access.alignment)
+            if scratch := self._scratch(node, rows):
+                size = scratch.end - scratch.start
+                self._check_inside(f"{what}: its scratch", scratch.arena, scratch.start, size, access.alignment)
+            elif self.plan.schedule.kernel(node).scratch_bytes(node, graph, rows):
+                raise BrokenPlanError(f"{what}: the plan has no scratch for it")
 
-    def _scratch(self, node: Node, tile: int) -> _Span | None:
-        size = self.plan.schedule.kernel(node).scratch_bytes(node, self.graph, tile)
+    def _scratch(self, node: Node, rows: int) -> _Span | None:
+        """Of a kernel, for as many rows at once."""
+        size = self.plan.schedule.kernel(node).scratch_bytes(node, self.graph, rows)
         if not size or node.name not in self.plan.scratch:
             return None
         arena, start = self.plan.scratch[node.name]
         return _Span(arena, start, start + size, 0)
 
-    def _compute(self, stage: Stage, call: Call, where: str) -> None:
-        graph, worker = self.graph, stage.stream.workers[call.worker]
-        node, access = worker.node, self.plan.schedule.kernel(worker.node).access
+    def _turn(self, worker: Worker, call: Call, where: str) -> None:
+        """A call of a worker: of every node of it, part by part."""
+        sizes = worker.patch.sizes(worker.tile)
+        for parts in worker.parts(call.row, call.end):
+            self.held = {node.output: part for node, part in zip(worker.nodes[:-1], parts, strict=False)}
+            for node, part, (most_rows, most_cols) in zip(worker.nodes, parts, sizes, strict=True):
+                if part.rows > most_rows or part.cols > most_cols:
+                    raise BrokenPlanError(f"{where}, {node.name}: a part is larger than said")
+                self._compute(node, part, most_rows, f"{where}, {node.name}")
+        self.held = {}
+
+    def _compute(self, node: Node, part: Part, tile: int, where: str) -> None:
+        graph, access = self.graph, self.plan.schedule.kernel(node).access
         reads: list[tuple[str, _Span]] = []
-        for name, window in zip(graph.activations(node), operand_windows(node, graph, access), strict=True):
-            rows = image_shape(graph.value(name).shape)[0]
-            first, end = (0, rows) if window is None else (window.first(call.row), window.end(call.end - 1, rows))
-            reads += ((name, span) for span in self._rows(name, first, end))
-        complete = call.end == worker.rows
+        windows = [windows_of(node, graph, access, axis) for axis in (ROWS, COLUMNS)]
+        for name, by_row, by_col in zip(graph.activations(node), *windows, strict=True):
+            height, width, _ = image_shape(graph.value(name).shape)
+            rows, cols = _needed(by_row, part.row, part.end, height), _needed(by_col, part.col, part.end_col, width)
+            if name not in self.held:
+                cols = (0, width)
+            reads += ((name, span) for span in self._area(name, rows, cols))
+        of = graph.value(node.inputs[0] if access.reduces else node.outputs[0])
+        height, width, _ = image_shape(of.shape)
+        complete = part.end == height and part.end_col == width
+        begins = part.row == 0 and part.col == 0
         writes: list[tuple[str, _Span]] = []
         for name in node.outputs:
             if not access.reduces:
-                writes += ((name, span) for span in self._rows(name, call.row, call.end))
+                spans = self._area(name, (part.row, part.end), (part.col, part.end_col))
+                writes += ((name, span) for span in spans)
             elif complete:
                 writes += ((name, span) for span in self._rows(name, 0, image_shape(graph.value(name).shape)[0]))
 
         for name, span in reads:
             self._read_span(name, span, where)
-        if scratch := self._scratch(node, worker.tile):
+        if scratch := self._scratch(node, tile):
             for name, span in (*reads, *writes):
                 if span.overlaps(scratch):
                     raise BrokenPlanError(f"{where}: its scratch lies over {name}")
-            if access.reduces and call.row > 0:
+            if access.reduces and not begins:
                 self._read_span(node.name, scratch, where)
             self.owner[scratch.arena][scratch.start : scratch.end] = _NOBODY
             if access.reduces:
@@ -169,11 +202,11 @@ class _Replay:
             if any(span.overlaps(other) for _, other in writes[:i]):
                 raise BrokenPlanError(f"{where}: its outputs lie over each other at {name}")
             for operand in {operand for operand, read in reads if span.overlaps(read)}:
-                self._check_in_place(node, node.outputs.index(name), operand, call, where)
+                self._check_in_place(node, node.outputs.index(name), operand, part, where)
         for name, span in writes:
             self._write_span(name, span)
 
-    def _check_in_place(self, node: Node, out: int, operand: str, call: Call, where: str) -> None:
+    def _check_in_place(self, node: Node, out: int, operand: str, part: Part, where: str) -> None:
         """Whether the kernel allows the output of a call to lie over rows of an operand that the same call reads."""
         written = node.outputs[out]
         index = node.inputs.index(operand)
@@ -187,7 +220,7 @@ class _Replay:
             raise BrokenPlanError(
                 f"{where}: {written} lies over {operand}, which is still being read; the kernel does not compute in place"
             )
-        outs, ins = self._rows(written, call.row, call.end), self._rows(operand, call.row, call.end)
+        outs, ins = self._rows(written, part.row, part.end), self._rows(operand, part.row, part.end)
         if [(o.start, o.end) for o in outs] == [(i.start, i.end) for i in ins]:
             return
         if len(outs) > 1 or len(ins) > 1:
@@ -228,6 +261,24 @@ class _Replay:
         for name in [name for name, i in self.ids.items() if i == old]:
             self.ids[name] = self.ids[whole]
             self.first[name] += moved
+
+    def _area(self, name: str, rows: Span, cols: Span) -> list[_Span]:
+        """Where rows and columns of a value lie."""
+        value, held = self.graph.value(name), self.held.get(name)
+        if held is None and cols == (0, image_shape(value.shape)[1]):
+            return self._rows(name, *rows)
+        pixel, line = pixel_bytes(value), row_bytes(value)
+        if held is None:
+            arena, start = self._location(name)
+            corners = [(y, start + y % self.plan.lines(name) * line + cols[0] * pixel) for y in range(*rows)]
+        else:
+            if rows[0] < held.row or rows[1] > held.end or cols[0] < held.col or cols[1] > held.end_col:
+                raise BrokenPlanError(f"{name}: rows {rows} and columns {cols} of it are not in the part {held}")
+            arena, start = self.plan.parts[name]
+            first = cols[0] - held.col
+            corners = [(y, start + ((y - held.row) * held.cols + first) * pixel) for y in range(*rows)]
+        size = (cols[1] - cols[0]) * pixel
+        return [_Span(arena, at, at + size, y * line + cols[0] * pixel) for y, at in corners]
 
     def _rows(self, name: str, first: int, end: int) -> list[_Span]:
         """Where rows [first, end) of a value lie: one run of bytes, or one a row where they lie in a ring."""
@@ -310,7 +361,8 @@ class _Replay:
         if wrong := placed ^ set(self.plan.location):
             raise BrokenPlanError(f"placements and locations differ: {', '.join(sorted(wrong))}")
         for name in self._activations():
-            self._location(name)
+            if name not in self.plan.parts:
+                self._location(name)
         for arena in self.plan.arenas:
             if arena.lower_bound > arena.bytes:
                 raise BrokenPlanError(

@@ -11,6 +11,7 @@ from tinyml.memory.plan import Buffer, BufferKind
 from tinyml.schedule.model import UPDATES, VIEWS, Schedule
 from tinyml.schedule.overlap import distance, guests
 from tinyml.schedule.storage import Lifetime, fed_value, storage_lifetimes, storage_places
+from tinyml.schedule.workspace import workspace
 
 MIN_ALIGNMENT = 4  # of every buffer: kernels read and write words
 
@@ -21,15 +22,17 @@ class Demand:
 
     Attributes:
         distances: (a, b), names of buffers that live in one step -> how far a must start below b, if it does, though
-            that is less than a is long: see `tinyml.memory.overlap`.
-        scratch: node name -> name of its scratch buffer.
+            that is less than a is long: see `tinyml.schedule.overlap`.
+        scratch: node name -> name of the buffer that its scratch is in, and where in it.
+        parts: the same for values of which a patch computes part by part.
         rings: value -> lines of the ring that it lives in.
         offsets: value -> bytes from the start of its buffer.
     """
 
     buffers: tuple[Buffer, ...]
     distances: Mapping[tuple[str, str], int]
-    scratch: Mapping[str, str]
+    scratch: Mapping[str, tuple[str, int]]
+    parts: Mapping[str, tuple[str, int]]
     rings: Mapping[str, int]
     offsets: Mapping[str, int]
 
@@ -57,12 +60,15 @@ def demand(schedule: Schedule, keep_input: bool) -> Demand:
         assert fed is not None and lifetimes[graph.inputs[0]].last == 0, "the search makes sure of it"
         rings[fed] = schedule.stages[0].trace.lines[fed]
     root.update(hosted)
-    values = _value_buffers(schedule, root, lifetimes, rings)
-    scratch, owner = _scratch_buffers(schedule, {b.name for b in values})
+    passing = {
+        node.output for stage in schedule.stages for worker in stage.stream.workers for node in worker.nodes[:-1]
+    }
+    values = _value_buffers(schedule, {v: r for v, r in root.items() if v not in passing}, lifetimes, rings)
+    turns, scratch, parts = _workspaces(schedule, {b.name for b in values})
     whole = {b.name for b in values if not set(b.values) & set(rings)}
     offsets = {name: place.offset for name, place in places.items()}
     distances = _distances(schedule, root, lifetimes, whole, hosted, offsets)
-    return Demand((*values, *scratch), distances, owner, rings, offsets)
+    return Demand((*values, *turns), distances, scratch, parts, rings, offsets)
 
 
 def _check_state(schedule: Schedule, state: State, steps: Sequence[Sequence[Node]], root: Mapping[str, str]) -> None:
@@ -115,15 +121,16 @@ def _rings(
     for step, stage in enumerate(schedule.stages):
         if len(stage.nodes) == 1:
             continue
-        made = [name for node in stage.nodes for name in node.outputs]
+        made = [name for worker in stage.stream.workers for name in worker.node.outputs]
         passing = {
             name: stage.trace.lines[name]
             for name in made
             if root[name] == name and name not in viewed | kept and lifetimes[name] == Lifetime(step, step)
         }
         born = {name for name in made if root[name] == name and name not in passing and lifetimes[name].first == step}
-        accesses = [schedule.kernel(node).access for node in stage.nodes]
-        for guest, host in guests(graph, stage.stream, accesses, passing, born).items():
+        workers = stage.stream.workers
+        accesses = [schedule.kernel(worker.node).access for worker in workers]
+        for guest, host in guests(graph, workers, accesses, passing, born).items():
             hosted[guest] = host
             if host in passing:
                 passing[host] = passing[guest] = max(passing[host], stage.trace.shared[guest])
@@ -146,9 +153,11 @@ def _value_buffers(
         for node in stage.nodes:
             access = schedule.kernel(node).access
             for name in (*graph.activations(node), *node.outputs):
-                alignment[root[name]] = max(alignment.get(root[name], MIN_ALIGNMENT), access.alignment)
+                if name in root:
+                    alignment[root[name]] = max(alignment.get(root[name], MIN_ALIGNMENT), access.alignment)
             for name in graph.activations(node):
-                over_read[root[name]] = max(over_read.get(root[name], 0), access.over_read)
+                if name in root:
+                    over_read[root[name]] = max(over_read.get(root[name], 0), access.over_read)
     return [
         Buffer(
             name,
@@ -169,38 +178,43 @@ def _bytes(graph: Graph, values: Sequence[str], rings: Mapping[str, int]) -> int
     return max(lines or [graph.value(v).bytes for v in values])
 
 
-def _scratch_buffers(schedule: Schedule, taken: Collection[str]) -> tuple[list[Buffer], dict[str, str]]:
-    """Scratch of every stage, and node name -> name of its buffer.
+def _workspaces(
+    schedule: Schedule, taken: Collection[str]
+) -> tuple[list[Buffer], dict[str, tuple[str, int]], dict[str, tuple[str, int]]]:
+    """What workers of every stage need for their turn, and where in it scratch of nodes and parts of values lie.
 
-    Nodes of a stream use one buffer in turn; what a node keeps from one call to the next is its own.
+    Workers of a stage use one buffer in turn; what a node keeps from one call to the next is its own.
     """
     buffers: list[Buffer] = []
-    owner: dict[str, str] = {}
+    scratch: dict[str, tuple[str, int]] = {}
+    parts: dict[str, tuple[str, int]] = {}
     taken = set(taken)
+
+    def add(name: str, size: int, alignment: int, step: int) -> str:
+        while name in taken:
+            name += "'"
+        taken.add(name)
+        buffers.append(Buffer(name, BufferKind.SCRATCH, size, alignment, Lifetime(step, step)))
+        return name
+
     for step, stage in enumerate(schedule.stages):
-        shared: list[tuple[Node, int, int]] = []
+        spaces = []
         for worker in stage.stream.workers:
             kernel = schedule.kernel(worker.node)
-            wanted = kernel.scratch_bytes(worker.node, schedule.graph, worker.tile)
-            if wanted:
+            kept = kernel.scratch_bytes(worker.node, schedule.graph, worker.tile) if worker.reduces else 0
+            if kept:
                 alignment = max(MIN_ALIGNMENT, kernel.access.alignment)
-                if kernel.access.reduces:
-                    buffers.append(_scratch([(worker.node, wanted, alignment)], step, taken, owner))
-                else:
-                    shared.append((worker.node, wanted, alignment))
-        if shared:
-            buffers.append(_scratch(shared, step, taken, owner))
-    return buffers, owner
-
-
-def _scratch(users: Sequence[tuple[Node, int, int]], step: int, taken: set[str], owner: dict[str, str]) -> Buffer:
-    name = f"{users[0][0].name} scratch"
-    while name in taken:
-        name += "'"
-    taken.add(name)
-    owner.update((node.name, name) for node, _, _ in users)
-    size, alignment = max(size for _, size, _ in users), max(alignment for _, _, alignment in users)
-    return Buffer(name, BufferKind.SCRATCH, size, alignment, Lifetime(step, step))
+                scratch[worker.node.name] = (add(f"{worker.node.name} scratch", kept, alignment, step), 0)
+            space = workspace(worker, schedule.graph, schedule.kernel)
+            if space.bytes:
+                spaces.append(space)
+        if spaces:
+            first = next(iter((*spaces[0].scratch, *spaces[0].parts)))
+            size, alignment = max(s.bytes for s in spaces), max(s.alignment for s in spaces)
+            name = add(f"{first} scratch", size, alignment, step)
+            scratch.update((node, (name, at)) for space in spaces for node, at in space.scratch.items())
+            parts.update((value, (name, at)) for space in spaces for value, at in space.parts.items())
+    return buffers, scratch, parts
 
 
 def _distances(
@@ -220,7 +234,7 @@ def _distances(
             for name in graph.activations(node):
                 if lifetimes[root[name]].first < step == lifetimes[root[name]].last and root[name] in whole:
                     dying.setdefault(root[name], set()).add(name)
-        for i, node in enumerate(stage.nodes):
+        for i, node in enumerate(worker.node for worker in stage.stream.workers):
             result = hosted.get(node.outputs[0], node.outputs[0])  # a guest is written where its host is, and before
             if len(node.outputs) == 1 and result in whole and lifetimes[result].first == step:
                 access = schedule.kernel(node).access

@@ -98,6 +98,8 @@ class MemoryPlan:
         scratch: node name -> (arena name, byte offset) for nodes whose kernel needs scratch.
         input_preserved: no other buffer overlaps an input's at any step, so a run can be repeated.
         rings: value name -> lines of the ring that it lives in; others are whole.
+        parts: value name -> (arena name, byte offset) of those that a patch computes part by part: they have no other
+            location.
         waiting: where buffers were shared out among regions by how hot they are.
     """
 
@@ -108,6 +110,7 @@ class MemoryPlan:
     scratch: Mapping[str, tuple[str, int]]
     input_preserved: bool
     rings: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    parts: Mapping[str, tuple[str, int]] = field(default_factory=lambda: MappingProxyType({}))
     waiting: Waiting | None = None
 
     def lines(self, name: str) -> int:

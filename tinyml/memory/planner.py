@@ -1,6 +1,6 @@
 """The stage: Schedule -> MemoryPlan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -57,6 +57,13 @@ def assemble(schedule: Schedule, wanted: Demand, parts: Sequence[Part], waiting:
         for part in parts
         for buffer, offset in zip(part.buffers, part.packing.offsets, strict=True)
     }
+
+    def inside(places: Mapping[str, tuple[str, int]]) -> Mapping[str, tuple[str, int]]:
+        """Where something lies that is so many bytes behind the start of a buffer."""
+        return MappingProxyType(
+            {name: (placements[b].arena, placements[b].offset + at) for name, (b, at) in places.items()}
+        )
+
     return MemoryPlan(
         schedule,
         tuple(
@@ -74,11 +81,10 @@ def assemble(schedule: Schedule, wanted: Demand, parts: Sequence[Part], waiting:
         MappingProxyType(
             {v: (p.arena, p.offset + wanted.offsets[v]) for p in placements.values() for v in p.buffer.values}
         ),
-        MappingProxyType(
-            {node: (placements[name].arena, placements[name].offset) for node, name in wanted.scratch.items()}
-        ),
+        inside(wanted.scratch),
         not schedule.stream_input and _input_preserved(tuple(placements.values())),
         MappingProxyType(dict(wanted.rings)),
+        inside(wanted.parts),
         waiting,
     )
 

@@ -21,7 +21,7 @@ from tinyml.memory.planner import ARENA, Part, assemble
 from tinyml.memory.search import Packing, pack
 from tinyml.memory.sharing import share_out
 from tinyml.schedule.model import Schedule
-from tinyml.schedule.stream import operand_windows
+from tinyml.schedule.patch import windows_of
 from tinyml.targets import Board, ram_called
 
 DMA_BYTES = 32
@@ -196,7 +196,8 @@ def _meant(what: str, wanted: Demand, graph: Graph) -> list[str]:
     """Names of the buffers that the user means: of a value, of what a layer computes, of its scratch, or `input`."""
     values: Iterable[str]
     layers = {node.name: node.outputs for node in graph.nodes}
-    if what in wanted.scratch.values():
+    scratch = [name for name, _ in wanted.scratch.values()]
+    if what in scratch:
         return [what]
     if what in graph.values:
         values = (what,)
@@ -208,7 +209,7 @@ def _meant(what: str, wanted: Demand, graph: Graph) -> list[str]:
         values = ()
     found = [b.name for b in wanted.buffers if set(values) & set(b.values)]
     if not found:
-        known = [*(v for b in wanted.buffers for v in b.values), *layers, *wanted.scratch.values()]
+        known = [*(v for b in wanted.buffers for v in b.values), *layers, *scratch]
         near = difflib.get_close_matches(what, known, n=3, cutoff=0.4)
         raise UsageError(
             f"--place {what}: {graph.name} has no such value or layer",
@@ -237,27 +238,34 @@ def traffic_of(schedule: Schedule, wanted: Demand) -> Mapping[str, int]:
     channels is left out, and is much the same everywhere.
     """
     graph = schedule.graph
-    home = {value: b.name for b in wanted.buffers for value in b.values}
+    home = {value: b.name for b in wanted.buffers for value in b.values} | {v: b for v, (b, _) in wanted.parts.items()}
     found: Counter[str] = Counter({b.name: 0 for b in wanted.buffers})
     for name in (*graph.inputs, *graph.outputs):  # the application's
         found[home[name]] += graph.value(name).bytes
     for stage in schedule.stages:
         for index, worker in enumerate(stage.stream.workers):
-            node = worker.node
             calls = [stage.trace.calls[number] for number in stage.trace.calls_of[index]]
-            operands = graph.activations(node)
-            windows = operand_windows(node, graph, schedule.kernel(node).access)
-            reads = []
-            for name, window in zip(operands, windows, strict=True):
-                rows = image_shape(graph.value(name).shape)[0]
-                lines = [rows if window is None else window.end(c.end - 1, rows) - window.first(c.row) for c in calls]
-                reads.append(sum(lines) * row_bytes(graph.value(name)))
-                found[home[name]] += reads[-1]
-            for name in node.outputs:
-                found[home[name]] += graph.value(name).bytes
-            products = macs(node, graph)
-            if node.name in wanted.scratch:
-                found[wanted.scratch[node.name]] += sum(reads) + max(sum(reads), products)
-            elif operands:
-                found[home[operands[0]]] += max(0, products - reads[0])
+            parts = [parts for call in calls for parts in worker.parts(call.row, call.end)]
+            for node, (height, width), computed in zip(
+                worker.nodes, worker.patch.images, zip(*parts, strict=True), strict=True
+            ):
+                operands = graph.activations(node)
+                windows = windows_of(node, graph, schedule.kernel(node).access)
+                reads = []
+                for name, window in zip(operands, windows, strict=True):
+                    rows = image_shape(graph.value(name).shape)[0]
+                    lines = sum(
+                        (rows if window is None else window.end(p.end - 1, rows) - window.first(p.row)) * p.cols
+                        for p in computed
+                    )
+                    reads.append(lines * row_bytes(graph.value(name)) // width)
+                    found[home[name]] += reads[-1]
+                pixels = sum(p.pixels for p in computed)
+                for name in node.outputs:
+                    found[home[name]] += graph.value(name).bytes
+                products = macs(node, graph) * pixels // (height * width)
+                if node.name in wanted.scratch:
+                    found[wanted.scratch[node.name][0]] += sum(reads) + max(sum(reads), products)
+                elif operands:
+                    found[home[operands[0]]] += max(0, products - reads[0])
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from tinyml.errors import UsageError
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.schedule.search import TILES, Cut, Estimates, Point, search
+from tinyml.schedule.stream import Tiling
 
 SRAM_CYCLES = 1.05
 """`Objective.SRAM` may take this many times the cycles of the fastest schedule."""
@@ -40,7 +41,7 @@ class Chooser:
         self._base = base
         self._measure = measure
         self._estimates = Estimates(base, keep_input)
-        self._known: dict[tuple[tuple[int, int, int | None], ...], Choice] = {}
+        self._known: dict[tuple[tuple[Tiling, ...], ...], Choice] = {}
         self.points: Sequence[Point] = search(self._estimates)
         if not self.points:
             raise UsageError(
@@ -50,7 +51,7 @@ class Chooser:
             )
 
     def measured(self, point: Point) -> Choice:
-        key = tuple((cut.start, cut.end, cut.tile) for cut in point.cuts)
+        key = tuple(cut.tilings for cut in point.cuts)
         if key not in self._known:
             schedule = point.schedule(self._base)
             self._known[key] = Choice(point, schedule, self._measure(schedule))
@@ -107,8 +108,7 @@ class Chooser:
         return best
 
     def _polished(self, choice: Choice, cycles: float) -> Choice:
-        """The schedule with other tile heights where they save memory: what overlaps pushes its successors down in the
-        arena, by as much as tiles are high, and estimates do not know of that."""
+        """The schedule with lower tiles where they save memory that gaps take: estimates do not know of those."""
         improved = True
         while improved and choice.bytes > choice.point.bytes:
             improved = False
@@ -123,8 +123,10 @@ class Chooser:
         return choice
 
     def _retiled(self, cut: Cut) -> Iterable[Cut]:
-        tiles = [*(tile for tile in TILES if cut.tile is None or tile < cut.tile)]
-        return (other for tile in tiles if (other := self._estimates.cut(cut.start, cut.end, tile)) is not None)
+        for tile in TILES:
+            tilings = tuple(replace(t, rows=min(tile, t.rows or tile)) for t in cut.tilings)
+            if tilings != cut.tilings and (other := self._estimates.cut(cut.start, tilings)) is not None:
+                yield other
 
 
 def better(one: Choice, other: Choice, objective: Objective, capacity: int | None = None) -> Choice:

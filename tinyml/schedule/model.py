@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op
 from tinyml.kernels.descriptor import KernelDescriptor
-from tinyml.schedule.stream import Stream, Trace, make_stream, run_stream
+from tinyml.schedule.stream import Stream, Tiling, Trace, make_stream, run_stream
 
 VIEWS = frozenset({Op.RESHAPE, Op.PART, Op.JOIN})
 """Operations whose output is bytes of the input under another name: all of them, some, or those of several inputs that lie
@@ -21,7 +21,7 @@ written side of a `State`, the kernel is given the same memory for both."""
 class StageKind(enum.Enum):
     LAYER = "layer"  # one node, whole tensors
     STREAM = "stream"  # nodes advance in lock-step by tiles of rows, rings of lines between them
-    PATCH = "patch"  # spatial patches with a recomputed halo
+    PATCH = "patch"  # a stream in which some nodes are computed part by part, with a halo that is computed again
 
 
 class Objective(enum.Enum):
@@ -84,16 +84,21 @@ class Stage:
 
     Attributes:
         stream: the nodes in order, each with the rows of a tile.
-        trace: the calls of their kernels, and the lines that rings take.
+        trace: the calls of its workers, and the lines that rings take.
     """
 
-    kind: StageKind
     stream: Stream
     trace: Trace
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        return tuple(worker.node for worker in self.stream.workers)
+        return tuple(node for worker in self.stream.workers for node in worker.nodes)
+
+    @property
+    def kind(self) -> StageKind:
+        if any(len(worker.nodes) > 1 for worker in self.stream.workers):
+            return StageKind.PATCH
+        return StageKind.STREAM if len(self.nodes) > 1 or len(self.trace.calls) > 1 else StageKind.LAYER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,12 +120,14 @@ class Schedule:
     def kernel(self, node: Node) -> KernelDescriptor:
         return self.selections[node.name].kernel
 
-    def stage(self, nodes: Sequence[Node], tile: int | None = None) -> Stage:
-        """A stage of some nodes, whose kernels compute `tile` rows in a call; None: one node, all of its rows.
+    def stage(self, nodes: Sequence[Node], tilings: Sequence[Tiling] = (Tiling(),)) -> Stage:
+        """A stage of some nodes.
+
+        Args:
+            tilings: how they are computed; of one node alone, by default, all rows at once.
 
         Raises:
-            ValueError: the nodes cannot advance row by row (`make_stream`).
+            ValueError: the nodes cannot advance so (`make_stream`).
         """
-        kind = StageKind.LAYER if tile is None else StageKind.STREAM
-        stream = make_stream(nodes, [tile] * len(nodes), self.graph, [self.kernel(node).access for node in nodes])
-        return Stage(kind, stream, run_stream(stream))
+        stream = make_stream(nodes, tilings, self.graph, [self.kernel(node).access for node in nodes])
+        return Stage(stream, run_stream(stream))

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from tinyml.ir.graph import Graph, Node
+from tinyml.ir.graph import Graph
 from tinyml.kernels.descriptor import Access
 from tinyml.kernels.rows import row_bytes
-from tinyml.schedule.stream import Stream, Trace
+from tinyml.schedule.stream import Stream, Trace, Worker
 
 
 def distance(
@@ -40,7 +40,7 @@ def distance(
     out = graph.value(writer.node.output)
     if not stream.whole.isdisjoint(operands) or not set(operands) <= set(stream.inputs):
         return max(0, out.bytes - min(offsets.get(name, 0) for name in operands))
-    in_place = len(operands) == 1 and _in_place(writer.node, next(iter(operands)), access, graph)
+    in_place = len(operands) == 1 and _in_place(writer, next(iter(operands)), access, graph)
     rows_of = trace.later if in_place else trace.oldest
     oldest = [(rows_of[name], row_bytes(graph.value(name)), offsets.get(name, 0)) for name in operands]
     size = row_bytes(out)
@@ -52,20 +52,21 @@ def distance(
 
 
 def guests(
-    graph: Graph, stream: Stream, accesses: Sequence[Access], rings: Collection[str], born: Collection[str]
+    graph: Graph, workers: Sequence[Worker], accesses: Sequence[Access], rings: Collection[str], born: Collection[str]
 ) -> dict[str, str]:
     """Values whose rows are made into rows of another value in the same place: guest -> host.
 
     The guest has one reader, which computes in place and row by row. The host may be a ring or whole.
 
     Args:
-        accesses: of the workers' kernels; workers beyond them do not count.
+        workers: of a stream, from its first on.
+        accesses: of the kernels that compute their results.
         rings: values that live in rings of lines.
         born: other values that the stage computes.
     """
-    readers = Counter(name for worker in stream.workers for name in graph.activations(worker.node))
+    readers = Counter(operand.value for worker in workers for operand in worker.reads)
     hosted: dict[str, str] = {}
-    for worker, access in zip(stream.workers, accesses, strict=False):
+    for worker, access in zip(workers, accesses, strict=True):
         host = worker.node.outputs[0]
         if len(worker.node.outputs) > 1 or (host not in rings and host not in born):
             continue
@@ -73,14 +74,17 @@ def guests(
             value = operand.value
             same_size = graph.value(value).bytes == graph.value(host).bytes and operand.height == worker.rows
             free = value in rings and readers[value] == 1 and value not in hosted.values()
-            if free and same_size and _in_place(worker.node, value, access, graph):
+            if free and same_size and _in_place(worker, value, access, graph):
                 hosted[value] = host
                 break
     return hosted
 
 
-def _in_place(node: Node, operand: str, access: Access, graph: Graph) -> bool:
+def _in_place(worker: Worker, operand: str, access: Access, graph: Graph) -> bool:
     """Whether the kernel may write its only output over this operand, element by element."""
-    if node.used.count(operand) != 1 or row_bytes(graph.value(node.output)) > row_bytes(graph.value(operand)):
+    node = worker.node
+    if len(worker.nodes) > 1 or node.used.count(operand) != 1:
+        return False
+    if row_bytes(graph.value(node.output)) > row_bytes(graph.value(operand)):
         return False
     return access.in_place_any or access.in_place == node.inputs.index(operand)

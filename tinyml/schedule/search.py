@@ -6,17 +6,21 @@ to the first, then keeps every schedule that no other beats in both. The memory 
 itself.
 """
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinyml.ir.graph import Graph, Node
+from tinyml.ir.macs import macs
 from tinyml.kernels.rows import row_bytes
 from tinyml.schedule.model import VIEWS, Schedule
 from tinyml.schedule.overlap import distance, guests
+from tinyml.schedule.patch import windows_of
 from tinyml.schedule.storage import fed_value, storage_lifetimes, storage_roots
-from tinyml.schedule.stream import Stream, Trace, Worker, make_stream, operand_windows, run_stream
+from tinyml.schedule.stream import Stream, Tiling, Trace, Worker, make_stream, run_stream, tiling_of
+from tinyml.schedule.workspace import workspace
 
 TILES = (1, 2, 4)
 """Rows of a tile that are tried."""
@@ -26,6 +30,9 @@ LONGEST = 64
 
 CALL_CYCLES = 40.0
 """Of the loop around a call in a stream: counted in the emulator, at 10 nodes a stage."""
+
+PART_CYCLES = 100.0
+"""Of the call of a kernel for a part of a patch, besides those that its formula has for a tile."""
 
 _FRONT = 32
 """Schedules of the last n nodes that are kept for each of `_ROOM`."""
@@ -52,18 +59,21 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A stage that might be: nodes [start, end) in tiles of that many rows; None: one node, all rows at once.
+    """A stage that might be: nodes [start, end).
 
     Attributes:
+        tilings: how they are computed.
         apart: bytes that live while it runs, where no result overlaps an operand and nothing is lost to gaps.
+        again: multiply-accumulates that are computed more than once.
         overlap: the one that saves most.
     """
 
     start: int
     end: int
-    tile: int | None
+    tilings: tuple[Tiling, ...]
     apart: int
     cycles: float
+    again: int = 0
     overlap: Overlap | None = None
 
     def bytes(self, below: int) -> int:
@@ -83,9 +93,14 @@ class Point:
     bytes: int
     cycles: float
 
+    @property
+    def again(self) -> int:
+        """Multiply-accumulates that are computed more than once."""
+        return sum(cut.again for cut in self.cuts)
+
     def schedule(self, base: Schedule) -> Schedule:
         nodes = computed_nodes(base.graph)
-        return replace(base, stages=tuple(base.stage(nodes[cut.start : cut.end], cut.tile) for cut in self.cuts))
+        return replace(base, stages=tuple(base.stage(nodes[cut.start : cut.end], cut.tilings) for cut in self.cuts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +203,7 @@ class Estimates:
         self.accesses = [base.kernel(node).access for node in nodes]
         self.root = storage_roots(graph)
         self.life = storage_lifetimes(graph, [(node,) for node in nodes], self.root, keep_input)
-        self.scratch: dict[tuple[str, int], int] = {}
+        self.scratch: dict[tuple[str, Tiling], tuple[int, int]] = {}
         self.size = dict.fromkeys(self.life, 0)
         for name, root in self.root.items():
             self.size[root] = max(self.size[root], graph.value(name).bytes)
@@ -200,29 +215,25 @@ class Estimates:
                 self.readings[self.root[name]].add(name)
         self.row = {name: row_bytes(graph.value(name)) for name in self.root}
 
-    def cut(self, start: int, end: int, tile: int) -> Cut | None:
-        """The stage of these nodes in tiles of that height; None where there is none."""
+    def cut(self, start: int, tilings: Sequence[Tiling]) -> Cut | None:
+        """The stage of as many nodes as are in the tilings; None where there is none."""
+        end = start + sum(tiling.nodes for tiling in tilings)
         if self._longest(start) < end:
             return None
-        return next((cut for cut in self._streams(start, end, tile) if cut.end == end), None)
+        return next((cut for cut in self._streams(start, tilings) if cut.end == end), None)
 
     def cuts(self) -> Iterator[Cut]:
         """All stages that might be."""
         for start in range(len(self.nodes)):
             if start or self.fed is None:
                 yield self._layer(start)
-            end = self._longest(start)
             for tile in TILES:
-                if end > start:
-                    yield from self._streams(start, end, tile)
+                yield from self._streams(start, [Tiling(tile)] * (self._longest(start) - start))
 
     def _layer(self, start: int) -> Cut:
-        node = self.nodes[start]
-        stage = self.base.stage((node,))
-        tile = stage.stream.workers[0].tile
-        kernel = self.base.kernel(node)
-        cycles = kernel.cost_in_tiles(node, self.graph, tile)
-        return self._cut(start, start + 1, None, stage.stream, stage.trace, cycles)
+        stage = self.base.stage((self.nodes[start],))
+        (worker,) = stage.stream.workers
+        return self._cut(start, start + 1, stage.stream, stage.trace, self._cycles(worker), 0)
 
     def _longest(self, start: int) -> int:
         """The end of the longest run from `start` on that can advance row by row."""
@@ -232,38 +243,64 @@ class Estimates:
             node, access = self.nodes[end], self.accesses[end]
             if access.whole or len(node.outputs) > 1:
                 return end
-            for name, window in zip(
-                self.graph.activations(node), operand_windows(node, self.graph, access), strict=True
-            ):
+            for name, window in zip(self.graph.activations(node), windows_of(node, self.graph, access), strict=True):
                 if self.root[name] in buffers and (window is None or name not in inside):
                     return end  # taken whole, or a view of what the stream computes
             inside.update(node.outputs)
             buffers.update(self.root[name] for name in node.outputs)
         return min(start + LONGEST, len(self.nodes))
 
-    def _streams(self, start: int, end: int, tile: int) -> Iterator[Cut]:
+    def _streams(self, start: int, tilings: Sequence[Tiling]) -> Iterator[Cut]:
         """All stages that start there. One run serves them all: that others follow changes nothing for a node."""
-        nodes = self.nodes[start:end]
-        stream = make_stream(nodes, [tile] * len(nodes), self.graph, self.accesses[start:end])
+        end = start + sum(tiling.nodes for tiling in tilings)
+        stream = make_stream(self.nodes[start:end], tilings, self.graph, self.accesses[start:end])
         trace = run_stream(stream)
-        cycles = 0.0
+        cycles, again, end = 0.0, 0, start
         for i, worker in enumerate(stream.workers):
-            cycles += self.base.kernel(worker.node).cost_in_tiles(worker.node, self.graph, worker.tile)
-            cycles += CALL_CYCLES * len(trace.calls_of[i])
-            if i == 0 and worker.tile == worker.rows and (start or self.fed is None):
+            end += len(worker.nodes)
+            cycles += self._cycles(worker) + CALL_CYCLES * len(trace.calls_of[i])
+            again += self._again(worker)
+            if i == 0 and len(worker.nodes) == 1 and worker.tile == worker.rows and (start or self.fed is None):
                 continue  # the layer as a whole
-            if start == 0 and self.fed is not None and self.life[self.graph.inputs[0]].last > i:
+            if start == 0 and self.fed is not None and self.life[self.graph.inputs[0]].last >= end:
                 continue  # not all that read the rows that are fed
-            yield self._cut(start, start + i + 1, tile, stream, trace, cycles)
+            yield self._cut(start, end, stream, trace, cycles, again, i + 1)
 
-    def _cut(self, start: int, end: int, tile: int | None, stream: Stream, trace: Trace, cycles: float) -> Cut:
-        """Nodes [start, end) as a stage: the first ones of the stream."""
+    def _cycles(self, worker: Worker) -> float:
+        """Predicted, of all calls of a worker."""
+        if len(worker.nodes) == 1:
+            return self.base.kernel(worker.node).cost_in_tiles(worker.node, self.graph, worker.tile)
+        total = 0.0
+        patch = worker.patch
+        parts = math.ceil(worker.rows / worker.tile) * len(patch.strips())
+        sizes, computed = patch.sizes(worker.tile), patch.computed(worker.tile)
+        for node, (rows, _), pixels, image in zip(worker.nodes, sizes, computed, patch.images, strict=True):
+            kernel = self.base.kernel(node)
+            total += kernel.cost_in_tiles(node, self.graph, rows) * pixels / math.prod(image) + PART_CYCLES * parts
+        return total
+
+    def _again(self, worker: Worker) -> int:
+        """Multiply-accumulates that a patch computes more than once."""
+        if len(worker.nodes) == 1:
+            return 0
+        computed = worker.patch.computed(worker.tile)
+        return sum(
+            macs(node, self.graph) * pixels // math.prod(image) - macs(node, self.graph)
+            for node, pixels, image in zip(worker.nodes, computed, worker.patch.images, strict=True)
+        )
+
+    def _cut(
+        self, start: int, end: int, stream: Stream, trace: Trace, cycles: float, again: int, count: int = 1
+    ) -> Cut:
+        """Nodes [start, end) as a stage: the first `count` workers of the stream."""
+        workers = stream.workers[:count]
+        passing = {node.output for worker in workers for node in worker.nodes[:-1]}
         total = 0
         dying: list[str] = []
         born: list[str] = []
         rings: dict[str, int] = {}
         for root, life in self.life.items():
-            if life.last < start or life.first >= end:
+            if life.last < start or life.first >= end or root in passing:
                 continue
             if self.fed is not None and root in self.graph.inputs:
                 total += -(-trace.lines[self.fed] * row_bytes(self.graph.value(self.fed)) // 4) * 4 if start == 0 else 0
@@ -276,25 +313,26 @@ class Estimates:
                 born.append(root)
             else:
                 rings[root] = trace.lines[root]
-        for guest, host in guests(self.graph, stream, self.accesses[start:end], rings, born).items():
+        accesses = [self.base.kernel(worker.node).access for worker in workers]
+        for guest, host in guests(self.graph, workers, accesses, rings, born).items():
             lines = rings.pop(guest)
             if host in rings:
                 rings[host] = max(rings[host], lines, trace.shared[guest])
         total += sum(-(-lines * self.row[name] // 4) * 4 for name, lines in rings.items())
         shared = 0
-        for worker in stream.workers[: end - start]:
-            scratch = self._scratch(worker)
-            if worker.reduces:
-                total += scratch
-            else:
-                shared = max(shared, scratch)
-        return Cut(start, end, tile, total + shared, cycles, self._overlap(stream, trace, born, dying))
+        for worker in workers:
+            turn, kept = self._scratch(worker)
+            total, shared = total + kept, max(shared, turn)
+        tilings = tuple(tiling_of(worker) for worker in workers)
+        return Cut(start, end, tilings, total + shared, cycles, again, self._overlap(stream, trace, born, dying))
 
-    def _scratch(self, worker: Worker) -> int:
-        key = (worker.node.name, worker.tile)
+    def _scratch(self, worker: Worker) -> tuple[int, int]:
+        """Bytes for the turn of a worker, and those that it keeps between its turns."""
+        key = (worker.nodes[0].name, tiling_of(worker))
         if key not in self.scratch:
-            kernel = self.base.kernel(worker.node)
-            self.scratch[key] = kernel.scratch_bytes(worker.node, self.graph, worker.tile)
+            node, turn = worker.node, workspace(worker, self.graph, self.base.kernel).bytes
+            kernel = self.base.kernel(node)
+            self.scratch[key] = (turn, kernel.scratch_bytes(node, self.graph, worker.tile) if worker.reduces else 0)
         return self.scratch[key]
 
     def _overlap(self, stream: Stream, trace: Trace, born: Sequence[str], dying: Sequence[str]) -> Overlap | None:

@@ -11,14 +11,15 @@ A node computes at most one tile a pass, so that those after it use the rows at 
 the image, where padding completes several rows together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.kernels.descriptor import Access
 from tinyml.kernels.rows import image_shape
-from tinyml.kernels.windows import SAME_ROW, RowWindow, row_windows
+from tinyml.kernels.windows import ROWS, SAME_ROW, RowWindow
+from tinyml.schedule.patch import Part, Patch, make_patch, windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Operand:
         height: rows of the value.
         fed: it is an input of the stream, of which the node may read as many rows as were fed. Where a node has an
             operand that is computed in the stream, its pace is that one's, and all rows of its other operands are there.
+            A patch, which may read them further ahead, waits for all.
     """
 
     value: str
@@ -38,23 +40,50 @@ class Operand:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """A node of a stream.
+class Tiling:
+    """How neighbouring nodes are computed in a stream.
 
     Attributes:
+        rows: of a tile; None: all.
+        nodes: how many of them make up one patch.
+        cols: columns of a part of the patch; None: all.
+    """
+
+    rows: int | None = None
+    nodes: int = 1
+    cols: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What takes a turn in a stream: a node, or several that are computed together as a patch.
+
+    Attributes:
+        nodes: the last one computes what others read.
         rows: that it computes one after the other: of its output or, where it reduces them, of its input.
         tile: how many of them in one call.
         waits: operands whose rows it waits for.
         reads: all that it reads row by row.
         reduces: the rows of its output are there together, after the last call.
+        patch: in which parts it is computed.
     """
 
-    node: Node
+    nodes: tuple[Node, ...]
     rows: int
     tile: int
     waits: tuple[Operand, ...]
     reads: tuple[Operand, ...]
     reduces: bool
+    patch: Patch
+
+    @property
+    def node(self) -> Node:
+        """The one that computes what others read."""
+        return self.nodes[-1]
+
+    def parts(self, row: int, end: int) -> Iterator[tuple[Part, ...]]:
+        """What a call for rows [row, end) computes, part by part: the part of each node's result."""
+        return self.patch.parts(row, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +98,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The nodes of a stream, in topological order.
+    """Workers in topological order.
 
     Attributes:
         inputs: values that are there before the stream and read row by row.
@@ -105,45 +134,67 @@ class Trace:
     shared: Mapping[str, int]
 
 
-def make_stream(nodes: Sequence[Node], tiles: Sequence[int | None], graph: Graph, accesses: Sequence[Access]) -> Stream:
+def make_stream(nodes: Sequence[Node], tilings: Sequence[Tiling], graph: Graph, accesses: Sequence[Access]) -> Stream:
     """The stream of some nodes, in topological order.
 
     Args:
-        tiles: rows that each of them computes in one call; None: all.
+        tilings: how they are computed, those of the first ones first.
         accesses: of their kernels.
 
     Raises:
-        ValueError: a node takes an operand whole that another node of the stream computes.
+        ValueError: a node takes an operand whole that another node of the stream computes; nodes cannot be computed as
+            the patch that a tiling makes of them.
     """
     inside = {name for node in nodes for name in node.outputs}
-    workers = []
+    workers: list[Worker] = []
     whole: set[str] = set()
-    for node, tile, access in zip(nodes, tiles, accesses, strict=True):
-        names = graph.activations(node)
-        windows = operand_windows(node, graph, access)
-        reads = []
-        for name, window in zip(names, windows, strict=True):
-            if window is not None:
-                reads.append(Operand(name, window, _height(graph, name), name not in inside))
-            elif name in inside:
-                raise ValueError(f"{node.name} takes {name} whole, which the same stream computes")
-            else:
-                whole.add(name)
-        rows = _height(graph, names[0] if access.reduces else node.outputs[0])
-        waits = tuple(r for r in reads if not r.fed) or tuple(reads)
-        tile = rows if tile is None or access.whole else min(tile, rows)
-        workers.append(Worker(node, rows, tile, waits, tuple(reads), access.reduces))
+    start = 0
+    for tiling in tilings:
+        end = start + tiling.nodes
+        workers.append(_make_worker(nodes[start:end], tiling, graph, accesses[start:end], inside, whole))
+        start = end
+    assert start == len(nodes), "every node is in one tiling"
     inputs = tuple(dict.fromkeys(r.value for w in workers for r in w.reads if r.fed))
     return Stream(tuple(workers), inputs, frozenset(whole), max((_height(graph, name) for name in inputs), default=1))
 
 
-def operand_windows(node: Node, graph: Graph, access: Access) -> tuple[RowWindow | None, ...]:
-    """For each activation that a node reads, the rows of it that a row takes; None: all."""
-    if access.reduces:
-        return (SAME_ROW,) * len(graph.activations(node))
-    if access.whole:
-        return (None,) * len(graph.activations(node))
-    return row_windows(node, graph)
+def _make_worker(
+    nodes: Sequence[Node],
+    tiling: Tiling,
+    graph: Graph,
+    accesses: Sequence[Access],
+    inside: Collection[str],
+    whole: set[str],
+) -> Worker:
+    """Adds to `whole` what its nodes take whole."""
+    patch = make_patch(nodes, graph, accesses, tiling.cols)
+    own = {name for node in nodes for name in node.outputs}
+    reads: dict[str, Operand] = {}
+    for node, access, through in zip(nodes, accesses, patch.through, strict=True):
+        for name, window in zip(graph.activations(node), windows_of(node, graph, access), strict=True):
+            if name in own:
+                continue
+            if window is None:
+                if name in inside:
+                    raise ValueError(f"{node.name} takes {name} whole, which the same stream computes")
+                whole.add(name)
+                continue
+            window = through.of(window)
+            if name in reads:
+                window = window.union(reads[name].window)
+            reads[name] = Operand(name, window, _height(graph, name), name not in inside)
+    access = accesses[-1]
+    rows = patch.images[-1][ROWS]
+    operands = tuple(reads.values())
+    computed = tuple(r for r in operands if not r.fed)
+    waits = operands if len(nodes) > 1 or not computed else computed
+    tile = rows if tiling.rows is None or access.whole else min(tiling.rows, rows)
+    return Worker(tuple(nodes), rows, tile, waits, operands, access.reduces, patch)
+
+
+def tiling_of(worker: Worker) -> Tiling:
+    """The tiling that makes such a worker."""
+    return Tiling(worker.tile, len(worker.nodes), worker.patch.cols if len(worker.nodes) > 1 else None)
 
 
 def _height(graph: Graph, name: str) -> int:
@@ -153,6 +204,11 @@ def _height(graph: Graph, name: str) -> int:
 def rows_fed(fed: int, feeds: int, height: int) -> int:
     """Rows of an input of that height that nodes may read when `fed` of `feeds` rows were fed."""
     return fed if height == feeds else -(-fed * height // feeds)
+
+
+def _by_row(worker: Worker) -> bool:
+    """It makes one row of its result from one row of each operand."""
+    return len(worker.nodes) == 1 and not worker.reduces
 
 
 def run_stream(stream: Stream) -> Trace:
@@ -169,7 +225,7 @@ def run_stream(stream: Stream) -> Trace:
     heirs = {
         name: workers[found[0][0]].node.output
         for name, found in readers.items()
-        if len(found) == 1 and found[0][1] == SAME_ROW and not workers[found[0][0]].reduces
+        if len(found) == 1 and found[0][1] == SAME_ROW and _by_row(workers[found[0][0]])
     }
     shared = dict.fromkeys(heirs, 1)
     oldest: dict[str, list[int]] = {name: [] for name in stream.inputs}

@@ -1,7 +1,7 @@
 /* Means over a whole map, row by row. SPDX-License-Identifier: Apache-2.0
  *
- * Here a tile counts rows of the input, which come in order: the first clears the sums in scratch, the last completes
- * the output. So no map has to exist whole to be averaged.
+ * Here a tile is a part of the input. Parts come in order, row by row and from the left: the first clears the sums in
+ * scratch, the last completes the output. So no map has to exist whole to be averaged.
  */
 #ifndef TINYML_REDUCE_ROWS_H
 #define TINYML_REDUCE_ROWS_H
@@ -68,11 +68,23 @@ static inline int32_t tinyml_sum_of(const tinyml_map_t *map, const void *sums, i
     return tinyml_sums_are_short(map) ? ((const int16_t *)sums)[c] : ((const int32_t *)sums)[c];
 }
 
-/* Adds the rows of a tile to the sums; true once they hold all rows of the map. */
+/* Whether a tile is the first of a map, or the last. */
+static inline int tinyml_begins_map(const tinyml_tile_t *tile)
+{
+    return tile->row == 0 && tile->col == 0;
+}
+
+static inline int tinyml_ends_map(const tinyml_map_t *map, const tinyml_tile_t *tile)
+{
+    return tile->row + tile->rows == map->rows && tile->col + tile->cols == map->cols;
+}
+
+/* Adds a tile to the sums; true once they hold all of the map. */
 static inline int tinyml_sum_rows_s8(const tinyml_map_t *map, const tinyml_rows_t *in, const tinyml_tile_t *tile,
                                      void *sums)
 {
     const int32_t channels = map->channels;
+    const int32_t left = (tile->col - in->first_col) * channels;
     const void *const first = tinyml_row(in, tile->row);
 
     for (int32_t c = 0, n; c < channels; c += n) {
@@ -80,20 +92,20 @@ static inline int tinyml_sum_rows_s8(const tinyml_map_t *map, const tinyml_rows_
         int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
         n = channels - c < 4 ? 1 : 4;
         for (int32_t y = 0; y < tile->rows; ++y, row = tinyml_row_below(in, row, 1)) {
-            const int8_t *i = row + c;
-            for (int32_t x = 0; n == 4 && x < map->cols; ++x, i += channels) {
+            const int8_t *i = row + left + c;
+            for (int32_t x = 0; n == 4 && x < tile->cols; ++x, i += channels) {
                 s0 += i[0];
                 s1 += i[1];
                 s2 += i[2];
                 s3 += i[3];
             }
-            for (int32_t x = 0; n == 1 && x < map->cols; ++x, i += channels) {
+            for (int32_t x = 0; n == 1 && x < tile->cols; ++x, i += channels) {
                 s0 += *i;
             }
         }
         const int32_t here[4] = {s0, s1, s2, s3};
         for (int32_t k = 0; k < n; ++k) {
-            const int32_t sum = here[k] + (tile->row > 0 ? tinyml_sum_of(map, sums, c + k) : 0);
+            const int32_t sum = here[k] + (tinyml_begins_map(tile) ? 0 : tinyml_sum_of(map, sums, c + k));
             if (tinyml_sums_are_short(map)) {
                 ((int16_t *)sums)[c + k] = (int16_t)sum;
             } else {
@@ -101,7 +113,7 @@ static inline int tinyml_sum_rows_s8(const tinyml_map_t *map, const tinyml_rows_
             }
         }
     }
-    return tile->row + tile->rows == map->rows;
+    return tinyml_ends_map(map, tile);
 }
 
 #ifdef __cplusplus

@@ -11,9 +11,11 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node, Value
 from tinyml.ir.macs import macs
 from tinyml.kernels.descriptor import Array, CParams
-from tinyml.kernels.rows import image_shape, row_bytes
+from tinyml.kernels.rows import image_shape, pixel_bytes, row_bytes
 from tinyml.memory.plan import MemoryPlan
 from tinyml.schedule.model import Stage
+from tinyml.schedule.patch import Part
+from tinyml.schedule.stream import Worker
 
 _C_ELEMENT = {
     DType.INT8: "int8_t",
@@ -57,8 +59,25 @@ class RowsContext:
 
 
 @dataclass(frozen=True, slots=True)
+class PartContext:
+    """One `tinyml_rows_t` of a value that a patch computes part by part."""
+
+    arena: str
+    offset: int
+    pixel_bytes: int
+    position: int
+
+    def __str__(self) -> str:
+        return f"TINYML_PART(net->{self.arena} + {self.offset}, {self.pixel_bytes}, part[{self.position}])"
+
+
+@dataclass(frozen=True, slots=True)
 class LayerContext:
-    """The function that computes rows of one node."""
+    """The function that computes rows of one node, or its part of a patch.
+
+    Attributes:
+        parts: values of the patch that it is in; 0: it is in none.
+    """
 
     emitted: EmittedLayer
     comment: str
@@ -66,10 +85,12 @@ class LayerContext:
     struct_type: str
     initializer: str
     arrays: tuple[ArrayContext, ...]
-    inputs: tuple[RowsContext, ...]
-    outputs: tuple[RowsContext, ...]
+    inputs: tuple[RowsContext | PartContext, ...]
+    outputs: tuple[RowsContext | PartContext, ...]
     rows: int
     cols: int
+    parts: int
+    tile: str
     scratch: str
 
     @property
@@ -82,12 +103,40 @@ class WorkerContext:
     """A layer of a stream: the rows that are there follow from those of what it waits for."""
 
     function: str
-    index: int
     rows: int
     tile: int
     counter: str
     ready: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReachContext:
+    """One `tinyml_reach_t` for rows, and one for columns: what a layer reads of what another one computes."""
+
+    name: str
+    rows: str
+    cols: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContext:
+    """Which part of a value is needed."""
+
+    position: int
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatchContext:
+    """The function that computes rows of a patch, part by part."""
+
+    function: str
     comment: str
+    width: int
+    cols: int
+    layers: tuple[str, ...]
+    reaches: tuple[ReachContext, ...]
+    reads: tuple[ReadContext, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +148,7 @@ class StageContext:
     comment: str
     feeds: int
     workers: tuple[WorkerContext, ...]
+    patches: tuple[PatchContext, ...]
     layers: tuple[LayerContext, ...]
 
 
@@ -231,28 +281,73 @@ def stage_contexts(prefix: str, plan: MemoryPlan, members: Mapping[str, str]) ->
     contexts: list[StageContext] = []
     count = 0
     for index, stage in enumerate(plan.schedule.stages):
-        layers = tuple(
-            _layer_context(prefix, count + i, index, stage, i, plan, members) for i in range(len(stage.nodes))
-        )
-        count += len(layers)
-        streams = len(stage.trace.calls) > 1 or (index == 0 and plan.schedule.stream_input)
+        layers: list[LayerContext] = []
+        patches: list[PatchContext] = []
+        functions: list[str] = []
+        for worker in stage.stream.workers:
+            made = [
+                _layer_context(prefix, count + i, index, stage, worker, i, plan, members)
+                for i in range(len(worker.nodes))
+            ]
+            if len(made) > 1:
+                patches.append(_patch_context(prefix, worker, made))
+            functions.append(patches[-1].function if len(made) > 1 else made[0].emitted.function)
+            layers += made
+            count += len(made)
+        streams = patches or len(stage.trace.calls) > 1 or (index == 0 and plan.schedule.stream_input)
         contexts.append(
             StageContext(
                 index=index,
-                function=f"{prefix}_stage_{index:02d}" if streams else layers[0].emitted.function,
-                comment=_stage_comment(index, layers, plan.schedule.graph) if streams else "",
+                function=f"{prefix}_stage_{index:02d}" if streams else functions[0],
+                comment=_stage_comment(index, layers) if streams else "",
                 feeds=stage.stream.feeds,
-                workers=_worker_contexts(stage, layers) if streams else (),
-                layers=layers,
+                workers=_worker_contexts(stage, functions) if streams else (),
+                patches=tuple(patches),
+                layers=tuple(layers),
             )
         )
     return tuple(contexts)
 
 
-def _worker_contexts(stage: Stage, layers: tuple[LayerContext, ...]) -> tuple[WorkerContext, ...]:
+def _patch_context(prefix: str, worker: Worker, layers: Sequence[LayerContext]) -> PatchContext:
+    patch, last = worker.patch, len(layers) - 1
+    first, names = layers[0].emitted.index, [f"{layer.emitted.index:02d}" for layer in layers]
+    reaches: list[ReachContext] = []
+    reads: list[ReadContext] = []
+    for position in reversed(range(last)):
+        found: list[str] = []
+        for reader in patch.readers[position]:
+            name = f"of_{names[position]}_by_{names[reader.position]}"
+            rows, cols = (
+                f"{{ {length}, {window.stride}, {window.extent}, {window.pad} }}"
+                for length, window in zip(patch.images[position], reader.windows, strict=True)
+            )
+            reaches.append(ReachContext(name, rows, cols))
+            found.append(f"tinyml_part_read({name}, &part[{reader.position}])")
+        expression = found[0]
+        for other in found[1:]:
+            expression = f"tinyml_part_of_both({expression}, {other})"
+        reads.append(ReadContext(position, expression))
+    width = patch.images[last][1]
+    comment = (
+        f"Layers {names[0]} to {names[last]}, computed together for {patch.cols} of {width} columns at a time. "
+        f"Of what lies between them there is just the part that these need."
+    )
+    return PatchContext(
+        function=f"{prefix}_patch_{first:02d}",
+        comment=block_comment([comment]),
+        width=width,
+        cols=patch.cols,
+        layers=tuple(layer.emitted.function for layer in layers),
+        reaches=tuple(reaches),
+        reads=tuple(reads),
+    )
+
+
+def _worker_contexts(stage: Stage, functions: Sequence[str]) -> tuple[WorkerContext, ...]:
     computed = {name: i for i, worker in enumerate(stage.stream.workers) for name in worker.node.outputs}
     contexts = []
-    for i, (worker, layer) in enumerate(zip(stage.stream.workers, layers, strict=True)):
+    for i, (worker, function) in enumerate(zip(stage.stream.workers, functions, strict=True)):
         ready = []
         for operand in worker.waits:
             if operand.fed:
@@ -272,25 +367,23 @@ def _worker_contexts(stage: Stage, layers: tuple[LayerContext, ...]) -> tuple[Wo
             ready.append(f"tinyml_rows_ready({counted}, {height}, {worker.rows}, {window.stride}, {reach})")
         contexts.append(
             WorkerContext(
-                function=layer.emitted.function,
-                index=layer.emitted.index,
+                function=function,
                 rows=worker.rows,
                 tile=worker.tile,
                 counter=f"done[{i}]",
                 ready=tuple(ready) or (str(worker.rows),),
-                comment=layer.emitted.op,
             )
         )
     return tuple(contexts)
 
 
-def _stage_comment(index: int, layers: tuple[LayerContext, ...], graph: Graph) -> str:
+def _stage_comment(index: int, layers: Sequence[LayerContext]) -> str:
     first, last = layers[0].emitted, layers[-1].emitted
     rings = [
         f"{value.lines} of {value.rows} rows of layer {layer.emitted.index:02d}"
         for layer in layers
         for value in layer.emitted.outputs
-        if value.lines < value.rows
+        if 0 < value.lines < value.rows
     ]
     through = (
         f"Layers {first.index:02d} to {last.index:02d} advance"
@@ -302,24 +395,39 @@ def _stage_comment(index: int, layers: tuple[LayerContext, ...], graph: Graph) -
 
 
 def _layer_context(
-    prefix: str, index: int, step: int, stage: Stage, position: int, plan: MemoryPlan, members: Mapping[str, str]
+    prefix: str,
+    index: int,
+    step: int,
+    stage: Stage,
+    worker: Worker,
+    position: int,
+    plan: MemoryPlan,
+    members: Mapping[str, str],
 ) -> LayerContext:
+    """Of the node at a position of a worker."""
     graph = plan.schedule.graph
-    worker = stage.stream.workers[position]
-    node = worker.node
+    node, parts = worker.nodes[position], len(worker.nodes) if len(worker.nodes) > 1 else 0
     kernel = plan.schedule.kernel(node)
     params: CParams = kernel.params(node, graph)
     label = f"{index:02d}"
     named = [(array, f"{prefix}_{label}_{array.name}") for array in arrays_in(params.fields)]
     out = graph.value(node.outputs[0])
-    scratch_bytes = kernel.scratch_bytes(node, graph, worker.tile)
+    scratch_bytes = kernel.scratch_bytes(node, graph, worker.patch.sizes(worker.tile)[position][0])
     scratch = "0"
     if scratch_bytes:
         arena, offset = plan.scratch[node.name]
         scratch = f"net->{members[arena]} + {offset}"
-    calls = [(call.row, call.end) for call in stage.trace.calls if call.worker == position]
-    if worker.reduces:
-        calls = [(0, 0)] * (len(calls) - 1) + [(0, image_shape(out.shape)[0])]
+    own = stage.stream.workers.index(worker)
+    calls = [
+        computed[position]
+        for call in stage.trace.calls
+        if call.worker == own
+        for computed in worker.parts(call.row, call.end)
+    ]
+    if kernel.access.reduces:
+        calls = [Part(0, 0, 0, 0)] * (len(calls) - 1) + [
+            Part(0, image_shape(out.shape)[0], 0, image_shape(out.shape)[1])
+        ]
     emitted = EmittedLayer(
         index=index,
         function=f"{prefix}_layer_{label}_{node.op.value}",
@@ -333,6 +441,14 @@ def _layer_context(
         calls=tuple(calls),
         outputs=tuple(_emitted_value(graph.value(name), plan) for name in node.outputs),
     )
+    between = {n.output: i for i, n in enumerate(worker.nodes[:-1])}
+
+    def rows(name: str) -> RowsContext | PartContext:
+        if name not in between:
+            return _rows_context(graph.value(name), plan, members)
+        arena, offset = plan.parts[name]
+        return PartContext(members[arena], offset, pixel_bytes(graph.value(name)), between[name])
+
     return LayerContext(
         emitted=emitted,
         comment=_comment(emitted, node, graph, plan, scratch_bytes),
@@ -340,18 +456,22 @@ def _layer_context(
         struct_type=params.struct_type,
         initializer=initializer(params.fields, {id(array): name for array, name in named}),
         arrays=tuple(_array_context(array, name) for array, name in named),
-        inputs=tuple(_rows_context(graph.value(v), plan, members) for v in graph.activations(node)),
-        outputs=tuple(_rows_context(graph.value(v), plan, members) for v in node.outputs),
+        inputs=tuple(map(rows, graph.activations(node))),
+        outputs=tuple(map(rows, node.outputs)),
         rows=worker.rows,
-        cols=image_shape(out.shape)[1],
+        cols=worker.patch.images[position][1],
+        parts=parts,
+        tile=f"&part[{position}]" if parts else "&tile",
         scratch=scratch,
     )
 
 
 def _emitted_value(value: Value, plan: MemoryPlan) -> EmittedValue:
-    arena, offset = plan.location[value.name]
-    rows = image_shape(value.shape)[0]
-    return EmittedValue(value.name, arena, offset, row_bytes(value), rows, plan.lines(value.name))
+    arena, offset = plan.parts.get(value.name) or plan.location[value.name]
+    lines = 0 if value.name in plan.parts else plan.lines(value.name)
+    return EmittedValue(
+        value.name, arena, offset, row_bytes(value), pixel_bytes(value), image_shape(value.shape)[0], lines
+    )
 
 
 def _array_context(array: Array, name: str) -> ArrayContext:
@@ -389,6 +509,9 @@ def block_comment(lines: Sequence[str]) -> str:
 
 
 def _place_text(value: Value, plan: MemoryPlan) -> str:
+    if value.name in plan.parts:
+        arena, offset = plan.parts[value.name]
+        return f"{arena} " * (len(plan.arenas) > 1) + f"{offset} (a part at a time)"
     lines, rows = plan.lines(value.name), image_shape(value.shape)[0]
     text = _range_text(plan, plan.location[value.name], lines * row_bytes(value))
     return text if lines == rows else f"{text} (a ring of {lines} rows)"

@@ -60,6 +60,7 @@ def emit_c(plan: MemoryPlan, identity: Identity) -> SourceBundle:
     layers = tuple(layer for stage in stages for layer in stage.layers)
     kernels = {plan.schedule.kernel(n).symbol: plan.schedule.kernel(n) for s in plan.schedule.stages for n in s.nodes}
     own = ["tinyml_types.h", *(["tinyml_stream.h"] if any(stage.workers for stage in stages) else [])]
+    own += ["tinyml_patch.h"] if any(stage.patches for stage in stages) else []
     own += ["tinyml_memory.h"] if plan.schedule.stream_input else []
     kernel_files = _kernel_files(sorted({k.source for k in kernels.values()}), own)
     arrays = [array for layer in layers for array in layer.arrays]

@@ -1,0 +1,168 @@
+"""Patches: neighbouring nodes that are computed together, one part of their result after the other.
+
+What the first ones compute never is there as a whole, nor as whole rows: for each part of the result, the part of every
+value before it that is needed follows backwards through the windows, cut at the borders of each image, and is computed
+for this part alone. Where parts of the result read the same, it is computed again.
+
+Rows of parts are the tiles of a stream; columns are cut here. The arithmetic is that of MCUNetV2's patches, by intervals.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tinyml.ir.graph import Graph, Node
+from tinyml.kernels.descriptor import Access
+from tinyml.kernels.rows import image_shape
+from tinyml.kernels.windows import COLUMNS, ROWS, SAME_ROW, RowWindow, row_windows
+
+Span = tuple[int, int]
+"""Rows, or columns, from the first to before the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows [row, end) and columns [col, end_col) of a value."""
+
+    row: int
+    end: int
+    col: int
+    end_col: int
+
+    @property
+    def rows(self) -> int:
+        return self.end - self.row
+
+    @property
+    def cols(self) -> int:
+        return self.end_col - self.col
+
+    @property
+    def pixels(self) -> int:
+        return self.rows * self.cols
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A node of a patch that reads what another one of it computes.
+
+    Attributes:
+        position: of the node that reads.
+        windows: of its rows, and of its columns.
+    """
+
+    position: int
+    windows: tuple[RowWindow, RowWindow]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Nodes that are computed together. Values are known by the position of the node that computes them.
+
+    Attributes:
+        images: rows and columns of each value; where the last node reduces its operand, of that.
+        readers: of each value but the last, which others read.
+        through: which rows of each value a row of the last one takes.
+        cols: columns of a part of the last value.
+    """
+
+    images: tuple[tuple[int, int], ...]
+    readers: tuple[tuple[Reader, ...], ...]
+    through: tuple[RowWindow, ...]
+    cols: int
+
+    def parts(self, row: int, end: int) -> Iterator[tuple[Part, ...]]:
+        """What is computed for rows [row, end) of the last value, part by part: the part of each value."""
+        rows = self._needed(ROWS, (row, end))
+        for cols in self.strips():
+            yield tuple(Part(*r, *c) for r, c in zip(rows, cols, strict=True))
+
+    def lines(self, tile: int) -> list[list[Span]]:
+        """For each tile of that many rows, from the first to the last: the rows of every value."""
+        height = self.images[-1][ROWS]
+        return [self._needed(ROWS, (row, min(row + tile, height))) for row in range(0, height, tile)]
+
+    def strips(self) -> list[list[Span]]:
+        """For each part of a row, from the first to the last: the columns of every value."""
+        width = self.images[-1][COLUMNS]
+        return [self._needed(COLUMNS, (col, min(col + self.cols, width))) for col in range(0, width, self.cols)]
+
+    def sizes(self, tile: int) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of the largest part of each value, in tiles of that many rows."""
+        if not self.readers:
+            return ((min(tile, self.images[0][ROWS]), self.cols),)
+        rows, cols = zip(*self.lines(tile), strict=True), zip(*self.strips(), strict=True)
+        return tuple(zip(map(_longest, rows), map(_longest, cols), strict=True))
+
+    def computed(self, tile: int) -> tuple[int, ...]:
+        """Pixels of each value that are computed in all, in tiles of that many rows."""
+        rows, cols = zip(*self.lines(tile), strict=True), zip(*self.strips(), strict=True)
+        return tuple(_sum(r) * _sum(c) for r, c in zip(rows, cols, strict=True))
+
+    def _needed(self, axis: int, span: Span) -> list[Span]:
+        spans = [span] * len(self.images)
+        for position in reversed(range(len(self.readers))):
+            length = self.images[position][axis]
+            read = [(reader.windows[axis], spans[reader.position]) for reader in self.readers[position]]
+            spans[position] = (
+                min(window.first(first) for window, (first, _) in read),
+                max(window.end(end - 1, length) for window, (_, end) in read),
+            )
+        return spans
+
+
+def _longest(spans: Iterable[Span]) -> int:
+    return max(end - first for first, end in spans)
+
+
+def _sum(spans: Iterable[Span]) -> int:
+    return sum(end - first for first, end in spans)
+
+
+def make_patch(nodes: Sequence[Node], graph: Graph, accesses: Sequence[Access], cols: int | None) -> Patch:
+    """The patch of some nodes in topological order, of which the last alone computes something that others read; of one
+    node alone, as well.
+
+    Args:
+        accesses: of their kernels.
+        cols: columns of a part; None: all.
+
+    Raises:
+        ValueError: they cannot be computed part by part.
+    """
+    position = {node.outputs[0]: i for i, node in enumerate(nodes)}
+    several = len(nodes) > 1
+    reading: list[list[Reader]] = [[] for _ in nodes]
+    images: list[tuple[int, int]] = []
+    for i, (node, access) in enumerate(zip(nodes, accesses, strict=True)):
+        if several and (access.whole or len(node.outputs) > 1 or (access.reduces and i < len(nodes) - 1)):
+            raise ValueError(f"{node.name} cannot be computed part by part")
+        images.append(image_shape(graph.value(node.inputs[0] if access.reduces else node.outputs[0]).shape)[:2])
+        if several:
+            by_axis = (windows_of(node, graph, access, axis) for axis in (ROWS, COLUMNS))
+            for name, rows, columns in zip(graph.activations(node), *by_axis, strict=True):
+                if name in position:
+                    if rows is None or columns is None:
+                        raise ValueError(f"{node.name} takes {name} whole, which is computed part by part")
+                    reading[position[name]].append(Reader(i, (rows, columns)))
+    through = [SAME_ROW] * len(nodes)
+    for i in reversed(range(len(nodes) - 1)):
+        if not reading[i]:
+            raise ValueError(f"what {nodes[i].name} computes is not read by those computed with it")
+        windows = [through[reader.position].of(reader.windows[ROWS]) for reader in reading[i]]
+        through[i] = windows[0]
+        for window in windows[1:]:
+            through[i] = through[i].union(window)
+    width = images[-1][COLUMNS]
+    patch = Patch(tuple(images), tuple(map(tuple, reading[:-1])), tuple(through), min(cols or width, width))
+    if several and any(first >= end for spans in (*patch.lines(1), *patch.strips()) for first, end in spans):
+        raise ValueError(f"{nodes[-1].name} has rows or columns that are computed from padding alone")
+    return patch
+
+
+def windows_of(node: Node, graph: Graph, access: Access, axis: int = ROWS) -> tuple[RowWindow | None, ...]:
+    """For each activation that a node reads, the rows or columns of it that one of its own takes; None: all."""
+    if access.reduces:
+        return (SAME_ROW,) * len(graph.activations(node))
+    if access.whole:
+        return (None,) * len(graph.activations(node))
+    return row_windows(node, graph, axis)
