@@ -68,12 +68,13 @@ def guests(
     hosted: dict[str, str] = {}
     for worker, access in zip(workers, accesses, strict=True):
         host = worker.node.outputs[0]
-        if len(worker.node.outputs) > 1 or (host not in rings and host not in born):
+        able = access.in_place_any or access.in_place is not None
+        if not able or len(worker.node.outputs) > 1 or (host not in rings and host not in born):
             continue
         for operand in worker.reads:
             value = operand.value
-            same_size = graph.value(value).bytes == graph.value(host).bytes and operand.height == worker.rows
             free = value in rings and readers[value] == 1 and value not in hosted.values()
+            same_size = graph.value(value).bytes == graph.value(host).bytes and operand.height == worker.rows
             if free and same_size and _in_place(worker, value, access, graph):
                 hosted[value] = host
                 break

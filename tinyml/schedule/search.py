@@ -9,12 +9,13 @@ itself.
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.macs import macs
 from tinyml.kernels.rows import row_bytes
+from tinyml.schedule.grouping import find_runs, variants
 from tinyml.schedule.model import VIEWS, Schedule
 from tinyml.schedule.overlap import distance, guests
 from tinyml.schedule.patch import windows_of
@@ -125,13 +126,17 @@ def computed_nodes(graph: Graph) -> tuple[Node, ...]:
     return tuple(node for node in graph.nodes if node.op not in VIEWS)
 
 
-def search(estimates: "Estimates") -> tuple[Point, ...]:
-    """The schedules that no other beats in both memory and cycles, from the least memory to the fewest cycles."""
+def search(estimates: "Estimates", patches: bool = False) -> tuple[Point, ...]:
+    """The schedules that no other beats in both memory and cycles, from the least memory to the fewest cycles.
+
+    Args:
+        patches: values may be computed again where that saves memory.
+    """
     nodes = estimates.nodes
     if estimates.base.stream_input and estimates.fed is None:
         return ()
     starting: dict[int, list[Cut]] = {start: [] for start in range(len(nodes))}
-    for cut in estimates.cuts():
+    for cut in (*estimates.cuts(), *(estimates.patched() if patches else ())):
         starting[cut.start].append(cut)
     fronts: dict[int, list[_Suffix]] = {len(nodes): [_Suffix(0, 0.0, 0)]}
     for start in reversed(range(len(nodes))):
@@ -230,6 +235,41 @@ class Estimates:
             for tile in TILES:
                 yield from self._streams(start, [Tiling(tile)] * (self._longest(start) - start))
 
+    def patched(self) -> Iterator[Cut]:
+        """Stages with patches that are worth a trial: see `tinyml.schedule.grouping`."""
+        inside = {node.outputs[0] for node in self.nodes if len(node.outputs) == 1 and node.outputs[0] in self.life}
+        passing = {
+            name
+            for name in inside & self.alone
+            if self.life[name].first >= 0 and self.life[name].last < len(self.nodes)
+        }
+        runs = find_runs(
+            self.nodes, self.graph, self.accesses, passing, lambda w: (self._scratch(w)[0], self._cycles(w))
+        )
+        seen: set[tuple[int, tuple[Tiling, ...]]] = set()  # first nodes and tilings of stages that were yielded
+        for variant in variants(runs):
+            within = {run.start + i for run in runs if run.start in variant for i in range(1, run.nodes)}
+            for start in range(len(self.nodes)):
+                tilings = self._tilings(start, variant)
+                first = next((i for i, tiling in enumerate(tilings) if tiling.nodes > 1), len(tilings))
+                ends = [tilings[:count] for count in range(first + 1, len(tilings) + 1)]
+                fresh = {len(some) for some in ends if start not in within and (start, some) not in seen}
+                if fresh:
+                    seen.update((start, some) for some in ends)
+                    yield from self._streams(start, tilings, fresh)
+
+    def _tilings(self, start: int, variant: Mapping[int, Tiling]) -> tuple[Tiling, ...]:
+        """Of the longest stage that starts there: its patches, up to the last, and tiles of one row between them."""
+        tilings: list[Tiling] = []
+        position, end = start, self._longest(start)
+        while position < end:
+            tiling = variant.get(position, Tiling(1))
+            if position + tiling.nodes > end:
+                break
+            tilings.append(tiling)
+            position += tiling.nodes
+        return tuple(tilings)
+
     def _layer(self, start: int) -> Cut:
         stage = self.base.stage((self.nodes[start],))
         (worker,) = stage.stream.workers
@@ -250,8 +290,9 @@ class Estimates:
             buffers.update(self.root[name] for name in node.outputs)
         return min(start + LONGEST, len(self.nodes))
 
-    def _streams(self, start: int, tilings: Sequence[Tiling]) -> Iterator[Cut]:
-        """All stages that start there. One run serves them all: that others follow changes nothing for a node."""
+    def _streams(self, start: int, tilings: Sequence[Tiling], counts: Collection[int] | None = None) -> Iterator[Cut]:
+        """All stages that start there, or those of so many workers. One run serves them all: that others follow changes
+        nothing for a node."""
         end = start + sum(tiling.nodes for tiling in tilings)
         stream = make_stream(self.nodes[start:end], tilings, self.graph, self.accesses[start:end])
         trace = run_stream(stream)
@@ -260,6 +301,8 @@ class Estimates:
             end += len(worker.nodes)
             cycles += self._cycles(worker) + CALL_CYCLES * len(trace.calls_of[i])
             again += self._again(worker)
+            if counts is not None and i + 1 not in counts:
+                continue
             if i == 0 and len(worker.nodes) == 1 and worker.tile == worker.rows and (start or self.fed is None):
                 continue  # the layer as a whole
             if start == 0 and self.fed is not None and self.life[self.graph.inputs[0]].last >= end:
