@@ -51,6 +51,7 @@ def compile(
     reserve_sram: int | str = 0,
     keep_input: bool = False,
     stream_input: bool = False,
+    allow_recompute: float = 0.0,
     autotune: bool = False,
     name: str | None = None,
     labels: Sequence[str] = (),
@@ -78,6 +79,7 @@ def compile(
         preprocess: how pictures become real numbers.
         cycles, min_sqnr: for precision "mixed".
         input_shapes: input name -> shape, where dimensions are free; "" names the only input.
+        allow_recompute: percent of the network's work that may be computed again where that saves memory.
         sram, flash, reserve_sram: bytes, or text such as "192K".
         progress: called with what is under way.
 
@@ -106,6 +108,7 @@ def compile(
             input_shapes={key: tuple(shape) for key, shape in (input_shapes or {}).items()},
             keep_input=keep_input,
             stream_input=stream_input,
+            recompute=allow_recompute / 100,
             reserve_sram=_bytes(reserve_sram) or 0,
             sram_limited=sram is not None,
             labels=tuple(labels),

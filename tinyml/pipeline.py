@@ -76,6 +76,7 @@ class Options:
         several_arenas: without wishes, too, where one region does not hold the arena, or the fewest cycles are wanted.
         keep_input: the network must not overwrite its input.
         stream_input: the application hands in rows of the input; it is never there as a whole.
+        recompute: share of the network's multiply-accumulates that may be computed again where that saves memory.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
         sources: a folder with C that is taken instead of what would be emitted: a copy of src/ that somebody may have changed.
         autotune: count the kernels that can compute each node, and take the fastest.
@@ -100,6 +101,7 @@ class Options:
     via: str | None = None
     keep_input: bool = False
     stream_input: bool = False
+    recompute: float = 0.0
     reserve_sram: int = 0
     sram_limited: bool = False
     place: tuple[str, ...] = ()
@@ -326,7 +328,12 @@ def _moved(before: Graph, after: Graph) -> set[str]:
 
 def chooser_of(base: Schedule, options: Options) -> Chooser:
     """What measures and compares the schedules of a network whose kernels are chosen."""
-    return Chooser(base, lambda s: _quick_plan(s, options).peak_bytes, keep_input=options.keep_input)
+    return Chooser(
+        base,
+        lambda s: _quick_plan(s, options).peak_bytes,
+        keep_input=options.keep_input,
+        recompute=options.recompute,
+    )
 
 
 def _quick_plan(candidate: Schedule, options: Options) -> MemoryPlan:

@@ -150,6 +150,13 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         "--stream-input", action="store_true", help="take the input row by row, as a camera delivers it; keep no frame"
     )
     group.add_argument(
+        "--allow-recompute",
+        type=_percent,
+        default=0.0,
+        metavar="PCT",
+        help="compute up to PCT %% of the network's work again where that saves memory (default: nothing)",
+    )
+    group.add_argument(
         "--objective",
         choices=[o.value for o in Objective],
         help="what to save where there is a choice: the fewest cycles that fit, or the least memory for at most 5 %% more; "
@@ -247,6 +254,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         via=arguments.via,
         keep_input=arguments.keep_input,
         stream_input=arguments.stream_input,
+        recompute=arguments.allow_recompute / 100,
         reserve_sram=_size("--reserve-sram", arguments.reserve_sram),
         sram_limited=arguments.sram is not None,
         place=tuple(arguments.place),
@@ -268,6 +276,13 @@ def _preprocess(arguments: argparse.Namespace) -> Preprocess:
     except ValueError as e:
         raise UsageError(f"--input-range, --mean, --std: {e}", "expected 0,1 or 0.485,0.456,0.406") from e
     return Preprocess(fit=arguments.fit)
+
+
+def _percent(text: str) -> float:
+    value = float(text.rstrip("%"))
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text}: expected percent, 0 to 1000")
+    return value
 
 
 def _numbers(text: str) -> tuple[float, ...]:

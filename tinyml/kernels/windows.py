@@ -56,6 +56,8 @@ class RowWindow:
         Raises:
             ValueError: one of the two enlarges.
         """
+        if self == SAME_ROW:
+            return inner
         if max(self.up, inner.up) > 1:
             raise ValueError("windows that enlarge are not joined to others")
         return RowWindow(
@@ -68,12 +70,14 @@ class RowWindow:
         """The window that covers both.
 
         Raises:
-            ValueError: their strides differ, and the two drift apart.
+            ValueError: their strides differ, and the two drift apart; or they enlarge, and differ.
         """
-        if (self.stride, self.up) != (other.stride, other.up):
-            raise ValueError(f"windows of strides {self.stride} and {other.stride} drift apart")
+        if self == other:
+            return self
+        if self.stride != other.stride or max(self.up, other.up) > 1:
+            raise ValueError("windows of other strides drift apart")
         pad = max(self.pad, other.pad)
-        return RowWindow(self.stride, max(pad - self.pad + self.extent, pad - other.pad + other.extent), pad, self.up)
+        return RowWindow(self.stride, max(pad - self.pad + self.extent, pad - other.pad + other.extent), pad)
 
 
 SAME_ROW = RowWindow()

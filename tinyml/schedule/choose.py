@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tinyml.errors import UsageError
+from tinyml.ir.macs import macs
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.schedule.search import TILES, Cut, Estimates, Point, search
 from tinyml.schedule.stream import Tiling
@@ -35,14 +36,17 @@ class Chooser:
     Args:
         base: kernels for every node.
         measure: plans the memory of a schedule.
+        recompute: share of the network's multiply-accumulates that may be computed again where that saves memory.
     """
 
-    def __init__(self, base: Schedule, measure: Measure, *, keep_input: bool = False) -> None:
+    def __init__(self, base: Schedule, measure: Measure, *, keep_input: bool = False, recompute: float = 0.0) -> None:
         self._base = base
+        self._again = int(recompute * sum(macs(node, base.graph) for node in base.graph.nodes))
+        self._slower = SRAM_CYCLES + recompute
         self._measure = measure
         self._estimates = Estimates(base, keep_input)
         self._known: dict[tuple[tuple[Tiling, ...], ...], Choice] = {}
-        self.points: Sequence[Point] = search(self._estimates)
+        self.points: Sequence[Point] = search(self._estimates, self._again)
         if not self.points:
             raise UsageError(
                 f"--stream-input: {base.graph.name} cannot take its input row by row: it has several inputs, or a layer "
@@ -73,7 +77,8 @@ class Chooser:
         """The best schedule for an objective among those that fit; the smallest where none does.
 
         latency, flash: the fewest cycles (loops around streams cost code, too).
-        sram: the least memory at no more than `SRAM_CYCLES` times those cycles.
+        sram: the least memory at no more than `SRAM_CYCLES` times those cycles, and as many more as may be spent on
+        computing again.
         balanced: the least product of memory and cycles, the knee of the front.
         """
         fastest = self._fastest(capacity)
@@ -82,8 +87,8 @@ class Chooser:
         if objective in (Objective.LATENCY, Objective.FLASH):
             return fastest
         if objective is Objective.SRAM:
-            return self.least(SRAM_CYCLES * fastest.cycles)
-        smallest = self.least(SRAM_CYCLES * fastest.cycles)
+            return self.least(self._slower * fastest.cycles)
+        smallest = self.least(self._slower * fastest.cycles)
         return min((smallest, fastest), key=lambda c: c.bytes * c.cycles)
 
     def _fastest(self, capacity: int | None) -> Choice | None:
@@ -116,7 +121,7 @@ class Chooser:
                 for other in self._retiled(cut):
                     cuts = (*choice.point.cuts[:index], other, *choice.point.cuts[index + 1 :])
                     trial = replace(choice.point, cuts=cuts, cycles=choice.cycles - cut.cycles + other.cycles)
-                    if trial.cycles <= cycles:
+                    if trial.cycles <= cycles and trial.again <= self._again:
                         found = self.measured(trial)
                         if found.bytes < choice.bytes:
                             choice, cut, improved = found, other, True

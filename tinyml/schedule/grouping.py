@@ -6,8 +6,10 @@ of wide values. Here runs of nodes are found that begin and end with something n
 no more than so much memory; the search tries them all against rings.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import product
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.kernels.descriptor import Access
@@ -18,8 +20,8 @@ from tinyml.schedule.stream import Tiling, Worker, make_stream
 _LONGEST = 5  # nodes of a run: a block of a mobile network, with its residual addition
 _TILES = (1, 2, 4)  # rows of a part that are tried
 _STRIPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # parts of a row that are tried
-_CAPS = 8  # sizes of the workspace that are tried
-_LEVELS = 6  # numbers of runs that are tried
+_CAPS = 6  # sizes of the workspace that are tried
+_LEVELS = 3  # numbers of runs that are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,10 @@ class Run:
     saved: int
     options: tuple[Option, ...]
 
-    def within(self, size: int) -> Option:
-        """The cheapest one whose workspace is no larger; the smallest where there is none."""
-        fitting = [option for option in self.options if option.bytes <= size]
-        return min(fitting, key=lambda o: o.cycles) if fitting else min(self.options, key=lambda o: (o.bytes, o.cycles))
+    def within(self, size: int, rows: int) -> Option | None:
+        """The cheapest one whose workspace is no larger, nor its tiles higher: those take more lines of rings."""
+        fitting = (option for option in self.options if option.bytes <= size and (option.tiling.rows or 1) <= rows)
+        return min(fitting, key=lambda o: o.cycles, default=None)
 
 
 Price = Callable[[Worker], tuple[int, float]]
@@ -60,7 +62,7 @@ Price = Callable[[Worker], tuple[int, float]]
 
 
 def find_runs(
-    nodes: Sequence[Node], graph: Graph, accesses: Sequence[Access], passing: Set[str], price: Price
+    nodes: Sequence[Node], graph: Graph, accesses: Sequence[Access], passing: AbstractSet[str], price: Price
 ) -> list[Run]:
     """Runs that do not overlap, of those that save memory the ones that save the most together.
 
@@ -73,7 +75,7 @@ def find_runs(
     for start in range(len(nodes)):
         for end in range(start + 2, min(start + _LONGEST, len(nodes)) + 1):
             between = [node.outputs[0] for node in nodes[start : end - 1]]
-            if not passing.issuperset(between):
+            if not passing >= set(between):
                 break
             if any(last_read[name] >= end for name in between):
                 continue
@@ -129,12 +131,11 @@ def _saved(worker: Worker, graph: Graph, accesses: Sequence[Access]) -> int:
 
 
 def variants(runs: Sequence[Run]) -> Iterator[Mapping[int, Tiling]]:
-    """Choices of patches: position of the first node -> how they are computed. For some sizes of the workspace, those runs
-    that save the most memory for a cycle, and fewer of them."""
+    """Choices of patches: position of the first node -> how they are computed. For some sizes of the workspace and of tiles,
+    those runs that save the most memory for a cycle, and fewer of them."""
     sizes = sorted({option.bytes for run in runs for option in run.options})
-    for size in _spread(sizes, _CAPS):
-        chosen = [(run, run.within(size)) for run in runs]
-        chosen = [(run, option) for run, option in chosen if option.bytes <= size]
+    for size, rows in product(_spread(sizes, _CAPS), _TILES):
+        chosen = [(run, option) for run in runs if (option := run.within(size, rows)) is not None]
         chosen.sort(key=lambda pair: pair[1].cycles / pair[0].saved)
         for count in _spread(range(1, len(chosen) + 1), _LEVELS):
             yield {run.start: option.tiling for run, option in chosen[:count]}

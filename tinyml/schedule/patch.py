@@ -141,8 +141,10 @@ def make_patch(nodes: Sequence[Node], graph: Graph, accesses: Sequence[Access], 
             by_axis = (windows_of(node, graph, access, axis) for axis in (ROWS, COLUMNS))
             for name, rows, columns in zip(graph.activations(node), *by_axis, strict=True):
                 if name in position:
-                    if rows is None or columns is None:
-                        raise ValueError(f"{node.name} takes {name} whole, which is computed part by part")
+                    if rows is None or columns is None or max(rows.up, columns.up) > 1:
+                        raise ValueError(
+                            f"{node.name} takes {name} whole or enlarges it, which is computed part by part"
+                        )
                     reading[position[name]].append(Reader(i, (rows, columns)))
     through = [SAME_ROW] * len(nodes)
     for i in reversed(range(len(nodes) - 1)):

@@ -126,28 +126,42 @@ def computed_nodes(graph: Graph) -> tuple[Node, ...]:
     return tuple(node for node in graph.nodes if node.op not in VIEWS)
 
 
-def search(estimates: "Estimates", patches: bool = False) -> tuple[Point, ...]:
+def search(estimates: "Estimates", again: int = 0) -> tuple[Point, ...]:
     """The schedules that no other beats in both memory and cycles, from the least memory to the fewest cycles.
 
     Args:
-        patches: values may be computed again where that saves memory.
+        again: multiply-accumulates that may be computed more than once where that saves memory.
     """
     nodes = estimates.nodes
     if estimates.base.stream_input and estimates.fed is None:
         return ()
     starting: dict[int, list[Cut]] = {start: [] for start in range(len(nodes))}
-    for cut in (*estimates.cuts(), *(estimates.patched() if patches else ())):
+    for cut in (*estimates.cuts(), *(estimates.patched(again) if again else ())):
         starting[cut.start].append(cut)
     fronts: dict[int, list[_Suffix]] = {len(nodes): [_Suffix(0, 0.0, 0)]}
     for start in reversed(range(len(nodes))):
         fronts[start] = _kept(
             grown
-            for cut in starting[start]
+            for cut in _useful(starting[start])
             for index, suffix in enumerate(fronts[cut.end])
             for grown in _grown(cut, suffix, index)
         )
-    best = _unbeaten(fronts[0])
-    return tuple(Point(_cuts(fronts, suffix), suffix.bytes, suffix.cycles) for suffix in best)
+    points = (Point(_cuts(fronts, suffix), suffix.bytes, suffix.cycles) for suffix in _unbeaten(fronts[0]))
+    return tuple(point for point in points if point.again <= again)
+
+
+def _useful(cuts: Sequence[Cut]) -> list[Cut]:
+    """Stages with one start, without those that another one beats that ends where they do and overlaps what they do."""
+    kept: dict[tuple[int, str | None], list[Cut]] = {}
+    for cut in sorted(cuts, key=lambda c: c.cycles):
+        others = kept.setdefault((cut.end, None if cut.overlap is None else cut.overlap.operand), [])
+        if not any(other.apart <= cut.apart and _closer(other.overlap, cut.overlap) for other in others):
+            others.append(cut)
+    return [cut for group in kept.values() for cut in group]
+
+
+def _closer(one: Overlap | None, other: Overlap | None) -> bool:
+    return one is None or other is None or (one.result == other.result and one.distance <= other.distance)
 
 
 def _grown(cut: Cut, suffix: _Suffix, index: int) -> Iterator[_Suffix]:
@@ -235,8 +249,9 @@ class Estimates:
             for tile in TILES:
                 yield from self._streams(start, [Tiling(tile)] * (self._longest(start) - start))
 
-    def patched(self) -> Iterator[Cut]:
-        """Stages with patches that are worth a trial: see `tinyml.schedule.grouping`."""
+    def patched(self, again: int) -> Iterator[Cut]:
+        """Stages with patches that are worth a trial, and compute no more than that again: see
+        `tinyml.schedule.grouping`."""
         inside = {node.outputs[0] for node in self.nodes if len(node.outputs) == 1 and node.outputs[0] in self.life}
         passing = {
             name
@@ -256,7 +271,7 @@ class Estimates:
                 fresh = {len(some) for some in ends if start not in within and (start, some) not in seen}
                 if fresh:
                     seen.update((start, some) for some in ends)
-                    yield from self._streams(start, tilings, fresh)
+                    yield from (cut for cut in self._streams(start, tilings, fresh) if cut.again <= again)
 
     def _tilings(self, start: int, variant: Mapping[int, Tiling]) -> tuple[Tiling, ...]:
         """Of the longest stage that starts there: its patches, up to the last, and tiles of one row between them."""
