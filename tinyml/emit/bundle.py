@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from tinyml.memory.plan import MemoryPlan
 from tinyml.schedule.patch import Part
 
@@ -49,6 +51,13 @@ class EmittedLayer:
     stage: int
     calls: tuple[Part, ...]
     outputs: tuple[EmittedValue, ...]
+
+    def computed(self, value: EmittedValue) -> np.ndarray:
+        """Which rows and columns of an output a run computes: a patch leaves out those that nobody reads. bool."""
+        done = np.zeros((value.rows, value.row_bytes // value.pixel_bytes), bool)
+        for part in self.calls:
+            done[part.row : part.end, part.col : part.end_col] = True
+        return done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
