@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tinyml.emit.bundle import SourceBundle
 from tinyml.errors import DoesNotFitError
-from tinyml.memory.plan import MemoryPlan
+from tinyml.memory.plan import Arena, MemoryPlan
 from tinyml.memory.regions import FIRMWARE_DATA
 from tinyml.targets.board import Board
 
@@ -33,7 +33,7 @@ def placed_blocks(bundle: SourceBundle, board: Board, copy_bytes: int) -> tuple[
     """
     plan = bundle.plan
     blocks = [
-        Placed(f"arena_{i}" if i else "arena", arena.region or board.link.arena, "The network's memory.")
+        Placed(f"arena_{i}" if i else "arena", _region(arena, board), "The network's memory.")
         for i, arena in enumerate(plan.arenas)
     ]
     room = _free_bytes(plan, board)
@@ -54,10 +54,15 @@ def placed_blocks(bundle: SourceBundle, board: Board, copy_bytes: int) -> tuple[
     return tuple(blocks)
 
 
+def _region(arena: Arena, board: Board) -> str:
+    """The board's own where the plan was made for another."""
+    return next((region.name for region in board.regions if region.name == arena.region), board.link.arena)
+
+
 def _free_bytes(plan: MemoryPlan, board: Board) -> dict[str, int]:
     """What arenas, stack and data leave of each region."""
     room = {region.name: region.bytes for region in board.regions if region.takes_arena}
-    taken = [(arena.region or board.link.arena, arena.bytes) for arena in plan.arenas]
+    taken = [(_region(arena, board), arena.bytes) for arena in plan.arenas]
     for name, size in (*taken, (board.link.stack, board.link.stack_bytes), (board.link.data, FIRMWARE_DATA)):
         if name in room:
             room[name] -= size
