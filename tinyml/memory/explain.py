@@ -190,7 +190,9 @@ def _remedies(
     for what, size in (("let the run overwrite its input (no --keep-input)", overwriting), *others):
         if size < needed:
             (remedies if size <= free - reserve_bytes else short).append(f"{what}: {size:,} bytes")
-    roomy = [b.id for b in boards if b.id not in (board.id, "host") and arena_capacity(b, reserve_bytes) >= needed]
+    roomy = [
+        b.id for b in boards if b.id != board.id and not b.core.hosted and arena_capacity(b, reserve_bytes) >= needed
+    ]
     if roomy:
         remedies.append(f"take a board that has room: {', '.join(roomy)}")
     remedies.append("make the network's input smaller: activations grow with its area")
