@@ -42,6 +42,7 @@ from tinyml.schedule.choose import Choice, Chooser, better
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.schedule.order import reordered
 from tinyml.schedule.parts import with_parts
+from tinyml.schedule.search import computed_nodes
 from tinyml.schedule.select import Counts
 from tinyml.targets import Board, list_boards
 
@@ -303,6 +304,9 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     base = replace(base, stream_input=options.stream_input)
     capacity = arena_capacity(options.board, options.reserved)
     choice = _chosen(base, options, capacity)
+    if options.objective is Objective.SRAM or options.sram_limited or choice.bytes > capacity:
+        thrifty = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts, thrifty=True)
+        choice = _with_thrift(choice, base, replace(thrifty, stream_input=options.stream_input), options, capacity)
     if choice.bytes > capacity and _may_spread(options):
         keep, capacity = options.keep_input, sum(room.bytes for room in rooms_of(options.board, options.reserved))
         spread = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep).choose(options.objective, capacity)
@@ -319,6 +323,16 @@ def _chosen(base: Schedule, options: Options, capacity: int) -> Choice:
         found = chooser_of(other, options).choose(options.objective, capacity)
         choice = better(choice, found, options.objective, capacity)
     return choice
+
+
+def _with_thrift(choice: Choice, base: Schedule, thrifty: Schedule, options: Options, capacity: int) -> Choice:
+    """The better of a choice and of what kernels of less scratch allow, those where they are of use alone."""
+    if all(thrifty.kernel(node).symbol == choice.schedule.kernel(node).symbol for node in computed_nodes(base.graph)):
+        return choice
+    chooser = chooser_of(thrifty, options)
+    standard = chooser_of(base, options).choose(Objective.LATENCY, capacity).cycles
+    found = chooser.choose(options.objective, capacity, standard)
+    return chooser.with_fewer(found, base) if better(choice, found, options.objective, capacity) is found else choice
 
 
 def _moved(before: Graph, after: Graph) -> set[str]:

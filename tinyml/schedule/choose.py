@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from tinyml.errors import UsageError
 from tinyml.ir.macs import macs
@@ -73,8 +74,11 @@ class Chooser:
                 kept.append(choice)
         return tuple(kept)
 
-    def choose(self, objective: Objective, capacity: int | None = None) -> Choice:
+    def choose(self, objective: Objective, capacity: int | None = None, standard: float | None = None) -> Choice:
         """The best schedule for an objective among those that fit; the smallest where none does.
+
+        Args:
+            standard: cycles that those of `Objective.SRAM` are compared with, where not these kernels' own.
 
         latency, flash: the fewest cycles (loops around streams cost code, too).
         sram: the least memory at no more than `SRAM_CYCLES` times those cycles, and as many more as may be spent on
@@ -87,7 +91,7 @@ class Chooser:
         if objective in (Objective.LATENCY, Objective.FLASH):
             return fastest
         if objective is Objective.SRAM:
-            return self.least(self._slower * fastest.cycles)
+            return self.least(self._slower * (standard or fastest.cycles))
         smallest = self.least(self._slower * fastest.cycles)
         return min((smallest, fastest), key=lambda c: c.bytes * c.cycles)
 
@@ -99,6 +103,19 @@ class Chooser:
                 if capacity is None or choice.bytes <= capacity:
                     return choice
         return None
+
+    def with_fewer(self, choice: Choice, other: Schedule) -> Choice:
+        """The choice with kernels of another schedule where they need no more memory, node by node."""
+        for name, selection in other.selections.items():
+            if choice.schedule.selections[name].kernel.symbol == selection.kernel.symbol:
+                continue
+            selections = MappingProxyType({**choice.schedule.selections, name: selection})
+            base = replace(choice.schedule, selections=selections)
+            schedule = choice.point.schedule(base)
+            size = self._measure(schedule)
+            if size <= choice.bytes:
+                choice = replace(choice, schedule=schedule, bytes=size)
+        return choice
 
     def least(self, cycles: float) -> Choice:
         """The least memory at no more than that many cycles."""

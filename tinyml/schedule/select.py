@@ -14,6 +14,9 @@ from tinyml.targets.core import Isa
 # (node, graph, features of the core) -> kernels of that operation, each with the reason why it cannot serve, or None
 Candidates = Callable[[Node, Graph, frozenset[Isa]], Sequence[tuple[KernelDescriptor, str | None]]]
 
+THRIFTY_ROWS = 2  # of a tile, where kernels are compared by their scratch
+THRIFTY_CYCLES = 1.2  # times those of the fastest kernel that one of less scratch may take
+
 # (name of a node, symbol of a kernel) -> what it costs there
 Counts = Mapping[tuple[str, str], Counted]
 
@@ -25,8 +28,12 @@ def schedule(
     objective: Objective = Objective.BALANCED,
     kernels: Candidates = candidates,
     counts: Counts = MappingProxyType({}),
+    thrifty: bool = False,
 ) -> Schedule:
     """Runs the graph layer by layer, in its own order, each node by the fastest kernel that can compute it.
+
+    With `thrifty` by the one that needs the least scratch for tiles of `THRIFTY_ROWS` rows, of those that take no more than
+    `THRIFTY_CYCLES` times the cycles of the fastest in such tiles.
 
     Where kernels of a node were counted, the least count decides, and those that were not are out; otherwise the least
     prediction.
@@ -44,7 +51,8 @@ def schedule(
         able = [kernel for kernel, reason in offered if reason is None]
         reasons = [(kernel.symbol, reason) for kernel, reason in offered if reason is not None]
         if able:
-            selections[node.name] = _fastest(node, graph, able, reasons, counts)
+            selection = _fastest(node, graph, able, reasons, counts)
+            selections[node.name] = _thriftiest(node, graph, able, selection) if thrifty else selection
         else:
             refused.append((node, reasons))
     if refused:
@@ -75,6 +83,24 @@ def _fastest(
     ]
     offered.insert(0, offered.pop(best))
     return Selection(able[best], reason, (*offered, *(Candidate(symbol, None, None, why) for symbol, why in refusals)))
+
+
+def _thriftiest(node: Node, graph: Graph, able: Sequence[KernelDescriptor], fastest: Selection) -> Selection:
+    """The kernel of least scratch, and the fastest of those."""
+    limit = THRIFTY_CYCLES * fastest.kernel.cost_in_tiles(node, graph, THRIFTY_ROWS)
+    within = [kernel for kernel in able if kernel.cost_in_tiles(node, graph, THRIFTY_ROWS) <= limit]
+    kernel = min(
+        within,
+        key=lambda k: (k.scratch_bytes(node, graph, THRIFTY_ROWS), k.cost_in_tiles(node, graph, THRIFTY_ROWS)),
+        default=fastest.kernel,
+    )
+    if kernel.symbol == fastest.kernel.symbol:
+        return fastest
+    scratch = kernel.scratch_bytes(node, graph, THRIFTY_ROWS)
+    reason = f"{scratch:,} bytes of scratch, the least, at no more than {THRIFTY_CYCLES:g} x the cycles of the fastest"
+    taken = [c for c in fastest.candidates if c.symbol == kernel.symbol]
+    others = [c for c in fastest.candidates if c.symbol != kernel.symbol]
+    return Selection(kernel, reason, (*(replace(c, verdict=reason) for c in taken), *others))
 
 
 def _unit(count: Counted | None) -> str:
