@@ -166,7 +166,7 @@ def test_verify_agrees(model: Path, tmp_path: Path) -> None:
         (["build", "absent.onnx"], 1, "absent.onnx: no such file"),
         (["build", "--input-shape", "1x3xno", "MODEL"], 2, "--input-shape"),
         (["build", "--stop-after", "lunch", "MODEL"], 2, "lunch"),
-        (["build", "--sram", "8K", "MODEL"], 3, "does not fit"),
+        (["build", "--sram", "4K", "MODEL"], 3, "does not fit"),
         (["build", "--sram", "much", "MODEL"], 2, "much"),
         (["build", "--toolchain", "turbo-c", "MODEL"], 1, "turbo-c"),
         (["build", "--calibration", "nowhere", "MODEL"], 1, "nowhere"),

@@ -188,9 +188,9 @@ def _print_front(arguments: argparse.Namespace, analysis: Analysis) -> None:
         ("bytes", "weights"),
         ("share", "of int8's"),
         *([("cycles", "cycles")] if timed else []),
-        ("sqnr", "predicted dB"),
-        ("count", "layers of 4 bits"),
-        *([("wide", "nodes of 16 bits")] if wide else []),
+        ("sqnr", "SQNR, dB"),
+        ("count", "4-bit layers"),
+        *([("wide", "16-bit nodes")] if wide else []),
         ("taken", ""),
     )
     rows = [
