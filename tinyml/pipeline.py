@@ -52,6 +52,9 @@ CHANNEL_BYTES = 12  # bias, multiplier and shift of an output channel
 STACK_BYTES = 1024
 """What a limit of SRAM grants the stack: more than it took in any network that we measured."""
 
+THRIFT = (1.0, 1.2)
+"""Where memory counts, kernels of less scratch are tried that take up to so many times the cycles of the fastest."""
+
 _QUICK = 0.05  # of the planner's effort, where schedules are compared
 
 UNCALIBRATED = "UNCALIBRATED: sizes and timing valid, outputs meaningless"
@@ -305,8 +308,11 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     capacity = arena_capacity(options.board, options.reserved)
     choice = _chosen(base, options, capacity)
     if options.objective is Objective.SRAM or options.sram_limited or choice.bytes > capacity:
-        thrifty = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts, thrifty=True)
-        choice = _with_thrift(choice, base, replace(thrifty, stream_input=options.stream_input), options, capacity)
+        standard = chooser_of(base, options).choose(Objective.LATENCY, capacity).cycles
+        for thrift in THRIFT:
+            other = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts, thrift=thrift)
+            other = replace(other, stream_input=options.stream_input)
+            choice = _with_thrift(choice, base, other, options, capacity, standard)
     if choice.bytes > capacity and _may_spread(options):
         keep, capacity = options.keep_input, sum(room.bytes for room in rooms_of(options.board, options.reserved))
         spread = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep).choose(options.objective, capacity)
@@ -325,12 +331,13 @@ def _chosen(base: Schedule, options: Options, capacity: int) -> Choice:
     return choice
 
 
-def _with_thrift(choice: Choice, base: Schedule, thrifty: Schedule, options: Options, capacity: int) -> Choice:
-    """The better of a choice and of what kernels of less scratch allow, those where they are of use alone."""
-    if all(thrifty.kernel(node).symbol == choice.schedule.kernel(node).symbol for node in computed_nodes(base.graph)):
+def _with_thrift(
+    choice: Choice, base: Schedule, thrifty: Schedule, options: Options, capacity: int, standard: float
+) -> Choice:
+    """The better of a choice and of what kernels of less scratch allow, taken where they are of use alone."""
+    if all(thrifty.kernel(node).symbol == base.kernel(node).symbol for node in computed_nodes(base.graph)):
         return choice
     chooser = chooser_of(thrifty, options)
-    standard = chooser_of(base, options).choose(Objective.LATENCY, capacity).cycles
     found = chooser.choose(options.objective, capacity, standard)
     return chooser.with_fewer(found, base) if better(choice, found, options.objective, capacity) is found else choice
 

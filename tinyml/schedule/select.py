@@ -14,8 +14,7 @@ from tinyml.targets.core import Isa
 # (node, graph, features of the core) -> kernels of that operation, each with the reason why it cannot serve, or None
 Candidates = Callable[[Node, Graph, frozenset[Isa]], Sequence[tuple[KernelDescriptor, str | None]]]
 
-THRIFTY_ROWS = 2  # of a tile, where kernels are compared by their scratch
-THRIFTY_CYCLES = 1.2  # times those of the fastest kernel that one of less scratch may take
+_ROWS = 2  # of a tile, where kernels are compared by their scratch
 
 # (name of a node, symbol of a kernel) -> what it costs there
 Counts = Mapping[tuple[str, str], Counted]
@@ -28,12 +27,12 @@ def schedule(
     objective: Objective = Objective.BALANCED,
     kernels: Candidates = candidates,
     counts: Counts = MappingProxyType({}),
-    thrifty: bool = False,
+    thrift: float | None = None,
 ) -> Schedule:
     """Runs the graph layer by layer, in its own order, each node by the fastest kernel that can compute it.
 
-    With `thrifty` by the one that needs the least scratch for tiles of `THRIFTY_ROWS` rows, of those that take no more than
-    `THRIFTY_CYCLES` times the cycles of the fastest in such tiles.
+    With `thrift` by the one that needs the least scratch for tiles of two rows, of those that take no more than so many
+    times the cycles of the fastest in such tiles.
 
     Where kernels of a node were counted, the least count decides, and those that were not are out; otherwise the least
     prediction.
@@ -52,7 +51,7 @@ def schedule(
         reasons = [(kernel.symbol, reason) for kernel, reason in offered if reason is not None]
         if able:
             selection = _fastest(node, graph, able, reasons, counts)
-            selections[node.name] = _thriftiest(node, graph, able, selection) if thrifty else selection
+            selections[node.name] = selection if thrift is None else _thriftiest(node, graph, able, selection, thrift)
         else:
             refused.append((node, reasons))
     if refused:
@@ -85,22 +84,24 @@ def _fastest(
     return Selection(able[best], reason, (*offered, *(Candidate(symbol, None, None, why) for symbol, why in refusals)))
 
 
-def _thriftiest(node: Node, graph: Graph, able: Sequence[KernelDescriptor], fastest: Selection) -> Selection:
-    """The kernel of least scratch, and the fastest of those."""
-    limit = THRIFTY_CYCLES * fastest.kernel.cost_in_tiles(node, graph, THRIFTY_ROWS)
-    within = [kernel for kernel in able if kernel.cost_in_tiles(node, graph, THRIFTY_ROWS) <= limit]
-    kernel = min(
-        within,
-        key=lambda k: (k.scratch_bytes(node, graph, THRIFTY_ROWS), k.cost_in_tiles(node, graph, THRIFTY_ROWS)),
-        default=fastest.kernel,
-    )
+def _thriftiest(
+    node: Node, graph: Graph, able: Sequence[KernelDescriptor], fastest: Selection, thrift: float
+) -> Selection:
+    """The kernel of least scratch, and the fastest of those. It takes its operands as the fastest does."""
+
+    def needs(kernel: KernelDescriptor) -> tuple[int, float]:
+        return kernel.scratch_bytes(node, graph, _ROWS), kernel.cost_in_tiles(node, graph, _ROWS)
+
+    limit = thrift * needs(fastest.kernel)[1]
+    alike = [kernel for kernel in able if kernel.access.reduces == fastest.kernel.access.reduces]
+    kernel = min((kernel for kernel in alike if needs(kernel)[1] <= limit), key=needs, default=fastest.kernel)
     if kernel.symbol == fastest.kernel.symbol:
         return fastest
-    scratch = kernel.scratch_bytes(node, graph, THRIFTY_ROWS)
-    reason = f"{scratch:,} bytes of scratch, the least, at no more than {THRIFTY_CYCLES:g} x the cycles of the fastest"
-    taken = [c for c in fastest.candidates if c.symbol == kernel.symbol]
-    others = [c for c in fastest.candidates if c.symbol != kernel.symbol]
-    return Selection(kernel, reason, (*(replace(c, verdict=reason) for c in taken), *others))
+    reason = (
+        f"{needs(kernel)[0]:,} bytes of scratch, the least for at most {thrift:g} x the cycles in tiles of {_ROWS} rows"
+    )
+    taken = [replace(c, verdict=reason) for c in fastest.candidates if c.symbol == kernel.symbol]
+    return Selection(kernel, reason, (*taken, *(c for c in fastest.candidates if c.symbol != kernel.symbol)))
 
 
 def _unit(count: Counted | None) -> str:
