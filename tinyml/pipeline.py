@@ -1,6 +1,7 @@
 """The stages in order. Each takes one artifact and returns the next; this file is the only one that knows them all."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -38,7 +39,7 @@ from tinyml.quantize.calibration import Calibration, pixels_as_stored
 from tinyml.quantize.observers import OBSERVERS
 from tinyml.quantize.precision import Precision
 from tinyml.schedule import schedule
-from tinyml.schedule.choose import Choice, Chooser, better
+from tinyml.schedule.choose import SRAM_CYCLES, Choice, Chooser, better
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.schedule.order import reordered
 from tinyml.schedule.parts import with_parts
@@ -52,7 +53,7 @@ CHANNEL_BYTES = 12  # bias, multiplier and shift of an output channel
 STACK_BYTES = 1024
 """What a limit of SRAM grants the stack: more than it took in any network that we measured."""
 
-THRIFT = (1.0, 1.2)
+THRIFT = (1.0, 1.3)
 """Where memory counts, kernels of less scratch are tried that take up to so many times the cycles of the fastest."""
 
 _QUICK = 0.05  # of the planner's effort, where schedules are compared
@@ -306,9 +307,10 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     base = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
     base = replace(base, stream_input=options.stream_input)
     capacity = arena_capacity(options.board, options.reserved)
-    choice = _chosen(base, options, capacity)
-    if options.objective is Objective.SRAM or options.sram_limited or choice.bytes > capacity:
-        standard = chooser_of(base, options).choose(Objective.LATENCY, capacity).cycles
+    chooser = chooser_of(base, options)
+    choice = _chosen(chooser, base, options, capacity)
+    if options.objective is Objective.SRAM or chooser.measured(chooser.points[-1]).bytes > capacity:
+        standard = chooser.choose(Objective.LATENCY, capacity).cycles
         for thrift in THRIFT:
             other = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts, thrift=thrift)
             other = replace(other, stream_input=options.stream_input)
@@ -320,9 +322,9 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     return choice.schedule
 
 
-def _chosen(base: Schedule, options: Options, capacity: int) -> Choice:
+def _chosen(chooser: Chooser, base: Schedule, options: Options, capacity: int) -> Choice:
     """The best schedule, in the order of the graph or in the one that needs the least memory layer by layer."""
-    choice = chooser_of(base, options).choose(options.objective, capacity)
+    choice = chooser.choose(options.objective, capacity)
     other = reordered(base, keep_input=options.keep_input)
     at_peak = {node.name for node in peak_report(_quick_plan(choice.schedule, options)).nodes}
     if _moved(base.graph, other.graph) & at_peak:
@@ -337,9 +339,12 @@ def _with_thrift(
     """The better of a choice and of what kernels of less scratch allow, taken where they are of use alone."""
     if all(thrifty.kernel(node).symbol == base.kernel(node).symbol for node in computed_nodes(base.graph)):
         return choice
+    most = (SRAM_CYCLES + options.recompute) * standard if options.objective is Objective.SRAM else math.inf
     chooser = chooser_of(thrifty, options)
     found = chooser.choose(options.objective, capacity, standard)
-    return chooser.with_fewer(found, base) if better(choice, found, options.objective, capacity) is found else choice
+    for other in (chooser.with_kernels(choice, thrifty, most), chooser.with_fewer(found, base)):
+        choice = better(choice, other, options.objective, capacity)
+    return choice
 
 
 def _moved(before: Graph, after: Graph) -> set[str]:

@@ -256,8 +256,8 @@ def test_uncalibrated_header_warns(tmp_path: Path) -> None:
 )
 def test_names(tmp_path: Path, name: str, identifier: str) -> None:
     """Whatever the model is called, and whatever its C is full of, it compiles under that name."""
-    model = relu_network(tmp_path / "m.onnx")
-    bundle = need(compiled(model, tmp_path, name=name, precision="float32").bundle)
+    model = relu_network(tmp_path / f"{name}.onnx")
+    bundle = need(compiled(model, tmp_path, precision="float32").bundle)
     assert bundle.name == identifier and f"{identifier}.h" in bundle.files
     sample = np.array([-1, 2, -3, 4], np.float32)
     program = build_program(bundle, tmp_path, (*STRICT[1:], "-O0"))

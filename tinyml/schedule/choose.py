@@ -1,12 +1,13 @@
 """The choice of one schedule among those of the search, by what the user strives for."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tinyml.errors import UsageError
+from tinyml.ir.graph import Node
 from tinyml.ir.macs import macs
-from tinyml.schedule.model import Objective, Schedule
+from tinyml.schedule.model import Objective, Schedule, Selection
 from tinyml.schedule.search import TILES, Cut, Estimates, Point, search
 from tinyml.schedule.stream import Tiling
 
@@ -104,18 +105,42 @@ class Chooser:
                     return choice
         return None
 
+    def with_kernels(self, choice: Choice, thrifty: Schedule, most: float) -> Choice:
+        """The choice with kernels of another schedule: stage by stage, those that save the most scratch first, as far as
+        that saves memory at no more than so many cycles."""
+        graph, best = thrifty.graph, choice
+
+        def saved(node: Node, tile: int) -> int:
+            old, new = choice.schedule.kernel(node), thrifty.kernel(node)
+            return old.scratch_bytes(node, graph, tile) - new.scratch_bytes(node, graph, tile)
+
+        for stage in choice.schedule.stages:
+            selections, cycles = dict(best.schedule.selections), best.cycles
+            nodes = [(node, worker.tile) for worker in stage.stream.workers for node in worker.nodes]
+            for node, tile in sorted(nodes, key=lambda pair: -saved(*pair)):
+                if saved(node, tile) <= 0:
+                    break
+                old, new = choice.schedule.kernel(node), thrifty.kernel(node)
+                cycles += new.cost_in_tiles(node, graph, tile) - old.cost_in_tiles(node, graph, tile)
+                selections[node.name] = thrifty.selections[node.name]
+                found = self._rescheduled(choice, selections, cycles)
+                if cycles <= most and found.bytes < best.bytes:
+                    best = found
+        return best
+
     def with_fewer(self, choice: Choice, other: Schedule) -> Choice:
         """The choice with kernels of another schedule where they need no more memory, node by node."""
         for name, selection in other.selections.items():
-            if choice.schedule.selections[name].kernel.symbol == selection.kernel.symbol:
-                continue
-            selections = MappingProxyType({**choice.schedule.selections, name: selection})
-            base = replace(choice.schedule, selections=selections)
-            schedule = choice.point.schedule(base)
-            size = self._measure(schedule)
-            if size <= choice.bytes:
-                choice = replace(choice, schedule=schedule, bytes=size)
+            if choice.schedule.selections[name].kernel.symbol != selection.kernel.symbol:
+                found = self._rescheduled(choice, {**choice.schedule.selections, name: selection}, choice.cycles)
+                choice = found if found.bytes <= choice.bytes else choice
         return choice
+
+    def _rescheduled(self, choice: Choice, selections: Mapping[str, Selection], cycles: float) -> Choice:
+        """The same stages with other kernels."""
+        base = replace(choice.schedule, selections=MappingProxyType(dict(selections)))
+        schedule = choice.point.schedule(base)
+        return Choice(replace(choice.point, cycles=cycles), schedule, self._measure(schedule))
 
     def least(self, cycles: float) -> Choice:
         """The least memory at no more than that many cycles."""
