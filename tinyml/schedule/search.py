@@ -206,6 +206,21 @@ def _thinned(suffixes: list[_Suffix]) -> list[_Suffix]:
     return [suffixes[i * (len(suffixes) - 1) // (_FRONT - 1)] for i in range(_FRONT)]
 
 
+def cycles_of(worker: Worker, schedule: Schedule) -> float:
+    """Predicted, of all calls of a worker's kernels."""
+    graph = schedule.graph
+    if len(worker.nodes) == 1:
+        return schedule.kernel(worker.node).cost_in_tiles(worker.node, graph, worker.tile)
+    total = 0.0
+    patch = worker.patch
+    parts = math.ceil(worker.rows / worker.tile) * len(patch.strips())
+    sizes, computed = patch.sizes(worker.tile), patch.computed(worker.tile)
+    for node, (rows, _), pixels, image in zip(worker.nodes, sizes, computed, patch.images, strict=True):
+        kernel = schedule.kernel(node)
+        total += kernel.cost_in_tiles(node, graph, rows) * pixels / math.prod(image) + PART_CYCLES * parts
+    return total
+
+
 class Estimates:
     """What every run of nodes would need as a stage.
 
@@ -259,7 +274,7 @@ class Estimates:
             if self.life[name].first >= 0 and self.life[name].last < len(self.nodes)
         }
         runs = find_runs(
-            self.nodes, self.graph, self.accesses, passing, lambda w: (self._scratch(w)[0], self._cycles(w))
+            self.nodes, self.graph, self.accesses, passing, lambda w: (self._scratch(w)[0], cycles_of(w, self.base))
         )
         seen: set[tuple[int, tuple[Tiling, ...]]] = set()  # first nodes and tilings of stages that were yielded
         for variant in variants(runs):
@@ -288,7 +303,7 @@ class Estimates:
     def _layer(self, start: int) -> Cut:
         stage = self.base.stage((self.nodes[start],))
         (worker,) = stage.stream.workers
-        return self._cut(start, start + 1, stage.stream, stage.trace, self._cycles(worker), 0)
+        return self._cut(start, start + 1, stage.stream, stage.trace, cycles_of(worker, self.base), 0)
 
     def _longest(self, start: int) -> int:
         """The end of the longest run from `start` on that can advance row by row."""
@@ -314,7 +329,7 @@ class Estimates:
         cycles, again, end = 0.0, 0, start
         for i, worker in enumerate(stream.workers):
             end += len(worker.nodes)
-            cycles += self._cycles(worker) + CALL_CYCLES * len(trace.calls_of[i])
+            cycles += cycles_of(worker, self.base) + CALL_CYCLES * len(trace.calls_of[i])
             again += self._again(worker)
             if counts is not None and i + 1 not in counts:
                 continue
@@ -323,19 +338,6 @@ class Estimates:
             if start == 0 and self.fed is not None and self.life[self.graph.inputs[0]].last >= end:
                 continue  # not all that read the rows that are fed
             yield self._cut(start, end, stream, trace, cycles, again, i + 1)
-
-    def _cycles(self, worker: Worker) -> float:
-        """Predicted, of all calls of a worker."""
-        if len(worker.nodes) == 1:
-            return self.base.kernel(worker.node).cost_in_tiles(worker.node, self.graph, worker.tile)
-        total = 0.0
-        patch = worker.patch
-        parts = math.ceil(worker.rows / worker.tile) * len(patch.strips())
-        sizes, computed = patch.sizes(worker.tile), patch.computed(worker.tile)
-        for node, (rows, _), pixels, image in zip(worker.nodes, sizes, computed, patch.images, strict=True):
-            kernel = self.base.kernel(node)
-            total += kernel.cost_in_tiles(node, self.graph, rows) * pixels / math.prod(image) + PART_CYCLES * parts
-        return total
 
     def _again(self, worker: Worker) -> int:
         """Multiply-accumulates that a patch computes more than once."""
