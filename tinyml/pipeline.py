@@ -56,6 +56,8 @@ STACK_BYTES = 1024
 THRIFT = (1.0, 1.3)
 """Where memory counts, kernels of less scratch are tried that take up to so many times the cycles of the fastest."""
 
+RECOMPUTE = 0.4  # of the work, where the user is told what doing some of it again would save
+
 _QUICK = 0.05  # of the planner's effort, where schedules are compared
 
 UNCALIBRATED = "UNCALIBRATED: sizes and timing valid, outputs meaningless"
@@ -419,6 +421,10 @@ def _smaller(chosen: Schedule, options: Options) -> Iterator[tuple[str, int]]:
         with suppress(UsageError):  # it cannot be streamed
             fed = chooser_of(replace(chosen, stream_input=True), replace(options, keep_input=False))
             yield "--stream-input, which keeps no picture", fed.least(float("inf")).bytes
+    if not options.recompute:
+        again = chooser_of(chosen, replace(options, recompute=RECOMPUTE))
+        percent = f"{RECOMPUTE:.0%}".rstrip("%")
+        yield f"--allow-recompute {percent}, which computes some values again", again.least(float("inf")).bytes
 
 
 def _emit(done: Compilation, _: Say) -> SourceBundle:
