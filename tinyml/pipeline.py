@@ -310,13 +310,14 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     base = replace(base, stream_input=options.stream_input)
     capacity = arena_capacity(options.board, options.reserved)
     chooser = chooser_of(base, options)
-    choice = _chosen(chooser, base, options, capacity)
+    choice = chooser.choose(options.objective, capacity)
     if options.objective is Objective.SRAM or chooser.measured(chooser.points[-1]).bytes > capacity:
         standard = chooser.choose(Objective.LATENCY, capacity).cycles
         for thrift in THRIFT:
             other = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts, thrift=thrift)
             other = replace(other, stream_input=options.stream_input)
             choice = _with_thrift(choice, base, other, options, capacity, standard)
+    choice = _in_order(choice, base, options, capacity)
     if choice.bytes > capacity and _may_spread(options):
         keep, capacity = options.keep_input, sum(room.bytes for room in rooms_of(options.board, options.reserved))
         spread = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep).choose(options.objective, capacity)
@@ -324,9 +325,8 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     return choice.schedule
 
 
-def _chosen(chooser: Chooser, base: Schedule, options: Options, capacity: int) -> Choice:
-    """The best schedule, in the order of the graph or in the one that needs the least memory layer by layer."""
-    choice = chooser.choose(options.objective, capacity)
+def _in_order(choice: Choice, base: Schedule, options: Options, capacity: int) -> Choice:
+    """The better of a choice in the order of the graph and of the best in that which needs the least memory layer by layer."""
     other = reordered(base, keep_input=options.keep_input)
     at_peak = {node.name for node in peak_report(_quick_plan(choice.schedule, options)).nodes}
     if _moved(base.graph, other.graph) & at_peak:

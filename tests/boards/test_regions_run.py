@@ -20,6 +20,7 @@ from tinyml.memory import check, plan_memory
 from tinyml.pipeline import Options, compile_model, need
 from tinyml.report.document import make_report
 from tinyml.schedule import schedule
+from tinyml.schedule.stream import Tiling
 from tinyml.targets import load_board
 
 pytestmark = pytest.mark.emulated
@@ -70,7 +71,10 @@ def test_a_picture_larger_than_the_fast_region_is_streamed(tmp_path: Path) -> No
     net = Layers("eye")
     graph = net.build([net.mean(net.conv(net.image(224, 224, 3), 4, (7, 7), stride=8))])
     base = schedule(graph, H7.core.isa)
-    plan = plan_memory(replace(base, stages=(base.stage(graph.nodes, 1),), stream_input=True), region="axi_sram")
+    plan = plan_memory(
+        replace(base, stages=(base.stage(graph.nodes, [Tiling(1)] * len(graph.nodes)),), stream_input=True),
+        region="axi_sram",
+    )
     check(plan)
     bundle = emit_c(plan, Identity("eye", "graph", "0" * 64, "cortex-m7", "int8"))
     image = build_firmware(bundle, H7, find_toolchain("ziglang"), tmp_path)

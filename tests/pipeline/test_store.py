@@ -55,6 +55,7 @@ OTHERS: dict[str, Any] = {
     "sources": Path("changed"),
     "keep_input": True,
     "stream_input": True,
+    "recompute": 0.25,
     "sram_limited": True,
     "place": ("auto",),
     "several_arenas": False,

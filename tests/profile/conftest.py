@@ -55,7 +55,7 @@ def _bundle(source: str) -> SourceBundle:
             64,
             0,
             (Part(0, 1, 0, 1),),
-            (EmittedValue("sums", "arena", 192, 8, 8, 8, 1, 1),),
+            (EmittedValue("sums", "arena", 192, 8, 8, 1, 1),),
         ),
     )
     files = {"net.c": source, "net.h": (_HERE / "net.h").read_text()}
