@@ -6,8 +6,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
-
 from tinyml.build.benchmark import benchmark_commands
 from tinyml.build.elf import read_sizes, to_binary, to_intel_hex, with_crcs
 from tinyml.build.files import write_file, write_tree
@@ -16,6 +14,7 @@ from tinyml.build.objects import Unit, compile_units, runtime_library
 from tinyml.build.placed import Placed, placed_blocks
 from tinyml.build.toolchain import Toolchain, run_tool
 from tinyml.emit.bundle import SourceBundle
+from tinyml.emit.templates import environment
 from tinyml.errors import DoesNotFitError, ToolError
 from tinyml.resources import resource_dir
 from tinyml.targets.board import Board
@@ -184,11 +183,4 @@ def _link_command(toolchain: Toolchain, board: Board, objects: list[str]) -> lis
 
 def render_firmware(template: str, **context: object) -> str:
     """A template of firmware/."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resource_dir("firmware")),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(**context)
+    return environment(resource_dir("firmware")).get_template(template).render(**context)

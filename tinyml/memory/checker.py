@@ -158,7 +158,7 @@ class _Replay:
         """A call of a worker: of every node of it, part by part."""
         sizes = worker.patch.sizes(worker.tile)
         for parts in worker.parts(call.row, call.end):
-            self.held = {node.output: part for node, part in zip(worker.nodes[:-1], parts, strict=False)}
+            self.held = dict(zip(worker.passing, parts, strict=False))
             for node, part, (most_rows, most_cols) in zip(worker.nodes, parts, sizes, strict=True):
                 if part.rows > most_rows or part.cols > most_cols:
                     raise BrokenPlanError(f"{where}, {node.name}: a part is larger than said")

@@ -60,9 +60,7 @@ def demand(schedule: Schedule, keep_input: bool) -> Demand:
         assert fed is not None and lifetimes[graph.inputs[0]].last == 0, "the search makes sure of it"
         rings[fed] = schedule.stages[0].trace.lines[fed]
     root.update(hosted)
-    passing = {
-        node.output for stage in schedule.stages for worker in stage.stream.workers for node in worker.nodes[:-1]
-    }
+    passing = {name for stage in schedule.stages for worker in stage.stream.workers for name in worker.passing}
     values = _value_buffers(schedule, {v: r for v, r in root.items() if v not in passing}, lifetimes, rings)
     turns, scratch, parts = _workspaces(schedule, {b.name for b in values})
     whole = {b.name for b in values if not set(b.values) & set(rings)}

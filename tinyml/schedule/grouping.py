@@ -118,12 +118,11 @@ def _run(start: int, nodes: Sequence[Node], graph: Graph, accesses: Sequence[Acc
 
 def _saved(worker: Worker, graph: Graph, accesses: Sequence[Access]) -> int:
     """Bytes of the rings of what lies between the nodes, less what rings of their operands grow by, at tiles of one row."""
-    inside = {node.output for node in worker.nodes[:-1]}
     lines: dict[str, int] = {}
     for node, access in zip(worker.nodes, accesses, strict=True):
         for name, window in zip(graph.activations(node), windows_of(node, graph, access), strict=True):
             lines[name] = max(lines.get(name, 1), 1 if window is None else window.extent)
-    saved = sum(lines[name] * row_bytes(graph.value(name)) for name in inside)
+    saved = sum(lines[name] * row_bytes(graph.value(name)) for name in worker.passing)
     for operand in worker.reads:
         grown = min(operand.window.extent, operand.height) - min(lines[operand.value], operand.height)
         saved -= grown * row_bytes(graph.value(operand.value))

@@ -354,7 +354,7 @@ class Estimates:
     ) -> Cut:
         """Nodes [start, end) as a stage: the first `count` workers of the stream."""
         workers = stream.workers[:count]
-        passing = {node.output for worker in workers for node in worker.nodes[:-1]}
+        passing = {name for worker in workers for name in worker.passing}
         total = 0
         dying: list[str] = []
         born: list[str] = []

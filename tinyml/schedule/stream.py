@@ -81,6 +81,11 @@ class Worker:
         """The one that computes what others read."""
         return self.nodes[-1]
 
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """Values between its nodes, of which there is never more than a part."""
+        return tuple(node.output for node in self.nodes[:-1])
+
     def parts(self, row: int, end: int) -> Iterator[tuple[Part, ...]]:
         """What a call for rows [row, end) computes, part by part: the part of each node's result."""
         return self.patch.parts(row, end)

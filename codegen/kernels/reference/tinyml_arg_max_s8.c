@@ -1,25 +1,13 @@
 /* Index of the largest channel, int8. SPDX-License-Identifier: Apache-2.0 */
-#include "tinyml_arg_max.h"
+#include <stdint.h>
+
+typedef int8_t element_t;
+
+#include "tinyml_arg_max_pixels.h"
 
 void tinyml_arg_max_s8(const tinyml_arg_max_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                        const tinyml_tile_t *tile, void *scratch)
 {
     (void)scratch;
-
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        int32_t *o = tinyml_row(out, y);
-        for (int32_t k = 0; k < op->count; ++k) {
-            const int32_t pixel = y * op->count + k;
-            const int8_t *i = (const int8_t *)tinyml_row(in, pixel / op->in_cols)
-                            + (pixel % op->in_cols - in->first_col) * op->channels;
-            int32_t best = 0;
-            for (int32_t c = 1; c < op->channels; ++c) {
-                best = i[c] > i[best] ? c : best;
-            }
-            *o++ = best;
-            if (op->wide) {
-                *o++ = 0;
-            }
-        }
-    }
+    arg_max(op, in, out, tile);
 }

@@ -284,11 +284,8 @@ def stage_contexts(prefix: str, plan: MemoryPlan, members: Mapping[str, str]) ->
         layers: list[LayerContext] = []
         patches: list[PatchContext] = []
         functions: list[str] = []
-        for worker in stage.stream.workers:
-            made = [
-                _layer_context(prefix, count + i, index, stage, worker, i, plan, members)
-                for i in range(len(worker.nodes))
-            ]
+        for turn, worker in enumerate(stage.stream.workers):
+            made = [_layer_context(prefix, count + i, index, turn, i, plan, members) for i in range(len(worker.nodes))]
             if len(made) > 1:
                 patches.append(_patch_context(prefix, worker, made))
             functions.append(patches[-1].function if len(made) > 1 else made[0].emitted.function)
@@ -398,14 +395,14 @@ def _layer_context(
     prefix: str,
     index: int,
     step: int,
-    stage: Stage,
-    worker: Worker,
+    turn: int,
     position: int,
     plan: MemoryPlan,
     members: Mapping[str, str],
 ) -> LayerContext:
-    """Of the node at a position of a worker."""
-    graph = plan.schedule.graph
+    """Of the node at a position of the worker whose turn it is in a stage."""
+    graph, stage = plan.schedule.graph, plan.schedule.stages[step]
+    worker = stage.stream.workers[turn]
     node, parts = worker.nodes[position], len(worker.nodes) if len(worker.nodes) > 1 else 0
     kernel = plan.schedule.kernel(node)
     params: CParams = kernel.params(node, graph)
@@ -417,11 +414,10 @@ def _layer_context(
     if scratch_bytes:
         arena, offset = plan.scratch[node.name]
         scratch = f"net->{members[arena]} + {offset}"
-    own = stage.stream.workers.index(worker)
     calls = [
         computed[position]
         for call in stage.trace.calls
-        if call.worker == own
+        if call.worker == turn
         for computed in worker.parts(call.row, call.end)
     ]
     if kernel.access.reduces:
@@ -441,7 +437,7 @@ def _layer_context(
         calls=tuple(calls),
         outputs=tuple(_emitted_value(graph.value(name), plan) for name in node.outputs),
     )
-    between = {n.output: i for i, n in enumerate(worker.nodes[:-1])}
+    between = {name: i for i, name in enumerate(worker.passing)}
 
     def rows(name: str) -> RowsContext | PartContext:
         if name not in between:

@@ -8,13 +8,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from tinyml import __version__
 from tinyml.emit.bundle import SourceBundle
 from tinyml.emit.c.context import arena_contexts, port_contexts
 from tinyml.emit.c.emitter import Identity
 from tinyml.emit.c.text import comment_text
+from tinyml.emit.templates import environment
 from tinyml.resources import resource_dir
 from tinyml.targets import Board, list_boards
 
@@ -62,23 +61,16 @@ def emit_package(
         identity: what the bundle was emitted with.
         stack_bytes: what a run takes of the stack, where that was measured.
     """
-    environment = Environment(
-        loader=FileSystemLoader(resource_dir("codegen") / "packages"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+    templates = environment(resource_dir("codegen") / "packages")
     context = _context(bundle, identity, board, stack_bytes)
     app = {
-        f"app_{bundle.name}.{kind}": environment.get_template(f"common/app.{kind}.j2").render(context) for kind in "hc"
+        f"app_{bundle.name}.{kind}": templates.get_template(f"common/app.{kind}.j2").render(context) for kind in "hc"
     }
     layout = LAYOUTS[way]
     public = (*bundle.headers, f"app_{bundle.name}.h")
     files = {f"{_folder(layout, path, public)}/{path}": text for path, text in {**bundle.files, **app}.items()}
-    for template in environment.list_templates(filter_func=lambda path: path.startswith(f"{way}/")):
-        text = environment.get_template(template).render(context)
+    for template in templates.list_templates(filter_func=lambda path: path.startswith(f"{way}/")):
+        text = templates.get_template(template).render(context)
         if text.strip():
             path = template.removeprefix(f"{way}/").removesuffix(".j2").replace("NAME", bundle.name)
             files[path] = text
