@@ -17,6 +17,11 @@
     "sub r2, r2, r0, asr #4\n sub r6, r6, r4, asr #4\n sub r10, r10, r8, asr #4\n sub r14, r14, r12, asr #4\n"
 #define SEPARATE_LANES "vshr.s32 q4, q4, #4\n vshr.s32 q5, q5, #4\n"
 
+#define PAIR_OF_WEIGHTS(a, b)                                             \
+    "vpst\n vldrbt.u8 " b ", [r1]\n vshl.i8 " a ", " b ", #4\n vshr.s8 " a ", " a ", #4\n" \
+    "vsub.i8 " b ", " b ", " a "\n vshr.s8 " b ", " b ", #4\n"
+#define PAIR_BYTES(taps) (taps)
+
 #if !TINYML_HELIUM
 static const int8_t *add_step(const int8_t *x, const int8_t *w, int32_t taps, int32_t sum[4])
 {

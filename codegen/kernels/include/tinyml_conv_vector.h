@@ -36,8 +36,8 @@ typedef struct {
     int32_t out_max;
 } tinyml_conv_vector_t;
 
-/* scratch: kernel_height pixels of the input for each column of the image that block_cols outputs see, none for 1x1 without
- * padding. */
+/* scratch: 16 bytes, and kernel_height pixels of the input for each column of the image that block_cols outputs see; none for 1x1
+ * without padding. */
 void tinyml_conv_s8_mve(const tinyml_conv_vector_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                         const tinyml_tile_t *tile, void *scratch);
 

@@ -5,6 +5,8 @@
  * once for a row of outputs, its kernel_height pixels one after the other. Neighbouring windows then overlap, and moving
  * one column on takes kernel_height pixels and not a whole window.
  *
+ * Windows of int8 that are one or two steps go 2 filters x 4 outputs at a time: see tinyml_conv_vector_resident.h.
+ *
  * Before a kernel includes this, it defines
  *
  *   BYTES                      of an input, and of an output: 1 or 2
@@ -15,10 +17,13 @@
  *   STEP_OF(mac, weights)      the sums of inputs in q0 and q1 with four filters, r0 r2 r4 r6 and r8 r10 r12 r14; weights at r1
  *   SEPARATE, SEPARATE_LANES   what makes the four sums of these, before and after they are in the lanes of q4 and q5
  *   add_step()                 the same in C
+ *   PAIR_OF_WEIGHTS(a, b)      those of two filters to registers, from r1 and r2, predicated
+ *   PAIR_BYTES(taps)           that those of two filters take
  */
 #ifndef TINYML_CONV_VECTOR_RUNS_H
 #define TINYML_CONV_VECTOR_RUNS_H
 
+#include "tinyml_bytes_vector.h"
 #include "tinyml_conv_vector.h"
 #include "tinyml_memory.h"
 #include "tinyml_mve.h"
@@ -27,6 +32,7 @@
 #define STEP 16 /* bytes of inputs */
 #define FILTERS 4
 #define RESCALE_WORDS 9
+#define SLACK 16 /* bytes of scratch before columns, where vectors of short steps may begin */
 
 /* Neighbouring outputs, two at a time. The assembly knows this order. */
 typedef struct {
@@ -86,6 +92,8 @@ typedef struct {
     mac " r6, q0, q3\n" mac " r14, q1, q3\n"
 #define SEPARATE ""
 #define SEPARATE_LANES ""
+#define PAIR_OF_WEIGHTS(a, b) "vpstt\n vldrbt.u8 " a ", [r1]\n vldrbt.u8 " b ", [r2]\n"
+#define PAIR_BYTES(taps) (2 * (taps))
 #endif
 
 #define NEXT_STEP INPUTS STEP_OF(MULTIPLY_AND_ADD, WEIGHTS)
@@ -242,6 +250,10 @@ static void compute(run_t *run)
 
 #endif
 
+#if BYTES == 1 && TINYML_HELIUM
+#include "tinyml_conv_vector_resident.h"
+#endif
+
 /* Of pixels smaller than half a vector, as many as it holds at a time. */
 TINYML_ASSEMBLY static void copy_columns(TINYML_UNUSED const columns_t *columns)
 {
@@ -346,33 +358,52 @@ static void copy_columns(const columns_t *columns)
 #endif
 
 /* `count` outputs whose windows are `step` bytes apart. */
-static void run_of(const tinyml_conv_vector_t *op, const int8_t *pixel, int32_t step, int8_t *out, int32_t count)
+static void compute_pairs(run_t *run, const int8_t *pixel, int32_t step, int8_t *out, int32_t count)
+{
+    const int32_t out_pixel = run->channels * BYTES;
+    run->pairs = count / 2;
+    if (run->pairs > 0) {
+        run->pixel[0] = pixel;
+        run->pixel[1] = pixel + step;
+        run->out[0] = out;
+        run->out[1] = out + out_pixel;
+        compute(run);
+    }
+    if (count % 2 != 0) { /* the last one alone, twice */
+        run->pixel[0] = run->pixel[1] = pixel + (count - 1) * step;
+        run->out[0] = run->out[1] = out + (count - 1) * out_pixel;
+        run->pairs = 1;
+        compute(run);
+    }
+}
+
+/* The same; `before` bytes before the first window may be read. */
+static void run_of(const tinyml_conv_vector_t *op, const int8_t *pixel, int32_t step, int8_t *out, int32_t count,
+                   int32_t before)
 {
     const int32_t channels = op->out_channels;
     const int32_t taps = op->window.kernel_width * op->window.kernel_height * op->window.in_channels;
     const int32_t steps = (taps * BYTES + STEP - 1) / STEP;
     const int32_t whole = (channels + FILTERS - 1) / FILTERS * FILTERS;
     run_t run = {
-        {pixel, pixel + step}, {out, out + channels * BYTES}, 2 * step, (2 * channels - whole) * BYTES, count / 2,
+        {pixel, pixel}, {out, out}, 2 * step, (2 * channels - whole) * BYTES, 0,
         op->weights, op->rescale, channels, taps - (steps - 1) * (STEP / BYTES), steps,
         op->out_offset, op->out_min, op->out_max, 0, op->rescale + whole / FILTERS * RESCALE_WORDS, op->shifts_left,
     };
-    if (run.pairs > 0) {
-        compute(&run);
+    int32_t done = 0;
+#if BYTES == 1 && TINYML_HELIUM
+    const int32_t missing = bytes_before(&run, step) - before;
+    const int32_t lead = missing > 0 ? (missing + step - 1) / step : 0;
+    const int32_t groups = (count - lead) / 4;
+    if (groups > 0 && may_be_resident(&run)) {
+        done = lead + 4 * groups;
+        compute_resident(&run, pixel + lead * step, step, out + lead * channels, groups);
+        compute_pairs(&run, pixel, step, out, lead);
     }
-    if (count % 2 != 0) { /* the last one alone, twice */
-        run.pixel[0] = run.pixel[1] = pixel + (count - 1) * step;
-        run.out[0] = run.out[1] = out + (count - 1) * channels * BYTES;
-        run.pairs = 1;
-        compute(&run);
-    }
-}
-
-static void fill_columns(int8_t *to, int32_t value, int32_t bytes, int32_t count, int32_t to_step)
-{
-    for (; count > 0; --count, to += to_step) {
-        tinyml_fill(to, (uint32_t)(value & 0xFF) * 0x01010101u, bytes);
-    }
+#else
+    (void)before;
+#endif
+    compute_pairs(&run, pixel + done * step, step, out + done * channels * BYTES, count - done);
 }
 
 /* Where the bytes of neighbouring pixels go, and of how many pixels. */
@@ -402,19 +433,15 @@ static void lay_out(const tinyml_conv_vector_t *op, const tinyml_rows_t *in, int
     const tinyml_taps_t inside = tinyml_taps(first, w->in_width, width, 1);
     const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
 
-    for (int32_t ky = 0; ky < w->kernel_height; ++ky) {
-        int8_t *to = scratch + ky * pixel;
-        if (ky < rows.first || ky >= rows.end || inside.first == inside.end) {
-            fill_columns(to, op->in_zero_point, pixel, width, step);
-            continue;
-        }
+    if (inside.end - inside.first < width || rows.end - rows.first < w->kernel_height) {
+        fill(scratch, op->in_zero_point, width * step);
+    }
+    columns.count = inside.end - inside.first;
+    for (int32_t ky = rows.first; columns.count > 0 && ky < rows.end; ++ky) {
         const int8_t *row = tinyml_row(in, rows.origin + ky * w->dilation_y);
-        columns.to = to + inside.first * step;
+        columns.to = scratch + ky * pixel + inside.first * step;
         columns.from = row + (first + inside.first - in->first_col) * pixel;
-        columns.count = inside.end - inside.first;
-        fill_columns(to, op->in_zero_point, pixel, inside.first, step);
         copy_columns(&columns);
-        fill_columns(to + inside.end * step, op->in_zero_point, pixel, width - inside.end, step);
     }
 }
 
@@ -450,13 +477,13 @@ static void convolve(const tinyml_conv_vector_t *op, const tinyml_rows_t *in, co
         if (pointwise) {
             const int8_t *from = tinyml_row(in, y * w->stride_y);
             run_of(op, from + (tile->col * w->stride_x - in->first_col) * pixel,
-                   w->stride_x * pixel, to, rows * tile->cols);
+                   w->stride_x * pixel, to, rows * tile->cols, 0);
             continue;
         }
         for (int32_t x = 0; x < tile->cols; x += op->block_cols) {
             const int32_t cols = tile->cols - x < op->block_cols ? tile->cols - x : op->block_cols;
-            lay_out(op, in, y, tile->col + x, cols, columns, scratch);
-            run_of(op, scratch, w->stride_x * w->kernel_height * pixel, to + x * out_pixel, cols);
+            lay_out(op, in, y, tile->col + x, cols, columns, scratch + SLACK);
+            run_of(op, scratch + SLACK, w->stride_x * w->kernel_height * pixel, to + x * out_pixel, cols, SLACK);
         }
     }
 }

@@ -8,6 +8,7 @@
 #ifndef TINYML_DEPTHWISE_VECTOR_H
 #define TINYML_DEPTHWISE_VECTOR_H
 
+#include "tinyml_bytes_vector.h"
 #include "tinyml_depthwise_vector_s8.h"
 #include "tinyml_memory.h"
 #include "tinyml_mve.h"
@@ -116,15 +117,6 @@ TINYML_ASSEMBLY static void spread(TINYML_UNUSED const spread_t *part)
             "pop {r4-r10, pc}\n");
 }
 
-TINYML_ASSEMBLY static void fill(TINYML_UNUSED int8_t *to, TINYML_UNUSED int32_t value, TINYML_UNUSED int32_t bytes)
-{
-    __asm__(".syntax unified\n"
-            "push {r4, lr}\n vdup.8 q0, r1\n"
-            "dlstp.8 lr, r2\n"
-            "1: vstrb.8 q0, [r0], #16\n letp lr, 1b\n"
-            "pop {r4, pc}\n");
-}
-
 #else
 
 static void spread(const spread_t *part)
@@ -137,11 +129,6 @@ static void spread(const spread_t *part)
             }
         }
     }
-}
-
-static void fill(int8_t *to, int32_t value, int32_t bytes)
-{
-    tinyml_fill(to, (uint32_t)(value & 0xFF) * 0x01010101u, bytes);
 }
 
 static void compute_four(const block_t *block, const layout_t *layout, const int8_t *at, int8_t *out, int32_t lanes)
@@ -288,17 +275,6 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
     }
 }
 
-static void limit(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *out, const tinyml_tile_t *tile)
-{
-    const int32_t depth = op->window.in_channels;
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        int8_t *o = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * depth;
-        for (int32_t i = 0; i < tile->cols * depth; ++i) {
-            o[i] = (int8_t)tinyml_clamp(o[i], op->out_min, op->out_max);
-        }
-    }
-}
-
 static void depthwise(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                       const tinyml_tile_t *tile, int8_t *scratch, compute_t compute)
 {
@@ -325,7 +301,10 @@ static void depthwise(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_
         }
     }
     if (op->out_min > INT8_MIN || op->out_max < INT8_MAX) {
-        limit(op, out, tile);
+        for (int32_t y = tile->row; y < end; ++y) {
+            int8_t *to = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * op->window.in_channels;
+            limit(to, tile->cols * op->window.in_channels, op->out_min, op->out_max);
+        }
     }
 }
 
