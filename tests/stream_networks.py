@@ -25,9 +25,9 @@ from tinyml.ir.ops import (
 from tinyml.ir.ops.elementwise import BinaryAttrs
 from tinyml.ir.quant import QuantParams
 from tinyml.schedule import schedule
+from tinyml.schedule.estimate import Estimates
 from tinyml.schedule.model import Schedule
 from tinyml.schedule.parts import with_parts
-from tinyml.schedule.search import Estimates
 from tinyml.schedule.stream import Tiling, make_stream
 from tinyml.targets import CORES
 

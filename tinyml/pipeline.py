@@ -40,10 +40,10 @@ from tinyml.quantize.observers import OBSERVERS
 from tinyml.quantize.precision import Precision
 from tinyml.schedule import schedule
 from tinyml.schedule.choose import SRAM_CYCLES, Choice, Chooser, better
-from tinyml.schedule.model import Objective, Schedule
+from tinyml.schedule.estimate import Stages
+from tinyml.schedule.model import Objective, Schedule, computed_nodes
 from tinyml.schedule.order import reordered
 from tinyml.schedule.parts import with_parts
-from tinyml.schedule.search import computed_nodes
 from tinyml.schedule.select import Counts
 from tinyml.targets import Board, list_boards
 
@@ -316,7 +316,7 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
         for thrift in THRIFT:
             other = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts, thrift=thrift)
             other = replace(other, stream_input=options.stream_input)
-            choice = _with_thrift(choice, base, other, options, capacity, standard)
+            choice = _with_thrift(choice, base, other, options, capacity, standard, chooser.stages)
     choice = _in_order(choice, base, options, capacity)
     if choice.bytes > capacity and _may_spread(options):
         keep, capacity = options.keep_input, sum(room.bytes for room in rooms_of(options.board, options.reserved))
@@ -336,13 +336,19 @@ def _in_order(choice: Choice, base: Schedule, options: Options, capacity: int) -
 
 
 def _with_thrift(
-    choice: Choice, base: Schedule, thrifty: Schedule, options: Options, capacity: int, standard: float
+    choice: Choice,
+    base: Schedule,
+    thrifty: Schedule,
+    options: Options,
+    capacity: int,
+    standard: float,
+    stages: Stages,
 ) -> Choice:
     """The better of a choice and of what kernels of less scratch allow, taken where they are of use alone."""
     if all(thrifty.kernel(node).symbol == base.kernel(node).symbol for node in computed_nodes(base.graph)):
         return choice
     most = (SRAM_CYCLES + options.recompute) * standard if options.objective is Objective.SRAM else math.inf
-    chooser = chooser_of(thrifty, options)
+    chooser = chooser_of(thrifty, options, stages)
     found = chooser.choose(options.objective, capacity, standard)
     for other in (chooser.with_kernels(choice, thrifty, most), chooser.with_fewer(found, base)):
         choice = better(choice, other, options.objective, capacity)
@@ -354,13 +360,18 @@ def _moved(before: Graph, after: Graph) -> set[str]:
     return {a.name for a, b in zip(before.nodes, after.nodes, strict=True) if a.name != b.name}
 
 
-def chooser_of(base: Schedule, options: Options) -> Chooser:
-    """What measures and compares the schedules of a network whose kernels are chosen."""
+def chooser_of(base: Schedule, options: Options, stages: Stages | None = None) -> Chooser:
+    """What measures and compares the schedules of a network whose kernels are chosen.
+
+    Args:
+        stages: of another one for the same graph.
+    """
     return Chooser(
         base,
         lambda s: _quick_plan(s, options).peak_bytes,
         keep_input=options.keep_input,
         recompute=options.recompute,
+        stages=stages,
     )
 
 

@@ -20,7 +20,7 @@ class DType(enum.Enum):
     @property
     def numpy(self) -> np.dtype[np.generic]:
         """The numpy type that holds it (int4 is held unpacked, one element an int8)."""
-        return np.dtype("int8" if self is DType.INT4 else self.value)
+        return _NUMPY[self]
 
     @property
     def bits(self) -> int:
@@ -46,6 +46,9 @@ class DType(enum.Enum):
             return DType(array.dtype.name)
         except ValueError as e:
             raise ValueError(f"no tensor type for numpy {array.dtype.name}") from e
+
+
+_NUMPY = {dtype: np.dtype("int8" if dtype is DType.INT4 else dtype.value) for dtype in DType}
 
 
 def storage_bytes(elements: int, dtype: DType) -> int:

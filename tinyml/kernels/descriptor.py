@@ -69,6 +69,11 @@ class Access:
     whole: bool = False
     reduces: bool = False
 
+    @property
+    def pace(self) -> tuple[bool, bool]:
+        """What decides when the node can take its turn in a stream."""
+        return self.whole, self.reduces
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KernelDescriptor:

@@ -56,10 +56,10 @@ def make_problem(buffers: Sequence[Buffer], distances: Mapping[tuple[str, str], 
             start below b, if it does: 0 or more.
     """
     index = {b.name: i for i, b in enumerate(buffers)}
-    rivals = tuple(
-        tuple(j for j, b in enumerate(buffers) if j != i and a.bytes and b.bytes and a.lifetime.overlaps(b.lifetime))
-        for i, a in enumerate(buffers)
-    )
+    spans = [(i, b.lifetime.first, b.lifetime.last) for i, b in enumerate(buffers) if b.bytes]
+    rivals: list[tuple[int, ...]] = [()] * len(buffers)
+    for i, first, last in spans:
+        rivals[i] = tuple(j for j, other, end in spans if other <= last and first <= end and j != i)
     closer = {
         (index[a], index[b]): distance
         for (a, b), distance in distances.items()
@@ -70,7 +70,7 @@ def make_problem(buffers: Sequence[Buffer], distances: Mapping[tuple[str, str], 
         tuple(b.alignment for b in buffers),
         tuple(b.lifetime.first for b in buffers),
         tuple(b.lifetime.last for b in buffers),
-        rivals,
+        tuple(rivals),
         MappingProxyType(closer),
         0,
     )

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from tinyml.errors import UsageError
 from tinyml.ir.graph import Node
 from tinyml.ir.macs import macs
+from tinyml.schedule.estimate import TILES, Cut, Estimates, Stages
 from tinyml.schedule.model import Objective, Schedule, Selection
-from tinyml.schedule.search import TILES, Cut, Estimates, Point, search
+from tinyml.schedule.search import Point, search
 from tinyml.schedule.stream import Tiling
 
 SRAM_CYCLES = 1.05
@@ -39,14 +40,24 @@ class Chooser:
         base: kernels for every node.
         measure: plans the memory of a schedule.
         recompute: share of the network's multiply-accumulates that may be computed again where that saves memory.
+        stages: of another chooser for the same graph, to share them.
     """
 
-    def __init__(self, base: Schedule, measure: Measure, *, keep_input: bool = False, recompute: float = 0.0) -> None:
+    def __init__(
+        self,
+        base: Schedule,
+        measure: Measure,
+        *,
+        keep_input: bool = False,
+        recompute: float = 0.0,
+        stages: Stages | None = None,
+    ) -> None:
         self._base = base
         self._again = int(recompute * sum(macs(node, base.graph) for node in base.graph.nodes))
         self._slower = SRAM_CYCLES + recompute
         self._measure = measure
-        self._estimates = Estimates(base, keep_input)
+        self._estimates = Estimates(base, keep_input, stages)
+        self.stages = self._estimates.stages
         self._known: dict[tuple[tuple[Tiling, ...], ...], Choice] = {}
         self.points: Sequence[Point] = search(self._estimates, self._again)
         if not self.points:
@@ -59,7 +70,7 @@ class Chooser:
     def measured(self, point: Point) -> Choice:
         key = tuple(cut.tilings for cut in point.cuts)
         if key not in self._known:
-            schedule = point.schedule(self._base)
+            schedule = point.schedule(self._base, self.stages)
             self._known[key] = Choice(point, schedule, self._measure(schedule))
         return self._known[key]
 
@@ -139,7 +150,7 @@ class Chooser:
     def _rescheduled(self, choice: Choice, selections: Mapping[str, Selection], cycles: float) -> Choice:
         """The same stages with other kernels."""
         base = replace(choice.schedule, selections=MappingProxyType(dict(selections)))
-        schedule = choice.point.schedule(base)
+        schedule = choice.point.schedule(base, self.stages)
         return Choice(replace(choice.point, cycles=cycles), schedule, self._measure(schedule))
 
     def least(self, cycles: float) -> Choice:

@@ -131,3 +131,8 @@ class Schedule:
         """
         stream = make_stream(nodes, tilings, self.graph, [self.kernel(node).access for node in nodes])
         return Stage(stream, run_stream(stream))
+
+
+def computed_nodes(graph: Graph) -> tuple[Node, ...]:
+    """Those that take a step, in order."""
+    return tuple(node for node in graph.nodes if node.op not in VIEWS)

@@ -93,7 +93,7 @@ def _thriftiest(
         return kernel.scratch_bytes(node, graph, _ROWS), kernel.cost_in_tiles(node, graph, _ROWS)
 
     limit = thrift * needs(fastest.kernel)[1]
-    alike = [kernel for kernel in able if kernel.access.reduces == fastest.kernel.access.reduces]
+    alike = [kernel for kernel in able if kernel.access.pace == fastest.kernel.access.pace]
     kernel = min((kernel for kernel in alike if needs(kernel)[1] <= limit), key=needs, default=fastest.kernel)
     if kernel.symbol == fastest.kernel.symbol:
         return fastest
