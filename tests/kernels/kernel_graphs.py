@@ -127,6 +127,30 @@ def planar_depthwise(draw: st.DrawFn, size: int) -> Case:
     return single(b, b.node(Op.CONV2D, [x, w, bias], attrs, quant=draw(quants(low=-16, high=8))), rng)
 
 
+@st.composite
+def squares(draw: st.DrawFn) -> Case:
+    """3x3 windows side by side, channels and filters in fours; weights of any size, and at their extremes alone: with inputs
+    there, too, sums on the way are as large as they can be."""
+    rng = np.random.default_rng(draw(seeds))
+    height, width = draw(small), draw(st.one_of(small, st.integers(10, 20)))
+    channels, out = 4 * draw(st.one_of(st.integers(1, 4), st.just(16))), 4 * draw(st.integers(1, 3))
+    padding = tuple(any_padding(draw, n, 3) for n in (height, width))
+    b = GraphBuilder("g")
+    xq = draw(quants(low=-8, high=0))
+    x = b.input("x", (1, height, width, channels), DType.INT8, xq)
+    ends = draw(st.sampled_from([None, [-128], [127], [-128, 127]]))
+    shape = (out, 3, 3, channels)
+    data = stored(rng, shape, DType.INT8) if ends is None else rng.choice(ends, shape).astype(np.int8)
+    w = b.constant("w", data, draw(weights_s8(rng, out, xq)))
+    most = draw(st.sampled_from([300, 20_000, 2_000_000]))
+    bias = b.constant("bias", rng.integers(-most, most, out, dtype=np.int32)) if draw(st.booleans()) else None
+    attrs = Conv2dAttrs(padding=padding, clamp=draw(clamps))
+    node, graph, arrays = single(b, b.node(Op.CONV2D, [x, w, bias], attrs, quant=draw(quants(low=-8, high=8))), rng)
+    if ends is not None and draw(st.booleans()):
+        arrays = {"x": rng.choice([-128, 127], arrays["x"].shape).astype(np.int8)}
+    return node, graph, arrays
+
+
 def any_padding(draw: st.DrawFn, size: int, window: int) -> tuple[int, int]:
     """Any padding that leaves at least one output, also of windows that lie wholly outside the image."""
     before, after = draw(st.integers(0, window)), draw(st.integers(0, window))

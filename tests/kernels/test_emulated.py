@@ -48,6 +48,7 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
         symbol: partial(_in_lanes, symbol)
         for symbol in ("tinyml_conv_paired_s8_dsp", "tinyml_conv_paired_narrow_s8_dsp")
     },
+    "tinyml_conv_winograd_s8_dsp": lambda: graphs.squares().filter(accepted("tinyml_conv_winograd_s8_dsp", Op.CONV2D)),
     "tinyml_conv_1x1_s8": lambda: graphs.convolutions(kind="pointwise"),
     "tinyml_fully_connected_s8_dsp": graphs.fully_connected,
     "tinyml_fully_connected_paired_s8_dsp": lambda: graphs.fully_connected(least=-127).filter(
@@ -154,6 +155,7 @@ def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, flo
         ("tinyml_conv_paired_s8_dsp", _pointwise(), 1.0),
         ("tinyml_conv_paired_s8_dsp", _spatial(), 1.25),
         ("tinyml_conv_paired_narrow_s8_dsp", _spatial(), 1.4),
+        ("tinyml_conv_winograd_s8_dsp", _spatial(), 0.55),
         ("tinyml_conv_s8_dsp", _spatial(), 2.2),
         ("tinyml_fully_connected_s8_dsp", _matrix(), 2.3),
         ("tinyml_fully_connected_paired_s8_dsp", _matrix(), 1.2),

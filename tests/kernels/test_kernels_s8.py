@@ -59,6 +59,12 @@ def test_convolution_in_lanes(host: Host, symbol: str, kind: str, data: st.DataO
     check(host, symbol, data.draw(cases), tiling)
 
 
+@property_test
+@given(graphs.squares().filter(accepted("tinyml_conv_winograd_s8_dsp", Op.CONV2D)), tilings)
+def test_convolution_by_winograd(host: Host, case: graphs.Case, tiling: Tiling) -> None:
+    check(host, "tinyml_conv_winograd_s8_dsp", case, tiling)
+
+
 @pytest.mark.parametrize("symbol", ["tinyml_conv_paired_s8_dsp", "tinyml_conv_paired_narrow_s8_dsp"])
 @property_test
 @given(st.data())

@@ -1,4 +1,4 @@
-"""The rescaling of tinyml_conv_paired_s8_dsp against the definition, over every shift, at ties and at the extremes."""
+"""Kernels that rescale in a way of their own against the definition, over every shift, at ties and at the extremes."""
 
 import shutil
 
@@ -15,7 +15,8 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, Op
 from tinyml.ir.quant import QuantParams
 
-SYMBOL = "tinyml_conv_paired_s8_dsp"
+LANES = "tinyml_conv_paired_s8_dsp"
+WINOGRAD = "tinyml_conv_winograd_s8_dsp"
 MATRIX = "tinyml_fully_connected_paired_s8_dsp"
 
 
@@ -23,65 +24,100 @@ MATRIX = "tinyml_fully_connected_paired_s8_dsp"
 def core(tmp_path_factory: pytest.TempPathFactory) -> EmulatedCore:
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("arm-none-eabi-gcc is not on the PATH")
-    return EmulatedCore(build(tmp_path_factory.mktemp("rescaling"), M4, "arm-none-eabi-gcc", [SYMBOL, MATRIX]), M4)
+    return EmulatedCore(
+        build(tmp_path_factory.mktemp("rescaling"), M4, "arm-none-eabi-gcc", [LANES, WINOGRAD, MATRIX]), M4
+    )
 
 
-def _layer(factors: np.ndarray, bias: np.ndarray, weight: int, zero: int, out_zero: int) -> graphs.Case:
-    """A 1x1 layer of two inputs, every value of the first, with output = factor * (weight * (input - zero) + bias)."""
+def _layer(symbol: str, factors: np.ndarray, bias: np.ndarray, weight: int, zero: int, out_zero: int) -> graphs.Case:
+    """A layer of every value of an input, with output = factor * (weight * (input - zero) + bias). 1x1, or 3x3 with zeros
+    around the middle for WINOGRAD, which takes filters in fours: then factors and biases go on from the first."""
     b = GraphBuilder("g")
-    pixels = np.zeros((1, 16, 16, 2), np.int8)
+    size, filters = (3, len(factors) + -len(factors) % 4) if symbol == WINOGRAD else (1, len(factors))
+    factors, bias = np.resize(factors, filters), np.resize(bias, filters)
+    pixels = np.zeros((1, 16, 16, 4), np.int8)
     pixels[..., 0] = np.arange(-128, 128).reshape(1, 16, 16)
-    weights = np.zeros((len(factors), 1, 1, 2), np.int8)
-    weights[:, 0, 0, 0] = weight
+    weights = np.zeros((filters, size, size, 4), np.int8)
+    weights[:, size // 2, size // 2, 0] = weight
     x = b.input("x", pixels.shape, DType.INT8, QuantParams.per_tensor(1.0, zero))
     w = b.constant("w", weights, QuantParams.per_channel(factors, 0))
     name = b.node(
         Op.CONV2D,
         [x, w, b.constant("bias", bias.astype(np.int32))],
-        Conv2dAttrs(),
+        Conv2dAttrs(padding=((size // 2, size // 2),) * 2),
         quant=QuantParams.per_tensor(1.0, out_zero),
     )
     node, graph, _ = graphs.single(b, name, np.random.default_rng(0))
     return node, graph, {"x": pixels}
 
 
-def _both(host: Host, core: EmulatedCore, case: graphs.Case) -> None:
-    assert find(SYMBOL, Op.CONV2D).rejects(case[0], case[1]) is None
+def _both(host: Host, core: EmulatedCore, symbol: str, case: graphs.Case) -> None:
+    assert find(symbol, Op.CONV2D).rejects(case[0], case[1]) is None
     for machine in (host, core):
-        check(machine, SYMBOL, case, Tiling())
+        check(machine, symbol, case, Tiling())
 
 
+@pytest.mark.parametrize("symbol", [LANES, WINOGRAD])
 @pytest.mark.parametrize("out_zero", [-128, 0, 5, 127])
 @pytest.mark.parametrize("weight", [1, -127])
-def test_powers_of_two_round_ties_away_from_zero(host: Host, core: EmulatedCore, weight: int, out_zero: int) -> None:
+def test_powers_of_two_round_ties_away_from_zero(
+    host: Host, core: EmulatedCore, symbol: str, weight: int, out_zero: int
+) -> None:
     """2^-1 has ties at every second sum. Shifts from 0 on are what a factor of 2^-1 to 2^-22 has."""
     factors = 2.0 ** -np.arange(2, 24, dtype=float)
     for step in (0, 1, 2):
         bias = np.round((step - 1) * 3.5 / factors)
-        _both(host, core, _layer(factors, bias, weight, 3, out_zero))
+        _both(host, core, symbol, _layer(symbol, factors, bias, weight, 3, out_zero))
 
 
+@pytest.mark.parametrize("symbol", [LANES, WINOGRAD])
 @pytest.mark.parametrize("out_zero", [-128, -3, 127])
-def test_any_factor_and_large_sums(host: Host, core: EmulatedCore, out_zero: int) -> None:
+def test_any_factor_and_large_sums(host: Host, core: EmulatedCore, symbol: str, out_zero: int) -> None:
     rng = np.random.default_rng(out_zero + 200)
     factors = 2.0 ** -rng.uniform(1, 20, 40)
-    _both(host, core, _layer(factors, np.round(rng.uniform(-300, 300, 40) / factors), 127, -128, out_zero))
+    _both(
+        host, core, symbol, _layer(symbol, factors, np.round(rng.uniform(-300, 300, 40) / factors), 127, -128, out_zero)
+    )
 
 
-def test_channels_whose_output_never_changes(host: Host, core: EmulatedCore) -> None:
+@pytest.mark.parametrize("symbol", [LANES, WINOGRAD])
+def test_channels_whose_output_never_changes(host: Host, core: EmulatedCore, symbol: str) -> None:
     """Dead channels of trained networks: factors next to nothing, none at all, and biases beyond half of int32."""
     factors = np.array([1e-12, 2.0**-40, 1e-9, 0.9, 3.0, 2.0**-8, 0.01])
     bias = np.array([2**30 + 5, 7, -(2**30), 2**24, -(2**24), 2**30, 0])
-    _both(host, core, _layer(factors, bias, 1, -128, -128))
+    _both(host, core, symbol, _layer(symbol, factors, bias, 1, -128, -128))
 
 
 @pytest.mark.parametrize(
-    ("factor", "weight", "reason"), [(0.9, 1, "rescaling makes smaller"), (0.01, -128, "from -127 on")]
+    ("symbol", "factor", "weight", "reason"),
+    [
+        (LANES, 0.9, 1, "rescaling makes smaller"),
+        (LANES, 0.01, -128, "from -127 on"),
+        (WINOGRAD, 0.9, 1, "rescaling makes smaller"),
+    ],
 )
-def test_refuses_what_it_cannot_compute(factor: float, weight: int, reason: str) -> None:
-    node, graph, _ = _layer(np.full(2, factor), np.zeros(2), weight, 0, 0)
-    refusal = find(SYMBOL, Op.CONV2D).rejects(node, graph)
+def test_refuses_what_it_cannot_compute(symbol: str, factor: float, weight: int, reason: str) -> None:
+    node, graph, _ = _layer(symbol, np.full(2, factor), np.zeros(2), weight, 0, 0)
+    refusal = find(symbol, Op.CONV2D).rejects(node, graph)
     assert refusal is not None and reason in refusal
+
+
+def test_the_largest_sums_of_winograd(host: Host, core: EmulatedCore) -> None:
+    """Four times the sum has to fit into 32 bits: of 64 channels with all weights at an end, and a bias beyond them."""
+
+    def layer(bias: int) -> graphs.Case:
+        b = GraphBuilder("g")
+        x = b.input("x", (1, 4, 4, 64), DType.INT8, QuantParams.per_tensor(1.0, -128))
+        w = b.constant("w", np.full((4, 3, 3, 64), 127, np.int8), QuantParams.per_tensor(2.0**-23, 0))
+        biases = b.constant("bias", np.full(4, bias, np.int32))
+        name = b.node(Op.CONV2D, [x, w, biases], Conv2dAttrs(), quant=QuantParams.per_tensor(1.0, 0))
+        return graphs.single(b, name, np.random.default_rng(0))
+
+    _both(host, core, WINOGRAD, layer(2**29 - 2**25))
+    _both(host, core, WINOGRAD, layer(-(2**29) + 2**24))
+    for bias in (2**29 - 2**24, -(2**29)):
+        node, graph, _ = layer(bias)
+        assert "takes sums below 2^29" in (find(WINOGRAD, Op.CONV2D).rejects(node, graph) or "")
 
 
 def _matrix(factor: float, out_zero: int, outputs: int) -> graphs.Case:

@@ -60,11 +60,12 @@ class Rescaling:
     left: np.ndarray
 
 
-def rescaling(node: Node, graph: Graph, limits: tuple[int, ...], most_left: int = 0) -> Rescaling:
+def rescaling(node: Node, graph: Graph, limits: tuple[int, ...], most_left: int = 0, scale: int = 2) -> Rescaling:
     """2 * bias, multiplier, rounding and shift of each channel. Where the factor is 1/2 or more, up to 2^(most_left - 1),
     bias, multiplier, the output's zero point and 256 * the shift to the left.
 
-    Sums of channel i have to stay below limits[i % len(limits)], bias apart. Channels whose output is one number whatever
+    Sums of channel i have to stay below limits[i % len(limits)], bias apart, and `scale` times the sum with its bias fits into
+    32 bits. Channels whose output is one number whatever
     the input get the multiplier 0: networks have dead channels, with biases and shifts of any size.
     """
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
@@ -86,7 +87,9 @@ def rescaling(node: Node, graph: Graph, limits: tuple[int, ...], most_left: int 
     largest = np.abs(sums + bias).max(axis=0)
     limit = np.resize(limits, len(bias))
     left = np.where(dead, 0, np.maximum(exponent + 1, 0))
-    refused = (left > most_left) | (2 * largest + np.abs(rounding) >= _INT32) | (largest << left >= _INT32)
+    refused = (
+        (left > most_left) | (scale * largest + scale // 2 * np.abs(rounding) >= _INT32) | (largest << left >= _INT32)
+    )
     refused |= np.abs(sums).max(axis=0) >= limit
     right = np.stack([2 * bias, multiplier, rounding, shift], axis=1)
     table = np.where(

@@ -96,6 +96,8 @@ class KernelDescriptor:
         tile_cost: predicted cycles of a whole node, computed in tiles of that many output rows; None where calls of the
             kernel cost next to nothing by themselves.
         access_of: `access` of a node, where it depends on that: see `for_node`.
+        extra_weights: bytes that its weights take beyond those of the node. It is taken where the user lets weights grow.
+            None: hardly any, it is taken wherever it is the fastest.
     """
 
     symbol: str
@@ -110,6 +112,7 @@ class KernelDescriptor:
     access: Access = Access()
     tile_cost: Callable[[Node, Graph, int], float] | None = None
     access_of: Callable[[Node, Graph], Access] | None = None
+    extra_weights: Callable[[Node, Graph], int] | None = None
 
     def for_node(self, node: Node, graph: Graph) -> "KernelDescriptor":
         """The kernel as it computes a node that it does not reject: `access` is what it is there."""

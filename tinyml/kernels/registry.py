@@ -10,6 +10,7 @@ from tinyml.kernels import (
     conv_s8_host,
     conv_s16,
     conv_w4,
+    conv_winograd_s8,
     depthwise_s8,
     depthwise_s8_mve,
     depthwise_s16_mve,
@@ -38,6 +39,7 @@ from tinyml.targets.core import Isa
 KERNELS: tuple[KernelDescriptor, ...] = (
     *conv_s8.KERNELS,
     *conv_paired_s8.KERNELS,
+    *conv_winograd_s8.KERNELS,
     *conv_mve.KERNELS,
     *conv_s8_host.KERNELS,
     *conv_w4.KERNELS,

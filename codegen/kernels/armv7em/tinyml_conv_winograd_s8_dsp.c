@@ -1,0 +1,462 @@
+/* Convolution, int8, 3x3, by Winograd's F(2x2, 3x3), for SMLAD. SPDX-License-Identifier: Apache-2.0
+ *
+ * A block is two squares of 2x2 outputs side by side, t0 and t1: it sees 4 rows and 6 columns of the input. First these are
+ * transformed for both squares, as B d B' of the header. Then four filters at a time are multiplied with them:
+ *
+ *     values    [column][row][pair of channels][t0, t1]     words of two channels
+ *     weights   [column][row][pair of channels][filter]     the same
+ *
+ * For each of the 16 elements of B d B' that is 11 instructions for 4 filters x 2 squares x 2 channels.
+ */
+#include "tinyml_conv_winograd_s8.h"
+
+#include "tinyml_memory.h"
+#include "tinyml_requant.h"
+
+enum {
+    ROWS = 4, /* that a block sees */
+    COLS = 6,
+    ELEMENTS = 16,
+    PIXELS = 8,       /* of a block, four of each row */
+    KEPT = 64,        /* bytes of two sets of sums of a block */
+    SUMS = KEPT + 256 /* and of those of all columns, before the rows are transformed */
+};
+
+/* What is transformed: rows of COLS pixels that lie `pitch` bytes apart, to `values` and every four words from there to
+ * `end`. Columns of the result lie `column` bytes apart; `next` leads from the last of a row to the first of the next. */
+typedef struct {
+    const int8_t *rows[ROWS];
+    int32_t pitch;
+    int16_t *values;
+    int32_t column;
+    int32_t next;
+    int16_t *end;
+} patch_t;
+
+/* One block: filters from `weights` to `weights_end`, results to out[i][0], out[i][1], out[i][2], ...
+ * The pixels are written from the last to the first: what a tile does not have may lie where its first one does. */
+typedef struct {
+    const int16_t *weights;
+    const int16_t *weights_end;
+    const int16_t *values;
+    int32_t channels;
+    int32_t *sums;
+    const int32_t *rescale;
+    int32_t ties;
+    int8_t *out[PIXELS];
+} block_t;
+
+#if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
+
+/* Four channels of a column, whose address is r12 from the rows' (r0 to r3). Widened: 0 2 and 1 3 of row 0 are in r4 and r5,
+ * of row 2 in r6 and r7, of row 3 in r8 and r9, of row 1 in r10 and lr. PITCH is where the pitch is on the stack. */
+#define COLUMN(PITCH) \
+    "ldr r5, [r0, r12] \n" \
+    "ldr r7, [r2, r12] \n" \
+    "ldr r9, [r3, r12] \n" \
+    "ldr r11, [r1, r12] \n" \
+    "ldr lr, [sp, #" PITCH "] \n" \
+    "sxtb16 r4, r5 \n" \
+    "add r12, r12, lr \n" \
+    "sxtb16 r5, r5, ror #8 \n" \
+    "sxtb16 r6, r7 \n" \
+    "sxtb16 r7, r7, ror #8 \n" \
+    "sxtb16 r8, r9 \n" \
+    "sxtb16 r9, r9, ror #8 \n" \
+    "sxtb16 r10, r11 \n" \
+    "sxtb16 r11, r11, ror #8 \n" \
+    "ssub16 r4, r4, r6 \n" \
+    "ssub16 r5, r5, r7 \n" \
+    "ssub16 r8, r10, r8 \n" \
+    "ssub16 r9, r11, r9 \n" \
+    "sadd16 lr, r11, r7 \n" \
+    "ssub16 r7, r7, r11 \n" \
+    "sadd16 r11, r10, r6 \n" \
+    "ssub16 r6, r6, r10 \n" \
+    "push {r4-r9, r11, lr} \n"
+
+/* A row of both squares, from the six columns on the stack, ROW bytes into each: 0 2 and 1 3 of the columns 1 to 4 are in
+ * r2 to r9. r0 is where it goes, r1 from column to column. */
+#define ROW(AT) \
+    "ldrd r2, r3, [sp, #128 + " AT "] \n" \
+    "ldrd r4, r5, [sp, #96 + " AT "] \n" \
+    "ldrd r6, r7, [sp, #64 + " AT "] \n" \
+    "ldrd r8, r9, [sp, #32 + " AT "] \n" \
+    "sadd16 r10, r2, r4 \n" \
+    "sadd16 r11, r6, r8 \n" \
+    "sadd16 r12, r3, r5 \n" \
+    "sadd16 lr, r7, r9 \n" \
+    "stm r0, {r10-r12, lr} \n" \
+    "add r0, r0, r1 \n" \
+    "ldrd r11, lr, [sp, #" AT "] \n" \
+    "ssub16 r10, r2, r6 \n" \
+    "ssub16 r12, r3, r7 \n" \
+    "ssub16 r11, r6, r11 \n" \
+    "ssub16 lr, r7, lr \n" \
+    "stm r0, {r10-r12, lr} \n" \
+    "add r0, r0, r1 \n" \
+    "ldrd r10, r12, [sp, #160 + " AT "] \n" \
+    "ssub16 r11, r4, r8 \n" \
+    "ssub16 lr, r5, r9 \n" \
+    "ssub16 r10, r10, r4 \n" \
+    "ssub16 r12, r12, r5 \n" \
+    "stm r0, {r10-r12, lr} \n" \
+    "add r0, r0, r1 \n" \
+    "ssub16 r10, r4, r2 \n" \
+    "ssub16 r11, r8, r6 \n" \
+    "ssub16 r12, r5, r3 \n" \
+    "ssub16 lr, r9, r7 \n" \
+    "stm r0, {r10-r12, lr} \n"
+#define NEXT_ROW \
+    "ldr r10, [sp, #220] \n" \
+    "add r0, r0, r10 \n"
+
+/* [sp] rows, 16 pitch, 20 values, 24 column, 28 next, 32 end; below it the six columns, 32 bytes each, the last one first:
+ * row 0 of the transformed at 0, row 2 at 8, 3 at 16, 1 at 24. */
+__attribute__((naked, noinline)) static void transform(const patch_t *patch __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "ldm r0, {r0-r8} \n"
+        "push {r0-r8} \n"
+        "1: mov r12, #0 \n"
+        COLUMN("16")
+        COLUMN("48")
+        COLUMN("80")
+        COLUMN("112")
+        COLUMN("144")
+        COLUMN("176")
+        "ldrd r0, r1, [sp, #212] \n"
+        ROW("24")
+        NEXT_ROW
+        ROW("8")
+        NEXT_ROW
+        ROW("0")
+        NEXT_ROW
+        ROW("16")
+        "add sp, sp, #192 \n"
+        "ldm sp, {r0-r5} \n"
+        "add r0, r0, #4 \n"
+        "add r1, r1, #4 \n"
+        "add r2, r2, #4 \n"
+        "add r3, r3, #4 \n"
+        "add r5, r5, #16 \n"
+        "stm sp, {r0-r5} \n"
+        "ldr r6, [sp, #32] \n"
+        "cmp r5, r6 \n"
+        "bne.w 1b \n"
+        "add sp, sp, #36 \n"
+        "pop {r4-r11, pc} \n");
+}
+
+/* Two channels of four filters with both squares: MAC is smlad, or smuad where the sums begin. 44 bytes of code.
+ * r0 weights, r1 values; r4 to r11 the sums, of t0 and t1 by turns. */
+#define STEP(MAC, R4, R5, R6, R7, R8, R9, R10, R11) \
+    "ldrd r2, r3, [r1], #8 \n" \
+    "ldrd r12, lr, [r0], #8 \n" \
+    MAC " r4, r2, r12" R4 "\n" \
+    MAC " r5, r3, r12" R5 "\n" \
+    MAC " r6, r2, lr" R6 "\n" \
+    MAC " r7, r3, lr" R7 "\n" \
+    "ldrd r12, lr, [r0], #8 \n" \
+    MAC " r8, r2, r12" R8 "\n" \
+    MAC " r9, r3, r12" R9 "\n" \
+    MAC " r10, r2, lr" R10 "\n" \
+    MAC " r11, r3, lr" R11 "\n"
+#define FIRST_STEP STEP("smuad", "", "", "", "", "", "", "", "")
+#define NEXT_STEP STEP("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
+#define NEXT_FOUR NEXT_STEP NEXT_STEP NEXT_STEP NEXT_STEP
+
+/* r3 multiplier, r12 rounding, lr shift; r2 is scratch. */
+#define RESCALE(SUM) \
+    "asr r2, " SUM ", #31 \n" \
+    "add r2, r12, r2, lsl #1 \n" \
+    "smmla " SUM ", " SUM ", r3, r2 \n" \
+    "asr " SUM ", " SUM ", lr \n" \
+    "ssat " SUM ", #8, " SUM "\n"
+
+/* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
+#define RESCALE_WITHOUT_TIES(SUM) \
+    "smmla " SUM ", " SUM ", r3, r12 \n" \
+    "asr " SUM ", " SUM ", lr \n" \
+    "ssat " SUM ", #8, " SUM "\n"
+
+/* One filter, the four pixels of a row: AT bytes into the sums of each column lies what the row is computed from, at OUT
+ * on the stack where they go. r1 sums. */
+#define FINISH_ROW(AT, OUT, RESCALE_ONE) \
+    "ldr r2, [sp, #24] \n" \
+    "ldrd r6, r7, [r1, #" AT "] \n" \
+    "ldm r2, {r2, r3, r12, lr} \n" \
+    "ldrd r4, r5, [r1, #128 + " AT "] \n" \
+    "ldrd r8, r9, [r1, #192 + " AT "] \n" \
+    "ldrd r10, r11, [r1, #64 + " AT "] \n" \
+    "add r6, r6, r2 \n" \
+    "add r7, r7, r2 \n" \
+    "add r4, r4, r6 \n" \
+    "add r5, r5, r7 \n" \
+    "sub r6, r6, r8 \n" \
+    "sub r7, r7, r9 \n" \
+    "add r4, r4, r8 \n" \
+    "add r5, r5, r9 \n" \
+    "add r6, r6, r10 \n" \
+    "add r7, r7, r11 \n" \
+    RESCALE_ONE("r4") \
+    RESCALE_ONE("r6") \
+    RESCALE_ONE("r5") \
+    RESCALE_ONE("r7") \
+    "add r2, sp, #" OUT "\n" \
+    "ldm r2, {r8-r11} \n" \
+    "strb r7, [r11], #1 \n" \
+    "strb r5, [r10], #1 \n" \
+    "strb r6, [r9], #1 \n" \
+    "strb r4, [r8], #1 \n" \
+    "stm r2, {r8-r11} \n"
+#define FINISH(RESCALE_ONE) \
+    FINISH_ROW("32", "52", RESCALE_ONE) \
+    FINISH_ROW("0", "36", RESCALE_ONE)
+
+/* Of the sums of a column: with M the sums of rows 0 to 3, row 0 is M1 + M2 + M0, and row 1 is 2 M1 - (M1 + M2) + M3. So all
+ * but one of the additions are those of the products.
+ *
+ * [sp] return address of the steps, 4 the way into them, 8 the same for one less, 12 sums, 16 those of the next column,
+ * 20 their end, 24 rescale, 28 weights_end, 32 values, 36 to 64 out, 68 the way to finish. In the sums: M1, M1 + M2, and a
+ * row after the other of each column. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+__attribute__((naked, noinline, aligned(4))) static void multiply(const block_t *block __attribute__((unused)))
+{
+    __asm__ volatile(
+        ".syntax unified \n"
+        "push {r4-r11, lr} \n"
+        "sub sp, sp, #72 \n"
+        "ldm r0!, {r1-r7} \n"
+        "str r2, [sp, #28] \n"
+        "str r3, [sp, #32] \n"
+        "str r5, [sp, #12] \n"
+        "str r6, [sp, #24] \n"
+        "add r5, r5, #320 \n"
+        "str r5, [sp, #20] \n"
+        "adr r2, 9f \n"
+        "mov r3, #22 \n" /* half a step's code, for a channel */
+        "mls r2, r4, r3, r2 \n"
+        "orr r2, r2, #1 \n"
+        "add r3, r2, #44 \n"
+        "strd r2, r3, [sp, #4] \n"
+        "adr r2, 5f \n"
+        "cmp r7, #0 \n"
+        "bne 0f \n"
+        "adr r2, 6f \n"
+        "0: orr r2, r2, #1 \n"
+        "str r2, [sp, #68] \n"
+        "mov lr, r1 \n"
+        "ldm r0, {r4-r11} \n"
+        "add r0, sp, #36 \n"
+        "stm r0, {r4-r11} \n"
+        "mov r0, lr \n"
+        "1: ldr r1, [sp, #32] \n"
+        "ldr r2, [sp, #12] \n"
+        "add r2, r2, #64 \n"
+        "str r2, [sp, #16] \n"
+        "2: \n"
+        FIRST_STEP
+        "bl 7f \n"
+        "ldr r2, [sp, #12] \n"
+        "stm r2, {r4-r11} \n"
+        "bl 8f \n"
+        "ldr r2, [sp, #12] \n"
+        "add r2, r2, #32 \n"
+        "stm r2, {r4-r11} \n"
+        "bl 8f \n"
+        "ldr r2, [sp, #16] \n"
+        "stm r2!, {r4-r11} \n"
+        "str r2, [sp, #16] \n"
+        "ldr r2, [sp, #12] \n"
+        "ldm r2!, {r4-r11} \n"
+        "ldm r2!, {r3, r12, lr} \n"
+        "rsb r4, r3, r4, lsl #1 \n"
+        "rsb r5, r12, r5, lsl #1 \n"
+        "rsb r6, lr, r6, lsl #1 \n"
+        "ldm r2!, {r3, r12, lr} \n"
+        "rsb r7, r3, r7, lsl #1 \n"
+        "rsb r8, r12, r8, lsl #1 \n"
+        "rsb r9, lr, r9, lsl #1 \n"
+        "ldrd r3, r12, [r2] \n"
+        "rsb r10, r3, r10, lsl #1 \n"
+        "rsb r11, r12, r11, lsl #1 \n"
+        "bl 8f \n"
+        "ldrd r2, r3, [sp, #16] \n"
+        "stm r2!, {r4-r11} \n"
+        "str r2, [sp, #16] \n"
+        "cmp r2, r3 \n"
+        "bne 2b \n"
+        "sub r1, r2, #256 \n"
+        "4: ldr pc, [sp, #68] \n"
+        "5: \n"
+        FINISH(RESCALE)
+        "b 3f \n"
+        "6: \n"
+        FINISH(RESCALE_WITHOUT_TIES)
+        "3: ldrd r2, r3, [sp, #20] \n" /* a filter takes 8 bytes of each of the sums, four of them 32 */
+        "add r3, r3, #16 \n"
+        "str r3, [sp, #24] \n"
+        "add r1, r1, #8 \n"
+        "sub r2, r2, #224 \n"
+        "cmp r1, r2 \n"
+        "bne.w 4b \n"
+        "ldr r1, [sp, #28] \n"
+        "cmp r0, r1 \n"
+        "bne.w 1b \n"
+        "add sp, sp, #72 \n"
+        "pop {r4-r11, pc} \n"
+        "7: str lr, [sp] \n"
+        "ldr pc, [sp, #8] \n"
+        "8: str lr, [sp] \n"
+        "ldr pc, [sp, #4] \n"
+        NEXT_FOUR NEXT_FOUR NEXT_FOUR NEXT_FOUR
+        NEXT_FOUR NEXT_FOUR NEXT_FOUR NEXT_FOUR
+        "9: ldr pc, [sp] \n");
+}
+
+#else
+
+/* Element i of B d. */
+static int32_t element(const int32_t d[4], int32_t i)
+{
+    return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[1] - d[3];
+}
+
+static void transform(const patch_t *patch)
+{
+    static const int32_t row_of[4] = {1, 2, 0, 3}, column_of[4] = {1, 3, 0, 2};
+    const int32_t quads = (int32_t)(patch->end - patch->values) / 8;
+    for (int32_t c = 0; c < 4 * quads; ++c) {
+        for (int32_t square = 0; square < 2; ++square) {
+            int32_t d[4][4];
+            for (int32_t x = 0; x < 4; ++x) {
+                int32_t column[4];
+                for (int32_t y = 0; y < ROWS; ++y) {
+                    column[y] = patch->rows[y][(2 * square + x) * patch->pitch + c];
+                }
+                for (int32_t i = 0; i < 4; ++i) {
+                    d[i][x] = element(column, row_of[i]);
+                }
+            }
+            int16_t *to = patch->values + c / 4 * 8 + (c & 1) * 4 + 2 * square + (c >> 1 & 1);
+            for (int32_t i = 0; i < 4; ++i, to += quads * 8) {
+                for (int32_t j = 0; j < 4; ++j) {
+                    to[j * patch->column / 2] = (int16_t)element(d[i], column_of[j]);
+                }
+            }
+        }
+    }
+}
+
+/* One filter from `rescale` on. */
+static int8_t rescale(const block_t *block, const int32_t *r, int32_t sum)
+{
+    const int32_t x = (int32_t)((uint32_t)sum + (uint32_t)r[0]);
+    const int32_t high = (int32_t)((int64_t)x * r[1] >> 32);
+    const int32_t down = x < 0 && block->ties ? 2 : 0;
+    return (int8_t)tinyml_clamp((high + r[2] - down) >> r[3], INT8_MIN, INT8_MAX);
+}
+
+static void multiply(const block_t *block)
+{
+    const int16_t *w = block->weights;
+    for (const int32_t *r = block->rescale; w < block->weights_end; r += 16) {
+        const int16_t *v = block->values;
+        int32_t rows[4][2][8];
+        for (int32_t column = 0; column < 4; ++column) {
+            int32_t m[4][8] = {{0}};
+            for (int32_t row = 0; row < 4; ++row) {
+                for (int32_t c = 0; c < block->channels; c += 2, w += 8, v += 4) {
+                    for (int32_t i = 0; i < 8; ++i) {
+                        const int16_t *a = w + i / 2 * 2, *b = v + i % 2 * 2;
+                        m[row][i] += a[0] * b[0] + a[1] * b[1];
+                    }
+                }
+            }
+            for (int32_t i = 0; i < 8; ++i) {
+                rows[column][0][i] = m[0][i] + m[1][i] + m[2][i];
+                rows[column][1][i] = m[0][i] - m[1][i] + m[3][i];
+            }
+        }
+        const int32_t filter = (int32_t)(r - block->rescale) / 4;
+        for (int32_t i = 0; i < 4; ++i) {
+            for (int32_t pixel = PIXELS - 1; pixel >= 0; --pixel) {
+                const int32_t y = pixel / 4, at = 2 * i + pixel % 4 / 2;
+                const int32_t one = rows[0][y][at], two = rows[3][y][at];
+                const int32_t sum = pixel % 2 == 0 ? one + two + rows[2][y][at] : one - two + rows[1][y][at];
+                block->out[pixel][filter + i] = rescale(block, r + 4 * i, sum);
+            }
+        }
+    }
+}
+
+#endif
+
+/* Copies what a block sees, columns from `col` to `end` of it, with what is outside around them. */
+static void gather(const tinyml_conv_winograd_s8_t *op, const int8_t *rows[ROWS], int32_t col, int32_t end, int8_t *to)
+{
+    const int32_t channels = op->window.in_channels;
+    const uint32_t outside = ((uint32_t)op->outside & UINT32_C(0xff)) * UINT32_C(0x1010101);
+
+    for (int32_t i = 0; i < ROWS; ++i, to += COLS * channels) {
+        const int32_t first = rows[i] != 0 ? col : COLS, last = rows[i] != 0 ? end : COLS;
+        tinyml_fill(to, outside, first * channels);
+        tinyml_copy(to + first * channels, rows[i], (last - first) * channels);
+        tinyml_fill(to + last * channels, outside, (COLS - last) * channels);
+        rows[i] = to;
+    }
+}
+
+void tinyml_conv_winograd_s8_dsp(const tinyml_conv_winograd_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                                 const tinyml_tile_t *tile, void *scratch)
+{
+    const tinyml_window_t *w = &op->window;
+    const int32_t channels = w->in_channels, filters = op->out_channels;
+    const int32_t end_row = tile->row + tile->rows, end_col = tile->col + tile->cols;
+    const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
+    int16_t *values = scratch;
+    int8_t *rest = (int8_t *)(values + 2 * ELEMENTS * channels);
+    /* What of the input the tile's outputs need, and the image has. */
+    const int32_t needed_rows = end_row + 2 - w->pad_top, needed_cols = end_col + 2 - w->pad_left;
+    const int32_t height = needed_rows < w->in_height ? needed_rows : w->in_height;
+    const int32_t width = needed_cols < w->in_width ? needed_cols : w->in_width;
+
+    for (int32_t y = tile->row; y < end_row; y += 2) {
+        const int8_t *rows[ROWS];
+        int32_t inside = 1;
+        for (int32_t i = 0; i < ROWS; ++i) {
+            const int32_t row = y - w->pad_top + i;
+            rows[i] = row >= 0 && row < height ? tinyml_row(in, row) : 0;
+            inside &= rows[i] != 0;
+        }
+        int8_t *const first = (int8_t *)tinyml_row(out, y) - out->first_col * filters;
+        int8_t *const second = y + 1 < end_row ? (int8_t *)tinyml_row(out, y + 1) - out->first_col * filters : 0;
+        for (int32_t x = tile->col; x < end_col; x += 4) {
+            const int32_t origin = x - w->pad_left;
+            const int32_t col = tinyml_clamp(-origin, 0, COLS), end = tinyml_clamp(width - origin, col, COLS);
+            const int32_t at = (origin + col - in->first_col) * channels;
+            patch_t patch = {{0}, channels, values, 16 * channels, -44 * channels, values + 2 * channels};
+            for (int32_t i = 0; i < ROWS; ++i) {
+                patch.rows[i] = rows[i] != 0 && col < end ? rows[i] + at : 0;
+            }
+            if (!inside || end - col < COLS) {
+                gather(op, patch.rows, col, end, rest);
+            }
+            transform(&patch);
+            block_t block = {op->weights, op->weights + ELEMENTS * channels * filters, values, channels,
+                             (int32_t *)(void *)rest, op->rescale, op->ties, {0}};
+            for (int32_t i = 0; i < PIXELS; ++i) {
+                int8_t *const row = i < 4 ? first : second;
+                block.out[i] = row != 0 && x + i % 4 < end_col ? row + (x + i % 4) * filters : first + x * filters;
+            }
+            multiply(&block);
+            for (int32_t i = 0; clamped && i < PIXELS; ++i) {
+                for (int32_t c = 0; c < filters; ++c) {
+                    block.out[i][c] = (int8_t)tinyml_clamp(block.out[i][c], op->out_min, op->out_max);
+                }
+            }
+        }
+    }
+}
