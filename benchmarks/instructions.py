@@ -1,6 +1,6 @@
 """Instructions of a whole inference on a Cortex-M7, counted in the emulator, against the bar of each network, and what
 kinds of layers they go to. Arena, stack, the model's code and its packed weights are beside them: none is traded for speed
-unseen."""
+unseen. Goals with larger weights are rows of their own, which name the flag."""
 
 import argparse
 import sys
@@ -29,6 +29,8 @@ BARS = {
     "mlperf_tiny/ad01_int8": 0.35,
     "tflite_micro/person_detect": 10.7,
 }
+# (network, --weights-growth in percent) -> millions.
+GOALS = {("mlperf_tiny/ic_resnet8_int8", 50): 10.0}
 BOARD = "stm32h7"
 STACK_BAR = 2048
 CODE_BARS = {"mlperf_tiny/": 20 << 10, "wake_vision/mcunet-vww1": 40 << 10}
@@ -79,7 +81,7 @@ def weights_ratio(done: Compilation) -> float:
     return packed / own
 
 
-def row(model: Path, name: str, bar: float, toolchain: str | None) -> Row:
+def row(model: Path, name: str, bar: float, toolchain: str | None, growth: int = 0) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         options = Options(
             model / f"{name}.tflite",
@@ -87,17 +89,20 @@ def row(model: Path, name: str, bar: float, toolchain: str | None) -> Row:
             Path(folder),
             toolchain=toolchain,
             objective=Objective.LATENCY,
+            weights_growth=growth / 100,
         )
         done = compile_model(options)
     profile, image = need(done.profile), need(done.image)
     kinds = shares(done)
     code, ratio = image.sizes.model_code_bytes, weights_ratio(done)
-    passed = profile.instructions <= bar * 1e6 and profile.stack_bytes <= STACK_BAR and ratio <= WEIGHTS_BAR
+    passed = profile.instructions <= bar * 1e6 and profile.stack_bytes <= STACK_BAR
+    passed &= ratio <= (1 + growth / 100 if growth else WEIGHTS_BAR)
     passed &= all(code <= limit for prefix, limit in CODE_BARS.items() if name.startswith(prefix))
     cells = (
-        name,
+        f"{name} --weights-growth {growth}" if growth else name,
         f"{profile.instructions / 1e6:.2f} M",
         f"{bar:.2f} M",
+        "-" if profile.cycles is None else f"{profile.cycles / 1e6:.2f} M",
         *(f"{100 * kinds[kind] / profile.instructions:.0f} %" for kind in KINDS),
         size(need(done.plan).peak_bytes),
         size(profile.stack_bytes),
@@ -112,6 +117,9 @@ def rows(toolchain: str | None, names: list[str]) -> Iterator[Row]:
     for name, bar in BARS.items():
         if not names or any(part in name for part in names):
             yield row(models, name, bar, toolchain)
+    for (name, growth), goal in GOALS.items():
+        if not names or any(part in name for part in names):
+            yield row(models, name, goal, toolchain, growth)
 
 
 if __name__ == "__main__":
@@ -119,5 +127,5 @@ if __name__ == "__main__":
     parser.add_argument("--toolchain", help="arm-none-eabi-gcc or ziglang; the first that is found")
     parser.add_argument("models", nargs="*", help="parts of names: only these")
     arguments = parser.parse_args()
-    columns = ("model", "instructions", "bar", *KINDS, "arena", "stack", "code", "weights")
+    columns = ("model", "instructions", "bar", "cycles", *KINDS, "arena", "stack", "code", "weights")
     sys.exit(show("Instructions of an inference", columns, rows(arguments.toolchain, arguments.models)))

@@ -84,6 +84,7 @@ class Options:
         keep_input: the network must not overwrite its input.
         stream_input: the application hands in rows of the input; it is never there as a whole.
         recompute: share of the network's multiply-accumulates that may be computed again where that saves memory.
+        weights_growth: share of the bytes of the network's weights that kernels may add to them where that saves cycles.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
         sources: a folder with C that is taken instead of what would be emitted: a copy of src/ that somebody may have changed.
         autotune: count the kernels that can compute each node, and take the fastest.
@@ -109,6 +110,7 @@ class Options:
     keep_input: bool = False
     stream_input: bool = False
     recompute: float = 0.0
+    weights_growth: float = 0.0
     reserve_sram: int = 0
     sram_limited: bool = False
     place: tuple[str, ...] = ()
@@ -305,17 +307,29 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     counts: Counts = {}
     if options.autotune:
         toolchain = find_toolchain(options.toolchain)
-        counts = count_candidates(graph, options.board, toolchain, options.work_dir / "autotune")
-    base = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts)
-    base = replace(base, stream_input=options.stream_input)
+        counts = count_candidates(
+            graph,
+            options.board,
+            toolchain,
+            options.work_dir / "autotune",
+            larger_weights=options.weights_growth > 0,
+        )
+    chosen = partial(
+        schedule,
+        graph,
+        options.board.core.isa,
+        objective=options.objective,
+        counts=counts,
+        more_weights=int(options.weights_growth * own_weights(graph)),
+    )
+    base = replace(chosen(), stream_input=options.stream_input)
     capacity = arena_capacity(options.board, options.reserved)
     chooser = chooser_of(base, options)
     choice = chooser.choose(options.objective, capacity)
     if options.objective is Objective.SRAM or chooser.measured(chooser.points[-1]).bytes > capacity:
         standard = chooser.choose(Objective.LATENCY, capacity).cycles
         for thrift in THRIFT:
-            other = schedule(graph, options.board.core.isa, objective=options.objective, counts=counts, thrift=thrift)
-            other = replace(other, stream_input=options.stream_input)
+            other = replace(chosen(thrift=thrift), stream_input=options.stream_input)
             choice = _with_thrift(choice, base, other, options, capacity, standard, chooser.stages)
     choice = _in_order(choice, base, options, capacity)
     if choice.bytes > capacity and _may_spread(options):
@@ -323,6 +337,11 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
         spread = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep).choose(options.objective, capacity)
         choice = spread if spread.bytes <= capacity else choice
     return choice.schedule
+
+
+def own_weights(graph: Graph) -> int:
+    """Bytes of the network's weights, biases apart."""
+    return sum(graph.value(node.used[1]).bytes for node in graph.nodes if node.op in WEIGHTED)
 
 
 def _in_order(choice: Choice, base: Schedule, options: Options, capacity: int) -> Choice:

@@ -56,6 +56,7 @@ OTHERS: dict[str, Any] = {
     "keep_input": True,
     "stream_input": True,
     "recompute": 0.25,
+    "weights_growth": 0.5,
     "sram_limited": True,
     "place": ("auto",),
     "several_arenas": False,

@@ -5,13 +5,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tinyml.build.toolchain import Toolchain, find_toolchain
 from tinyml.cli.main import main
 from tinyml.errors import ToolError
 from tinyml.frontends import load_model
+from tinyml.ir.builder import GraphBuilder
+from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
+from tinyml.ir.ops import Conv2dAttrs, Op
+from tinyml.ir.quant import QuantParams
 from tinyml.kernels.registry import candidates
 from tinyml.passes import canonicalize, lower
 from tinyml.pipeline import Options, compile_model, need
@@ -79,6 +84,23 @@ def test_the_least_count_decides_whatever_was_predicted(graph: Graph) -> None:
     counts = {key: replace(count, cycles=None) for key, count in counts.items()}
     counts[node.name, slowest.symbol] = Counted(10, None)
     assert schedule(graph, BOARD.core.isa, counts=counts).selections[node.name].kernel.symbol == predicted.kernel.symbol
+
+
+def test_kernels_of_larger_weights_are_counted_where_weights_may_grow(fresh: Path, tmp_path: Path) -> None:
+    b = GraphBuilder("g")
+    q = QuantParams.per_tensor(0.1, 0)
+    x = b.input("x", (1, 4, 4, 4), DType.INT8, q)
+    w = b.constant("w", np.ones((4, 3, 3, 4), np.int8), QuantParams.per_tensor(0.01, 0))
+    graph = b.build([b.node(Op.CONV2D, [x, w], Conv2dAttrs(padding=((1, 1), (1, 1))), quant=q)])
+    counts = count_candidates(graph, BOARD, find_toolchain(None), tmp_path, larger_weights=True)
+    larger = (graph.nodes[0].name, "tinyml_conv_winograd_s8_dsp")
+    assert larger in counts
+    assert larger[1] not in {trial.kernel.symbol for trial in _trials(graph)}
+    counts = {**counts, larger: Counted(1, 1)}
+    chosen = [
+        schedule(graph, BOARD.core.isa, counts=counts, more_weights=n).selections[larger[0]] for n in (0, 1 << 10)
+    ]
+    assert [selection.kernel.symbol == larger[1] for selection in chosen] == [False, True]
 
 
 def _trials(graph: Graph) -> list[Trial]:

@@ -1,6 +1,7 @@
 """Which kernel is chosen, what is recorded, and what is said where there is none."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,34 @@ def test_the_fastest_kernel_is_chosen_and_the_others_are_recorded() -> None:
     assert chosen.reason == "300 cycles predicted, the least of 2"
     assert chosen.rejected == (("slow", "900 cycles predicted"), ("fastest", "needs 4 channels, has 2"))
     assert result.selections["softmax"].reason == "the only one that can compute it"
+
+
+def test_larger_weights_go_where_a_byte_saves_the_most() -> None:
+    """Three layers that a kernel of larger weights computes faster, by 4, 10 and 6 for a byte."""
+    b = GraphBuilder("larger")
+    names = [b.input("x", (1, 4, 4, 2), DType.INT8, Q)]
+    for i in range(3):
+        w = b.constant(f"w{i}", np.zeros((2, 1, 1, 2), np.int8), Q)
+        names.append(b.node(Op.CONV2D, [names[-1], w], Conv2dAttrs(), quant=Q))
+    graph = b.build([names[-1]])
+    bytes_of = dict(zip((node.name for node in graph.nodes), (100, 50, 10), strict=True))
+    saved = dict(zip(bytes_of, (400, 500, 60), strict=True))
+    larger = replace(
+        descriptor("larger", Op.CONV2D, 0),
+        cost=lambda node, graph: 1000.0 - saved[node.name],
+        extra_weights=lambda node, graph: bytes_of[node.name],
+    )
+
+    def faster(more_weights: int) -> list[int]:
+        kernels = [(descriptor("plain", Op.CONV2D, 1000.0), None), (larger, None)]
+        result = schedule(graph, PORTABLE, kernels=lambda *_: kernels, more_weights=more_weights)
+        chosen = [result.selections[name] for name in bytes_of]
+        for name, selection in zip(bytes_of, chosen, strict=True):
+            refusal = f"its weights take {bytes_of[name]} bytes more than the model's, see --weights-growth"
+            assert (selection.kernel is larger) != (("larger", refusal) in selection.rejected)
+        return [i for i, selection in enumerate(chosen) if selection.kernel is larger]
+
+    assert [faster(n) for n in (0, 10, 50, 60, 150, 160)] == [[], [2], [1], [1, 2], [1, 2], [0, 1, 2]]
 
 
 def test_of_equal_kernels_the_first_is_chosen() -> None:

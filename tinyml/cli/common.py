@@ -157,6 +157,13 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         help="compute up to PCT %% of the network's work again where that saves memory (default: nothing)",
     )
     group.add_argument(
+        "--weights-growth",
+        type=_percent,
+        default=0.0,
+        metavar="PCT",
+        help="let weights take up to PCT %% more flash than in the model where that saves cycles (default: nothing)",
+    )
+    group.add_argument(
         "--objective",
         choices=[o.value for o in Objective],
         help="what to save where there is a choice: the fewest cycles that fit, or the least memory for at most 5 %% more; "
@@ -255,6 +262,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         keep_input=arguments.keep_input,
         stream_input=arguments.stream_input,
         recompute=arguments.allow_recompute / 100,
+        weights_growth=arguments.weights_growth / 100,
         reserve_sram=_size("--reserve-sram", arguments.reserve_sram),
         sram_limited=arguments.sram is not None,
         place=tuple(arguments.place),

@@ -51,13 +51,16 @@ class _Trial:
     key: str
 
 
-def count_candidates(graph: Graph, board: Board, toolchain: Toolchain, work_dir: Path) -> Counts:
+def count_candidates(
+    graph: Graph, board: Board, toolchain: Toolchain, work_dir: Path, *, larger_weights: bool = False
+) -> Counts:
     """What kernels cost on each node that more than one can compute; of one call for the whole node. Kernels that are
     predicted to take several times as long as another are left out.
 
     Args:
         graph: as it will be scheduled.
         work_dir: where the firmware is made.
+        larger_weights: count kernels, too, whose weights take more bytes than the node's.
 
     Raises:
         ToolError: the emulator cannot run the board, or the compiler fails.
@@ -67,7 +70,7 @@ def count_candidates(graph: Graph, board: Board, toolchain: Toolchain, work_dir:
             f"--autotune counts kernels in the emulator, which cannot run {board.core.name} ({board.title})",
             "build without it: then the kernels' own formulas decide",
         )
-    trials = [trial for node in graph.nodes for trial in _trials(node, graph, board, toolchain)]
+    trials = [trial for node in graph.nodes for trial in _trials(node, graph, board, toolchain, larger_weights)]
     known = {trial.key: _read(trial.key) for trial in trials}
     missing = {trial.key: trial for trial in trials if known[trial.key] is None}
     if missing:
@@ -78,10 +81,13 @@ def count_candidates(graph: Graph, board: Board, toolchain: Toolchain, work_dir:
     return MappingProxyType({trial: counted for trial, counted in counts.items() if counted is not None})
 
 
-def _trials(node: Node, graph: Graph, board: Board, toolchain: Toolchain) -> Iterable[_Trial]:
+def _trials(
+    node: Node, graph: Graph, board: Board, toolchain: Toolchain, larger_weights: bool = False
+) -> Iterable[_Trial]:
     if node.op in VIEWS or node.op in UPDATES:
         return
     able = [kernel for kernel, reason in candidates(node, graph, board.core.isa) if reason is None]
+    able = [kernel for kernel in able if larger_weights or kernel.extra_weights is None]
     costs = [kernel.cost(node, graph) for kernel in able]
     promising = [kernel for kernel, cost in zip(able, costs, strict=True) if cost <= _HOPELESS * min(costs)]
     if len(promising) > 1:
@@ -122,7 +128,12 @@ def _build(graph: Graph, trials: Sequence[_Trial], board: Board, toolchain: Tool
     first, last = nodes[0], nodes[-1]
     inputs = tuple(name for name in first.used if not values[name].is_constant)[:1]
     network = Graph(_NAME, inputs, last.outputs[:1], tuple(nodes), values)
-    chosen = schedule(network, board.core.isa, kernels=lambda node, _graph, _isa: [(kernels[node.name], None)])
+    chosen = schedule(
+        network,
+        board.core.isa,
+        kernels=lambda node, _graph, _isa: [(kernels[node.name], None)],
+        more_weights=_ROOM,
+    )
     location: dict[str, tuple[str, int]] = {}
     scratch: dict[str, tuple[str, int]] = {}
     most = _ALIGNMENT

@@ -102,12 +102,14 @@ class MemorySection:
 
 @dataclass(frozen=True, slots=True)
 class FlashSection:
-    """code_bytes = model + firmware; all three are None where nothing was linked, and total_bytes is weights only."""
+    """code_bytes = model + firmware; all three are None where nothing was linked, and total_bytes is weights only.
+    weights_bytes includes added_weights_bytes: what kernels of larger weights take for speed."""
 
     code_bytes: int | None
     model_code_bytes: int | None
     firmware_code_bytes: int | None
     weights_bytes: int
+    added_weights_bytes: int
     total_bytes: int
     limit_bytes: int
 
@@ -338,15 +340,19 @@ def _stack_bounds(image: FirmwareImage) -> tuple[int | None, int | None]:
 
 def _flash(done: Compilation) -> FlashSection:
     limit = done.options.board.flash_bytes
+    chosen = need(done.schedule)
+    larger = [(chosen.kernel(node).extra_weights, node) for stage in chosen.stages for node in stage.nodes]
+    added = sum(extra(node, chosen.graph) for extra, node in larger if extra is not None)
     if done.image is None:
         weights = need(done.bundle).weights_bytes + need(done.bundle).parameters_bytes
-        return FlashSection(None, None, None, weights, weights, limit)
+        return FlashSection(None, None, None, weights, added, weights, limit)
     sizes = done.image.sizes
     return FlashSection(
         code_bytes=sizes.code_bytes,
         model_code_bytes=sizes.model_code_bytes,
         firmware_code_bytes=sizes.firmware_code_bytes,
         weights_bytes=sizes.weights_bytes,
+        added_weights_bytes=added,
         total_bytes=sizes.flash_bytes,
         limit_bytes=limit,
     )

@@ -76,7 +76,7 @@ def summary(report: Report, board: Board, warning: str | None) -> RenderableType
             f"model {memory.model_static_bytes:,}, firmware {memory.firmware_static_bytes:,}",
         ),
         ("flash", size(flash.total_bytes), f"exact, of {size(flash.limit_bytes)}" if linked else "exact, code apart"),
-        ("  weights", size(flash.weights_bytes), "with per-channel parameters"),
+        ("  weights", size(flash.weights_bytes), "with per-channel parameters" + _added(flash.added_weights_bytes)),
     ]
     if flash.code_bytes is not None and report.toolchain is not None:
         parts = f"model {flash.model_code_bytes:,}, firmware {flash.firmware_code_bytes:,}"
@@ -104,6 +104,10 @@ def summary(report: Report, board: Board, warning: str | None) -> RenderableType
 
 def _traffic(percent: int) -> str:
     return f"some {percent} % of what a run reads and writes"
+
+
+def _added(weights_bytes: int) -> str:
+    return f"; {weights_bytes:,} of it for speed" if weights_bytes else ""
 
 
 def _bound(stack: int | None) -> str:

@@ -1,6 +1,7 @@
 """The stage: Graph -> Schedule. Chooses a kernel for every node and cuts the graph into stages, one a node."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -11,8 +12,11 @@ from tinyml.kernels.registry import candidates
 from tinyml.schedule.model import VIEWS, Candidate, Counted, Objective, Schedule, Selection
 from tinyml.targets.core import Isa
 
-# (node, graph, features of the core) -> kernels of that operation, each with the reason why it cannot serve, or None
-Candidates = Callable[[Node, Graph, frozenset[Isa]], Sequence[tuple[KernelDescriptor, str | None]]]
+# Kernels of an operation, each with the reason why it cannot serve, or None
+_Offered = Sequence[tuple[KernelDescriptor, str | None]]
+
+# (node, graph, features of the core) -> those of the node's operation
+Candidates = Callable[[Node, Graph, frozenset[Isa]], _Offered]
 
 _ROWS = 2  # of a tile, where kernels are compared by their scratch
 
@@ -28,6 +32,7 @@ def schedule(
     kernels: Candidates = candidates,
     counts: Counts = MappingProxyType({}),
     thrift: float | None = None,
+    more_weights: int = 0,
 ) -> Schedule:
     """Runs the graph layer by layer, in its own order, each node by the fastest kernel that can compute it.
 
@@ -37,6 +42,9 @@ def schedule(
     Where kernels of a node were counted, the least count decides, and those that were not are out; otherwise the least
     prediction.
 
+    Kernels whose weights take more bytes than the node's are taken, for no more than `more_weights` of them in all, where
+    they save the most for a byte.
+
     Layer by layer the objectives coincide; `objective` is recorded for the stages that follow.
 
     Raises:
@@ -45,8 +53,8 @@ def schedule(
     selections: dict[str, Selection] = {}
     refused: list[tuple[Node, list[tuple[str, str]]]] = []
     computed = [node for node in graph.nodes if node.op not in VIEWS]
-    for node in computed:
-        offered = kernels(node, graph, isa)
+    offers = [(node, kernels(node, graph, isa)) for node in computed]
+    for node, offered in _affordable(offers, graph, counts, more_weights):
         able = [kernel for kernel, reason in offered if reason is None]
         reasons = [(kernel.symbol, reason) for kernel, reason in offered if reason is not None]
         if able:
@@ -61,6 +69,44 @@ def schedule(
         )
     empty = Schedule(graph, (), MappingProxyType(selections), objective)
     return replace(empty, stages=tuple(empty.stage((node,)) for node in computed))
+
+
+def _affordable(
+    offers: Sequence[tuple[Node, _Offered]], graph: Graph, counts: Counts, more_weights: int
+) -> Iterator[tuple[Node, _Offered]]:
+    """The offers, in which kernels of larger weights are refused but where they save the most for a byte."""
+    savings: list[tuple[float, int, str, str]] = []  # for a byte, bytes, node, kernel
+    for node, offered in offers:
+        able = [kernel for kernel, reason in offered if reason is None]
+        if all(kernel.extra_weights is None for kernel in able):
+            continue
+        costs = dict(zip(able, _costs(node, graph, able, counts), strict=True))
+        least = min((cost for kernel, cost in costs.items() if kernel.extra_weights is None), default=math.inf)
+        for kernel, cost in costs.items():
+            if kernel.extra_weights is not None and cost < least:
+                extra = kernel.extra_weights(node, graph)
+                savings.append(((least - cost) / extra, extra, node.name, kernel.symbol))
+    taken: dict[str, str] = {}
+    for _, extra, name, symbol in sorted(savings, reverse=True):
+        if extra <= more_weights and name not in taken:
+            taken[name] = symbol
+            more_weights -= extra
+    for node, offered in offers:
+        yield node, [(kernel, reason or _too_large(kernel, node, graph, taken)) for kernel, reason in offered]
+
+
+def _too_large(kernel: KernelDescriptor, node: Node, graph: Graph, taken: Mapping[str, str]) -> str | None:
+    if kernel.extra_weights is None or taken.get(node.name) == kernel.symbol:
+        return None
+    return f"its weights take {kernel.extra_weights(node, graph):,} bytes more than the model's, see --weights-growth"
+
+
+def _costs(node: Node, graph: Graph, able: Sequence[KernelDescriptor], counts: Counts) -> list[float]:
+    """What was counted, then infinity where nothing was; where nothing was counted at all, what is predicted."""
+    counted = [counts.get((node.name, kernel.symbol)) for kernel in able]
+    if any(counted):
+        return [math.inf if count is None else count.cost for count in counted]
+    return [kernel.cost(node, graph) for kernel in able]
 
 
 def _fastest(

@@ -1,0 +1,43 @@
+"""--weights-growth: kernels of larger weights, no more of them than was allowed, and the report says how much they take."""
+
+from pathlib import Path
+
+import pytest
+
+from tinyml.ir.ops import Op
+from tinyml.pipeline import Compilation, Options, compile_model, need, own_weights
+from tinyml.report.document import make_report
+from tinyml.schedule.model import Objective
+from tinyml.targets import load_board
+from tinyml.zoo import save
+
+LARGER = "tinyml_conv_winograd_s8_dsp"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save("resnet8", tmp_path_factory.mktemp("growth") / "resnet8.onnx")
+
+
+def _emitted(model: Path, growth: float) -> Compilation:
+    options = Options(model, load_board("stm32h7"), Path(), weights_growth=growth, objective=Objective.LATENCY)
+    return compile_model(options, stop_after="emit")
+
+
+def test_weights_grow_where_it_saves_the_most_and_no_further(model: Path) -> None:
+    """ResNet-8's layers of 16 channels come before that of 32, and that of 64 is too large."""
+    default, grown = _emitted(model, 0.0), _emitted(model, 0.5)
+    own = own_weights(need(default.schedule).graph)
+    added = need(grown.bundle).weights_bytes - need(default.bundle).weights_bytes
+    assert 0 < added <= own / 2
+    reports = [make_report(done).flash for done in (default, grown)]
+    assert [flash.added_weights_bytes for flash in reports] == [0, added]
+    selections = need(grown.schedule).selections
+    assert not any(s.kernel.symbol == LARGER for s in need(default.schedule).selections.values())
+    graph = need(grown.schedule).graph
+    filters = [
+        graph.value(node.output).shape[-1]
+        for node in graph.nodes
+        if node.op is Op.CONV2D and selections[node.name].kernel.symbol == LARGER
+    ]
+    assert filters == [16, 16, 32]
