@@ -23,6 +23,14 @@ def convolutions(draw: st.DrawFn) -> graphs.Case:
 
 
 @st.composite
+def shared_columns(draw: st.DrawFn) -> graphs.Case:
+    """3x3 windows, 16 channels or a multiple."""
+    attrs = Conv2dAttrs((draw(few), draw(st.integers(1, 2))), dilation=(draw(st.sampled_from([1, 1, 2])), 1))
+    inputs, outputs = draw(st.sampled_from([16, 32, 48, 80])), 2 * draw(few)
+    return draw(_layer((3, 3), inputs, outputs, attrs, draw(st.booleans())))
+
+
+@st.composite
 def depthwise(draw: st.DrawFn, size: int | None = None, dilated: bool = False) -> graphs.Case:
     """Windows of any size, or of one size that moves as far both ways."""
     count = draw(channels)
@@ -63,13 +71,13 @@ def scarcely_smaller(factor: float, size: int, depthwise: bool) -> graphs.Case:
     """A layer whose sums are small and multiplied by a factor of 1/2 or more, and clamped at zero."""
     rng = np.random.default_rng(2)
     b = GraphBuilder("g")
-    x = b.input("x", (1, 9, 9, 24), DType.INT8, QuantParams.per_tensor(0.5, -3))
-    weights = rng.integers(-1, 2, (24, size, size, 1 if depthwise else 24)).astype(np.int8)
+    x = b.input("x", (1, 9, 9, 32), DType.INT8, QuantParams.per_tensor(0.5, -3))
+    weights = rng.integers(-1, 2, (32, size, size, 1 if depthwise else 32)).astype(np.int8)
     w = b.constant("w", weights, QuantParams.per_tensor(0.25, 0))
-    attrs = Conv2dAttrs(padding=((size // 2, size // 2),) * 2, groups=24 if depthwise else 1, clamp=RELU)
+    attrs = Conv2dAttrs(padding=((size // 2, size // 2),) * 2, groups=32 if depthwise else 1, clamp=RELU)
     out = QuantParams.per_tensor(0.125 / factor, -20)
     node, graph, _ = graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=out), rng)
-    return node, graph, {"x": rng.integers(-8, 3, (1, 9, 9, 24)).astype(np.int8)}
+    return node, graph, {"x": rng.integers(-8, 3, (1, 9, 9, 32)).astype(np.int8)}
 
 
 @st.composite

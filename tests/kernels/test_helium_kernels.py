@@ -20,6 +20,7 @@ from tinyml.ir.ops import Op
 
 _CASES: dict[str, tuple[Op, Callable[[], st.SearchStrategy[graphs.Case]]]] = {
     "tinyml_conv_s8_mve": (Op.CONV2D, helium.convolutions),
+    "tinyml_conv_columns_s8_mve": (Op.CONV2D, helium.shared_columns),
     "tinyml_conv_w4_mve": (Op.CONV2D, lambda: helium.convolutions().map(four_bits).map(from_minus_seven)),
     "tinyml_conv_s16_mve": (Op.CONV2D, lambda: helium.convolutions().map(sixteen_bits)),
     "tinyml_depthwise_s8_mve": (Op.CONV2D, helium.depthwise),
@@ -85,6 +86,7 @@ def test_portable_agrees(host: Host, symbol: str, data: st.DataObject, tiling: T
     [
         ("tinyml_conv_s8_mve", 1),
         ("tinyml_conv_s8_mve", 3),
+        ("tinyml_conv_columns_s8_mve", 3),
         ("tinyml_depthwise_3x3_s8_mve", 3),
         ("tinyml_depthwise_s8_mve", 5),
     ],
@@ -136,8 +138,9 @@ def test_helium_averages_round_ties_away(helium_core: HeliumCore, height: int, w
         ("tinyml_conv_s16_mve", sixteen_bits(helium.convolution(1, 24, 24, 32, 32)), 0.4),
         ("tinyml_conv_s16_mve", sixteen_bits(helium.convolution(1, 6, 6, 128, 128)), 0.3),
         ("tinyml_conv_s8_mve", helium.convolution(3, 48, 48, 3, 16, 2), 0.36),
-        ("tinyml_conv_s8_mve", helium.convolution(3, 32, 32, 16, 16), 0.175),
-        ("tinyml_conv_s8_mve", helium.convolution(3, 8, 8, 64, 64), 0.135),
+        ("tinyml_conv_columns_s8_mve", helium.convolution(3, 32, 32, 16, 16), 0.13),
+        ("tinyml_conv_columns_s8_mve", helium.convolution(3, 32, 32, 16, 32, 2), 0.15),
+        ("tinyml_conv_columns_s8_mve", helium.convolution(3, 8, 8, 64, 64), 0.115),
         ("tinyml_depthwise_s16_mve", sixteen_bits(helium.convolution(3, 24, 24, 32, 32, depthwise=True)), 2.55),
         ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, depthwise=True), 0.7),
         ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, 2, depthwise=True), 1.35),

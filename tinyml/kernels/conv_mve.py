@@ -27,11 +27,13 @@ from tinyml.kernels.common import (
 from tinyml.kernels.conv_paired_s8 import needs_one_group
 from tinyml.kernels.conv_s8 import attrs_of
 from tinyml.kernels.descriptor import Array, CParams, KernelDescriptor
-from tinyml.kernels.rescaling_mve import rescaling
+from tinyml.kernels.rescaling_mve import Rescaling, needs_right_shifts, rescaling
 from tinyml.targets.core import Isa
 
 _STEP = 16  # bytes of inputs
 _FILTERS = 4
+_MOST_CHANNELS = 20_000
+_SLIDES = 4  # rows that columns in scratch may move on
 _SLACK = 16  # bytes of scratch before columns
 _SCRATCH = 2000  # bytes that the kernels are content with, if their window lets them
 
@@ -101,7 +103,9 @@ def _scratch(node: Node, graph: Graph, rows: int) -> int:
     return 0 if _in_place(node, graph) else _SLACK + _column_bytes(node, graph, _block_cols(node, graph))
 
 
-def _params(node: Node, graph: Graph, weights: np.ndarray, table: np.ndarray, shifts_left: bool) -> CParams:
+def _params(
+    node: Node, graph: Graph, weights: np.ndarray, table: np.ndarray, shifts_left: bool, block_cols: int
+) -> CParams:
     attrs = attrs_of(node)
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     low, high = activation_range(attrs.clamp, quant_of(out))
@@ -113,7 +117,7 @@ def _params(node: Node, graph: Graph, weights: np.ndarray, table: np.ndarray, sh
             "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
             "out_channels": w.shape[0],
             "in_zero_point": zero_point_of(x),
-            "block_cols": _block_cols(node, graph),
+            "block_cols": block_cols,
             "shifts_left": int(shifts_left),
             "out_offset": zero_point_of(out),
             "out_min": low,
@@ -122,11 +126,15 @@ def _params(node: Node, graph: Graph, weights: np.ndarray, table: np.ndarray, sh
     )
 
 
+def _table(factors: Rescaling) -> np.ndarray:
+    return packed_rescaling(factors.bias, factors.multiplier, factors.shift)
+
+
 def _s8(pack: Callable[[np.ndarray], np.ndarray]) -> Callable[[Node, Graph], CParams]:
     def params(node: Node, graph: Graph) -> CParams:
         factors = rescaling(node, graph)
-        table = packed_rescaling(factors.bias, factors.multiplier, factors.shift)
-        return _params(node, graph, pack(_rows(factors.weights)), table, bool(factors.shifts_left.any()))
+        weights = pack(_rows(factors.weights))
+        return _params(node, graph, weights, _table(factors), bool(factors.shifts_left.any()), _block_cols(node, graph))
 
     return params
 
@@ -145,7 +153,7 @@ def rescaling_s16(node: Node, graph: Graph, order: np.ndarray) -> np.ndarray:
 def _s16(node: Node, graph: Graph) -> CParams:
     w = graph.value(node.inputs[1]).constant
     table = rescaling_s16(node, graph, np.arange(len(w)))
-    return _params(node, graph, packed_weights(_rows(w), _STEP // 2), table, False)
+    return _params(node, graph, packed_weights(_rows(w), _STEP // 2), table, False, _block_cols(node, graph))
 
 
 def needs_factors_below_a_half(node: Node, graph: Graph) -> str | None:
@@ -195,6 +203,59 @@ def _kernel(
     )
 
 
+def _needs_shared_columns(node: Node, graph: Graph) -> str | None:
+    attrs, w = attrs_of(node), graph.value(node.inputs[1])
+    filters, height, width, channels = w.shape
+    if (height, width) != (3, 3):
+        return f"computes 3x3 windows, this one is {height}x{width}"
+    if attrs.stride[1] > 2:
+        return f"moves its window by 1 or 2 along a row, stride is {attrs.stride[1]}"
+    if channels % _STEP:
+        return f"takes multiples of {_STEP} channels, these are {channels}"
+    if filters % 2 or filters > _MOST_CHANNELS:
+        return f"gives an even number of up to {_MOST_CHANNELS} channels, these are {filters}"
+    return None
+
+
+def _shared_bytes(node: Node, graph: Graph, cols: int) -> int:
+    return _column_bytes(node, graph, -(-cols // 4) * 4)
+
+
+def _shared_cols(node: Node, graph: Graph) -> int:
+    width = graph.value(node.output).shape[2]
+    fitting = [cols for cols in (*range(4, width, 4), width) if _shared_bytes(node, graph, cols) <= _SCRATCH]
+    return max(fitting, default=min(4, width))
+
+
+def _columns_scratch(node: Node, graph: Graph, rows: int) -> int:
+    channels = graph.value(node.inputs[0]).shape[3]
+    return _shared_bytes(node, graph, _shared_cols(node, graph)) + _SLIDES * channels
+
+
+def _columns_params(node: Node, graph: Graph) -> CParams:
+    factors = rescaling(node, graph)
+    filters, height, width, channels = factors.weights.shape
+    split = factors.weights.reshape(filters // 2, 2, height, width, channels // _STEP, _STEP)
+    weights = np.ascontiguousarray(split.transpose(0, 4, 2, 1, 3, 5))
+    return _params(node, graph, weights, _table(factors), False, _shared_cols(node, graph))
+
+
+def _columns_cost(node: Node, graph: Graph, rows: int) -> float:
+    """Instructions counted: 111 for 16 channels of two filters and four outputs, 9 more with stride 2, 30 to rescale; 50 for
+    two filters of a row; 4 for 16 bytes of columns, and 50 a row of them."""
+    stride, x = attrs_of(node).stride, graph.value(node.inputs[0])
+    _, height, width, channels = graph.value(node.output).shape
+    steps, block = x.shape[3] // _STEP, _shared_cols(node, graph)
+    calls = -(-height // rows)
+    seen = min(3 * height, 3 * calls + (height - calls) * (min(stride[0], 3) + 3 / _SLIDES))
+    total = 150.0 * calls
+    for first in range(0, width, block):
+        cols = min(block, width - first)
+        total += height * (channels // 2 * (-(-cols // 4) * ((102 + 9 * stride[1]) * steps + 30) + 50) + 50)
+        total += seen * steps * (4 * ((cols - 1) * stride[1] + 3) + 50)
+    return total
+
+
 _rejects_w4 = first_reason(
     needs_dtypes(DType.INT8, DType.INT8),
     needs_batch_of_one,
@@ -208,6 +269,18 @@ _rejects_s16 = first_reason(
 
 KERNELS = (
     _kernel("s8", first_reason(*conv_s8.COMMON), _s8(packed_weights), _STEP, 45),
+    KernelDescriptor(
+        "tinyml_conv_columns_s8_mve",
+        "armv8_1m/tinyml_conv_columns_s8_mve.c",
+        "include/tinyml_conv_vector.h",
+        Op.CONV2D,
+        Isa.MVE,
+        first_reason(*conv_s8.COMMON, needs_one_group, _needs_neighbours, _needs_shared_columns, needs_right_shifts),
+        _columns_params,
+        _columns_scratch,
+        whole(_columns_cost),
+        tile_cost=_columns_cost,
+    ),
     _kernel("w4", _rejects_w4, _s8(paired_weights), _STEP, 51),
     _kernel("s16", _rejects_s16, _s16, _STEP // 2, 43),
 )

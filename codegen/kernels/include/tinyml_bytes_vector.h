@@ -12,9 +12,9 @@ TINYML_ASSEMBLY TINYML_UNUSED static void fill(TINYML_UNUSED int8_t *to, TINYML_
 {
     __asm__(".syntax unified\n"
             "push {r4, lr}\n vdup.8 q0, r1\n"
-            "dlstp.8 lr, r2\n"
+            "wlstp.8 lr, r2, 2f\n"
             "1: vstrb.8 q0, [r0], #16\n letp lr, 1b\n"
-            "pop {r4, pc}\n");
+            "2: pop {r4, pc}\n");
 }
 
 TINYML_ASSEMBLY TINYML_UNUSED static void limit(TINYML_UNUSED int8_t *out, TINYML_UNUSED int32_t count, TINYML_UNUSED int32_t low,

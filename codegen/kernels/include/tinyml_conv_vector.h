@@ -41,6 +41,14 @@ typedef struct {
 void tinyml_conv_s8_mve(const tinyml_conv_vector_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                         const tinyml_tile_t *tile, void *scratch);
 
+/* int8, 3x3, stride_x 1 or 2, in_channels a multiple of 16, out_channels even and at most 20,000, no shifts_left.
+ *
+ * weights  [two filters][16 channels][kernel row][filter][kernel column][channel]
+ * scratch  3 pixels of the input for each column that `cols` outputs see, and 64 bytes for 16 channels; cols is block_cols, rounded up to
+ *          a multiple of four */
+void tinyml_conv_columns_s8_mve(const tinyml_conv_vector_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                                const tinyml_tile_t *tile, void *scratch);
+
 /* int8 with weights of 4 bits. */
 void tinyml_conv_w4_mve(const tinyml_conv_vector_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                         const tinyml_tile_t *tile, void *scratch);

@@ -9,9 +9,7 @@
 #include "tinyml_conv_vector.h"
 #include "tinyml_mve.h"
 
-#if TINYML_HELIUM
-
-#define RESCALE_WORDS 9  /* of four filters */
+#define RESCALE_WORDS 9     /* of four filters */
 #define MOST_CHANNELS 20000 /* of which offsets have 16 bits */
 
 /* Where two filters x four outputs go, and how they are rescaled. The assembly knows this order. */
@@ -20,23 +18,24 @@ typedef struct {
     uint16_t offsets[8]; /* of a0 b0 a1 b1 a2 b2 a3 b3 */
 } pair_t;
 
+#if TINYML_HELIUM
+
 #define SUMS_TO_LANES                                                                                   \
     "vmov q4[2], q4[0], r0, r4\n vmov q4[3], q4[1], r2, r6\n"                                           \
     "vmov q5[2], q5[0], r8, r12\n vmov q5[3], q5[1], r10, r14\n"
 
 /* r11 pair_t, q6 its offsets, r3 outputs; uses q7. TIES rounds them away from zero: the sign of a sum takes 1 off its product. */
-#define BIASED "ldm r11, {r0, r2, r4, r6, r8, r10, r12}\n vadd.i32 q4, q4, r0\n vadd.i32 q5, q5, r6\n"
+#define FACTORS "ldm r11, {r0, r2, r4, r6, r8, r10, r12}\n"
+#define ADD_BIASES "vadd.i32 q4, q4, r0\n vadd.i32 q5, q5, r6\n"
 #define NARROWED(a, b)                                                                                  \
     "vrshl.s32 " a ", r4\n vrshl.s32 " b ", r10\n"                                                      \
     "vqmovnb.s32 " a ", " a "\n vqmovnt.s32 " a ", " b "\n vqadd.s16 " a ", " a ", r12\n vqmovnb.s16 " a ", " a "\n"
-#define RESCALE_PAIR_TIES(store)                                                                        \
-    SUMS_TO_LANES BIASED                                                                                \
+#define SCALE_PAIR(store) "vqrdmulh.s32 q4, q4, r2\n vqrdmulh.s32 q5, q5, r8\n" NARROWED("q4", "q5") store("q4")
+#define SCALE_PAIR_TIES(store)                                                                             \
     "vshr.s32 q7, q4, #31\n vqrdmlah.s32 q7, q4, r2\n vshr.s32 q4, q5, #31\n vqrdmlah.s32 q4, q5, r8\n" \
     NARROWED("q7", "q4") store("q7")
-#define RESCALE_PAIR(store)                                                                             \
-    SUMS_TO_LANES BIASED                                                                                \
-    "vqrdmulh.s32 q4, q4, r2\n vqrdmulh.s32 q5, q5, r8\n"                                               \
-    NARROWED("q4", "q5") store("q4")
+
+#endif
 
 static inline void place_outputs(pair_t *pair, int32_t channels, int32_t out_offset)
 {
@@ -57,7 +56,5 @@ static inline void take_factors(pair_t *pair, const int32_t *rescale, int32_t a)
         pair->factors[3 * i + 2] = shift[a + i];
     }
 }
-
-#endif
 
 #endif

@@ -7,8 +7,6 @@
 #ifndef TINYML_CONV_VECTOR_RESIDENT_H
 #define TINYML_CONV_VECTOR_RESIDENT_H
 
-#include "tinyml_conv_vector_pairs.h"
-
 /* The assembly knows this order. */
 typedef struct {
     pair_t pair;
@@ -50,65 +48,66 @@ typedef void (*resident_of_t)(resident_t *resident);
     STEPS_ALONG("q4", "q5") TWO_WINDOWS_OF("q4", "r0", "r8", "r2", "r10") TWO_WINDOWS_OF("q5", "r4", "r12", "r6", "r14")
 
 #define STORE_PAIR(q) "vstrb.16 " q ", [r3, q6]\n"
-#define RESIDENT(weights, sums, rescale)                                                                \
+#define RESIDENT(weights, sums, scale)                                                                  \
     __asm__(".syntax unified\n"                                                                         \
             "push {r4-r11, lr}\n vpush {d8-d15}\n mov r11, r0\n"                                        \
             "add r0, r11, #64\n ldm r0, {r0, r1, r2}\n vmsr p0, r0\n" PAIR_OF_WEIGHTS("q0", "q1")       \
             weights                                                                                     \
             "add r0, r11, #28\n vldrh.u16 q6, [r0]\n"                                                   \
             "ldrd r1, r3, [r11, #44]\n ldrd r5, r7, [r11, #52]\n ldr r9, [r11, #60]\n"                  \
-            "1:" sums rescale(STORE_PAIR) "add r3, r3, r9\n subs r5, r5, #1\n bne 1b\n"                 \
+            "1:" sums SUMS_TO_LANES FACTORS ADD_BIASES scale(STORE_PAIR)                                       \
+            "add r3, r3, r9\n subs r5, r5, #1\n bne 1b\n"                                              \
             "vpop {d8-d15}\n pop {r4-r11, pc}\n")
 #define SECOND_WEIGHTS "add r0, r11, #76\n ldm r0, {r0, r1, r2}\n vmsr p0, r0\n" PAIR_OF_WEIGHTS("q2", "q3")
 
 TINYML_ASSEMBLY static void one_step(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT("", ONE_STEP(STEP_APART), RESCALE_PAIR_TIES);
+    RESIDENT("", ONE_STEP(STEP_APART), SCALE_PAIR_TIES);
 }
 
 TINYML_ASSEMBLY static void one_step_clamped(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT("", ONE_STEP(STEP_APART), RESCALE_PAIR);
+    RESIDENT("", ONE_STEP(STEP_APART), SCALE_PAIR);
 }
 
 TINYML_ASSEMBLY static void one_step_along(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT("", ONE_STEP(STEP_ALONG), RESCALE_PAIR_TIES);
+    RESIDENT("", ONE_STEP(STEP_ALONG), SCALE_PAIR_TIES);
 }
 
 TINYML_ASSEMBLY static void one_step_along_clamped(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT("", ONE_STEP(STEP_ALONG), RESCALE_PAIR);
+    RESIDENT("", ONE_STEP(STEP_ALONG), SCALE_PAIR);
 }
 
 TINYML_ASSEMBLY static void two_steps(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT(SECOND_WEIGHTS, TWO_STEPS(STEPS_APART), RESCALE_PAIR_TIES);
+    RESIDENT(SECOND_WEIGHTS, TWO_STEPS(STEPS_APART), SCALE_PAIR_TIES);
 }
 
 TINYML_ASSEMBLY static void two_steps_clamped(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT(SECOND_WEIGHTS, TWO_STEPS(STEPS_APART), RESCALE_PAIR);
+    RESIDENT(SECOND_WEIGHTS, TWO_STEPS(STEPS_APART), SCALE_PAIR);
 }
 
 TINYML_ASSEMBLY static void two_steps_along(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT(SECOND_WEIGHTS, TWO_STEPS(STEPS_ALONG), RESCALE_PAIR_TIES);
+    RESIDENT(SECOND_WEIGHTS, TWO_STEPS(STEPS_ALONG), SCALE_PAIR_TIES);
 }
 
 TINYML_ASSEMBLY static void two_steps_along_clamped(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT(SECOND_WEIGHTS, TWO_STEPS(STEPS_ALONG), RESCALE_PAIR);
+    RESIDENT(SECOND_WEIGHTS, TWO_STEPS(STEPS_ALONG), SCALE_PAIR);
 }
 
 TINYML_ASSEMBLY static void two_windows(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT(SECOND_WEIGHTS, TWO_WINDOWS, RESCALE_PAIR_TIES);
+    RESIDENT(SECOND_WEIGHTS, TWO_WINDOWS, SCALE_PAIR_TIES);
 }
 
 TINYML_ASSEMBLY static void two_windows_clamped(TINYML_UNUSED resident_t *resident)
 {
-    RESIDENT(SECOND_WEIGHTS, TWO_WINDOWS, RESCALE_PAIR);
+    RESIDENT(SECOND_WEIGHTS, TWO_WINDOWS, SCALE_PAIR);
 }
 
 /* Whether a vector has two windows. */

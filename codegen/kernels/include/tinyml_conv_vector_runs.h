@@ -25,13 +25,13 @@
 
 #include "tinyml_bytes_vector.h"
 #include "tinyml_conv_vector.h"
+#include "tinyml_conv_vector_pairs.h"
 #include "tinyml_memory.h"
 #include "tinyml_mve.h"
 #include "tinyml_requant.h"
 
 #define STEP 16 /* bytes of inputs */
 #define FILTERS 4
-#define RESCALE_WORDS 9
 #define SLACK 16 /* bytes of scratch before columns, where vectors of short steps may begin */
 
 /* Neighbouring outputs, two at a time. The assembly knows this order. */
