@@ -21,7 +21,7 @@ from tinyml.emit.c.emitter import Identity, emit_c
 from tinyml.frontends import load_model
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node
-from tinyml.ir.ops import Conv2dAttrs, Op
+from tinyml.ir.ops import Op
 from tinyml.kernels.descriptor import Array, Field
 from tinyml.memory import plan_memory
 from tinyml.passes import canonicalize, lower
@@ -44,12 +44,8 @@ PICTURES = 32
 
 
 def four_bit_nodes(graph: Graph) -> list[Node]:
-    """Convolutions of one group and matrix products; depthwise ones stay int8, their weights are few."""
-    return [
-        node
-        for node in graph.nodes
-        if node.op is Op.FULLY_CONNECTED or (isinstance(node.attrs, Conv2dAttrs) and node.attrs.groups == 1)
-    ]
+    """All that have weights."""
+    return [node for node in graph.nodes if node.op in (Op.CONV2D, Op.FULLY_CONNECTED)]
 
 
 def rounded(graph: Graph) -> Graph:
@@ -107,7 +103,7 @@ def weight_bytes(plan: Schedule) -> int:
 
 
 def measure(graph: Graph, toolchain: str | None) -> tuple[int, int, int, int]:
-    """Bytes of weights, instructions, bytes of arena, layers whose kernel takes 4-bit weights."""
+    """Bytes of weights, instructions, bytes of arena, layers with 4-bit weights."""
     chosen = schedule(lower(graph), BOARD.core.isa)
     plan = plan_memory(chosen, keep_input=False, region=BOARD.link.arena)
     identity = Identity(
@@ -122,7 +118,12 @@ def measure(graph: Graph, toolchain: str | None) -> tuple[int, int, int, int]:
     with tempfile.TemporaryDirectory() as folder:
         image = build_firmware(emit_c(plan, identity), BOARD, find_toolchain(toolchain), Path(folder))
         profile = profile_emulated(image)
-    narrow = sum("_w4" in chosen.kernel(node).symbol for stage in chosen.stages for node in stage.nodes)
+    narrow = sum(
+        value.dtype is DType.INT4
+        for stage in chosen.stages
+        for node in stage.nodes
+        for value in chosen.graph.node_inputs(node)
+    )
     return weight_bytes(chosen), profile.instructions, plan.peak_bytes, narrow
 
 

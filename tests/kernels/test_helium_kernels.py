@@ -13,7 +13,7 @@ from kernel_checks import accepted, check, find, property_test, tilings
 from kernel_harness import Machine, Tiling, run
 from kernel_host import Host
 from s16_graphs import sixteen_bits
-from w4_graphs import four_bits, from_minus_seven
+from w4_graphs import four_bits, from_minus_seven, of_either_width
 
 from tinyml.ir.macs import macs
 from tinyml.ir.ops import Op
@@ -23,8 +23,8 @@ _CASES: dict[str, tuple[Op, Callable[[], st.SearchStrategy[graphs.Case]]]] = {
     "tinyml_conv_columns_s8_mve": (Op.CONV2D, helium.shared_columns),
     "tinyml_conv_w4_mve": (Op.CONV2D, lambda: helium.convolutions().map(four_bits).map(from_minus_seven)),
     "tinyml_conv_s16_mve": (Op.CONV2D, lambda: helium.convolutions().map(sixteen_bits)),
-    "tinyml_depthwise_s8_mve": (Op.CONV2D, helium.depthwise),
-    "tinyml_depthwise_3x3_s8_mve": (Op.CONV2D, lambda: helium.depthwise(3)),
+    "tinyml_depthwise_s8_mve": (Op.CONV2D, lambda: of_either_width(helium.depthwise())),
+    "tinyml_depthwise_3x3_s8_mve": (Op.CONV2D, lambda: of_either_width(helium.depthwise(3))),
     "tinyml_depthwise_s16_mve": (Op.CONV2D, lambda: helium.depthwise(dilated=True).map(sixteen_bits)),
     "tinyml_fully_connected_s8_mve": (Op.FULLY_CONNECTED, graphs.fully_connected),
     "tinyml_fully_connected_w4_mve": (

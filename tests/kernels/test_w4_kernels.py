@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from kernel_core import M0, M4, M7, EmulatedCore, build
 from kernel_graphs import Case, seeds, single
 from kernel_harness import Tiling, run
 from kernel_host import Host
-from w4_graphs import convolutions_w4, fully_connected_w4
+from w4_graphs import convolutions_w4, depthwise_w4, four_bits, fully_connected_w4
 
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
@@ -22,11 +23,23 @@ from tinyml.ir.quant import QuantParams
 
 CONV, MATRIX = "tinyml_conv_w4_dsp", "tinyml_fully_connected_w4_dsp"
 
+_DEPTHWISE = {
+    "tinyml_depthwise_s8_dsp": None,
+    **{f"tinyml_depthwise_{size}x{size}_s8_dsp": size for size in (3, 5, 7)},
+}
+
+
+def _depthwise(symbol: str, size: int | None) -> st.SearchStrategy[Case]:
+    return depthwise_w4(size).filter(accepted(symbol, Op.CONV2D))
+
+
 _CASES: dict[str, Callable[[], st.SearchStrategy[Case]]] = {
     "tinyml_conv_w4": convolutions_w4,
     CONV: lambda: st.sampled_from(["any", "pointwise"]).flatmap(
         lambda kind: convolutions_w4(kind).filter(accepted(CONV, Op.CONV2D))
     ),
+    "tinyml_depthwise_w4": depthwise_w4,
+    **{symbol: partial(_depthwise, symbol, size) for symbol, size in _DEPTHWISE.items()},
     "tinyml_fully_connected_w4": fully_connected_w4,
     MATRIX: lambda: fully_connected_w4().filter(accepted(MATRIX, Op.FULLY_CONNECTED)),
 }

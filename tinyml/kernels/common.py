@@ -144,16 +144,17 @@ def cycles_per_element(cycles: float) -> Callable[[Node, Graph], float]:
     return cost
 
 
-def needs_weights(dtype: DType, bias_dtype: DType = DType.INT32) -> Reject:
-    """Input 1 is constant, of this type and symmetric, one scale an output channel (axis 0) or one in all; the bias is
-    constant too."""
+def needs_weights(*dtypes: DType, bias_dtype: DType = DType.INT32) -> Reject:
+    """Input 1 is constant, of one of these types and symmetric, one scale an output channel (axis 0) or one in all; the
+    bias is constant too."""
+    wanted = " or ".join(dtype.value for dtype in dtypes)
 
     def rejects(node: Node, graph: Graph) -> str | None:
         w = graph.value(node.inputs[1])
         if not w.is_constant:
             return f"weights {w.name} must be constant"
-        if w.dtype is not dtype or w.quant is None:
-            return f"takes quantized {dtype.value} weights, {w.name} is {w.dtype.value}"
+        if w.dtype not in dtypes or w.quant is None:
+            return f"takes quantized {wanted} weights, {w.name} is {w.dtype.value}"
         if w.quant.axis not in (None, 0):
             return f"takes one scale an output channel, {w.name} has one an index of axis {w.quant.axis}"
         if any(w.quant.zero_point):

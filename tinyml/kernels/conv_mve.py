@@ -15,8 +15,6 @@ from tinyml.kernels.common import (
     Reject,
     first_reason,
     needs_batch_of_one,
-    needs_dtypes,
-    needs_per_tensor_quant,
     needs_weights,
     parameter_array,
     quant_of,
@@ -256,13 +254,7 @@ def _columns_cost(node: Node, graph: Graph, rows: int) -> float:
     return total
 
 
-_rejects_w4 = first_reason(
-    needs_dtypes(DType.INT8, DType.INT8),
-    needs_batch_of_one,
-    needs_per_tensor_quant,
-    needs_weights(DType.INT4),
-    needs_pairs,
-)
+_rejects_w4 = first_reason(*conv_s8.WITH_ANY_WEIGHTS, needs_weights(DType.INT4), needs_pairs)
 _rejects_s16 = first_reason(
     *conv_s16.COMMON, needs_batch_of_one, needs_factors_below_a_half, conv_s16.needs_totals_of_32_bits
 )

@@ -45,7 +45,7 @@ def needs_symmetry(node: Node, graph: Graph) -> str | None:
 COMMON = (
     needs_dtypes(DType.INT16, DType.INT16),
     needs_per_tensor_quant,
-    needs_weights(DType.INT8, DType.INT64),
+    needs_weights(DType.INT8, bias_dtype=DType.INT64),
     needs_symmetry,
 )
 

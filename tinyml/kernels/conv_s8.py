@@ -17,6 +17,7 @@ from tinyml.kernels.common import (
     needs_dtypes,
     needs_int8_weights,
     needs_per_tensor_quant,
+    needs_weights,
     no_scratch,
     parameter_array,
     quant_of,
@@ -51,7 +52,9 @@ def needs_depthwise(node: Node, graph: Graph) -> str | None:
     return f"computes one group a channel, there are {groups} for {channels} channels" if groups != channels else None
 
 
-COMMON = (needs_dtypes(DType.INT8, DType.INT8), needs_batch_of_one, needs_per_tensor_quant, needs_int8_weights)
+WITH_ANY_WEIGHTS = (needs_dtypes(DType.INT8, DType.INT8), needs_batch_of_one, needs_per_tensor_quant)
+COMMON = (*WITH_ANY_WEIGHTS, needs_int8_weights)
+NARROW_TOO = (*WITH_ANY_WEIGHTS, needs_weights(DType.INT8, DType.INT4))
 _rejects_any = first_reason(*COMMON)
 _rejects_pointwise = first_reason(*COMMON, _needs_pointwise)
 

@@ -9,9 +9,6 @@ from tinyml.ir.macs import macs
 from tinyml.ir.ops import Op
 from tinyml.kernels.common import (
     first_reason,
-    needs_batch_of_one,
-    needs_dtypes,
-    needs_per_tensor_quant,
     needs_weights,
     no_scratch,
     parameter_array,
@@ -20,7 +17,7 @@ from tinyml.kernels.common import (
     zero_point_of,
 )
 from tinyml.kernels.conv_paired_s8 import needs_one_group, rescaling, tap_order
-from tinyml.kernels.conv_s8 import attrs_of, conv_cost, conv_params
+from tinyml.kernels.conv_s8 import WITH_ANY_WEIGHTS, attrs_of, conv_cost, conv_params
 from tinyml.kernels.descriptor import Array, CParams, KernelDescriptor
 from tinyml.kernels.lanes_w4 import LANES, lanes, nibbles
 from tinyml.targets.core import Isa
@@ -29,13 +26,7 @@ _HEADER = "include/tinyml_conv_w4.h"
 _OUTPUTS = 4  # in a block of the kernel for SMLAD
 _MOST_LEFT = 12
 
-_rejects = first_reason(
-    needs_dtypes(DType.INT8, DType.INT8),
-    needs_batch_of_one,
-    needs_per_tensor_quant,
-    needs_weights(DType.INT4),
-    needs_one_group,
-)
+_rejects = first_reason(*WITH_ANY_WEIGHTS, needs_weights(DType.INT4), needs_one_group)
 
 
 def _by_filter(w: np.ndarray, groups: int) -> np.ndarray:

@@ -1,10 +1,12 @@
-"""int8 depthwise convolutions: include/tinyml_conv_s8.h and include/tinyml_depthwise_s8.h."""
+"""int8 depthwise convolutions, with weights of 8 and of 4 bits: include/tinyml_conv_s8.h, include/tinyml_conv_w4.h and
+include/tinyml_depthwise_s8.h."""
 
 import math
 from collections.abc import Callable
 
 import numpy as np
 
+from tinyml.ir.dtypes import DType
 from tinyml.ir.fixedpoint import activation_range
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op
@@ -12,14 +14,26 @@ from tinyml.ir.reference.conv import channel_multipliers
 from tinyml.kernels.common import (
     Reject,
     first_reason,
+    needs_int8_weights,
+    needs_weights,
     no_scratch,
     parameter_array,
     quant_of,
     whole,
     zero_point_of,
 )
-from tinyml.kernels.conv_s8 import COMMON, attrs_of, bias_of, conv_params, needs_depthwise, weights_by_tap
+from tinyml.kernels.conv_s8 import (
+    COMMON,
+    NARROW_TOO,
+    WITH_ANY_WEIGHTS,
+    attrs_of,
+    bias_of,
+    conv_params,
+    needs_depthwise,
+    weights_by_tap,
+)
 from tinyml.kernels.descriptor import Array, CParams, Field, KernelDescriptor
+from tinyml.kernels.lanes_w4 import in_eights
 from tinyml.targets.core import Isa
 
 _SCRATCH = 2000  # bytes that 5x5 and 7x7 are content with, if the window lets them; more would mean fewer blocks
@@ -51,6 +65,30 @@ def _largest_sums(node: Node, graph: Graph) -> np.ndarray:
     weights = np.abs(graph.value(node.inputs[1]).constant.astype(np.int64))
     bias = np.abs(bias_of(node, graph, fold_zero_point=True).astype(np.int64))
     return np.asarray(bias + 128 * weights.reshape(weights.shape[0], -1).sum(axis=1))
+
+
+def _is_narrow(node: Node, graph: Graph) -> bool:
+    return graph.value(node.inputs[1]).dtype is DType.INT4
+
+
+def _taps(node: Node, graph: Graph) -> int:
+    return math.prod(graph.value(node.inputs[1]).shape[1:3])
+
+
+def _widening(node: Node, graph: Graph) -> int:
+    """Counted instructions of widening the weights of four channels."""
+    return 20 + 8 * _taps(node, graph) if _is_narrow(node, graph) else 0
+
+
+def _narrow_weights(w: np.ndarray, groups: int) -> np.ndarray:
+    """include/tinyml_widen_w4.h."""
+    return in_eights(w.reshape(w.shape[0], -1), by_tap=True)
+
+
+def _weights_in_fours(w: np.ndarray, groups: int) -> np.ndarray:
+    """The same, with the last four channels in the place of those that are left when all before have gone in fours."""
+    left = w.shape[0] % 4
+    return _narrow_weights(np.concatenate([w[: w.shape[0] - left], w[-4:]]) if left else w, groups)
 
 
 def _factors(node: Node, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +161,8 @@ def _planar_block(node: Node, graph: Graph, rows: int) -> tuple[int, float]:
 
 def _planar_cost(node: Node, graph: Graph, rows: int) -> float:
     _, height, _, channels = graph.value(node.output).shape
-    weights = 150 + 5 * _weights_bytes(node, graph)  # 20 instructions a word of four channels
+    # 20 instructions a word of four channels
+    weights = 150 + 5 * _weights_bytes(node, graph) + _widening(node, graph)
     full, rest = divmod(height, rows)
     tiles = [_planar_block(node, graph, n)[1] + weights for n in (rows, rest) if n > 0]
     return math.ceil(channels / 4) * (full * tiles[0] + (tiles[1] if rest else 0))
@@ -158,7 +197,7 @@ def _row_cost(node: Node, graph: Graph, rows: int) -> float:
     _, height, width, channels = graph.value(node.output).shape
     row = 50 + _row_sums(node, graph, min(_row_block(node, graph), width))
     blocks = width / min(_row_block(node, graph), width)
-    call = 200 + math.ceil(channels / 4) * (200 + 80 * math.ceil(blocks))
+    call = 200 + math.ceil(channels / 4) * (200 + 80 * math.ceil(blocks) + _widening(node, graph))
     return math.ceil(height / rows) * call + height * blocks * math.ceil(channels / 4) * row
 
 
@@ -243,6 +282,12 @@ def _cost_of_taps(tap: float, output: float) -> Callable[[Node, Graph], float]:
     return cost
 
 
+def _any_cost(node: Node, graph: Graph, rows: int) -> float:
+    _, height, _, channels = graph.value(node.output).shape
+    calls = math.ceil(height / rows) * (60 + math.ceil(channels / 4) * _widening(node, graph))
+    return _cost_of_taps(5, 50)(node, graph) + calls
+
+
 def _needs_blocks(node: Node, graph: Graph) -> str | None:
     x, w = graph.value(node.inputs[0]), graph.value(node.inputs[1])
     if w.shape[0] != x.shape[-1]:
@@ -265,20 +310,28 @@ def _needs_right_shifts(node: Node, graph: Graph) -> str | None:
 
 def _conv_fields(node: Node, graph: Graph, *, fold_zero_point: bool) -> dict[str, Field]:
     multiplier, shift = _factors(node, graph)
+    pack = _weights_in_fours if _is_narrow(node, graph) else weights_by_tap
     return {
-        **conv_params(weights_by_tap, fold_zero_point=fold_zero_point)(node, graph).fields,
+        **conv_params(pack, fold_zero_point=fold_zero_point)(node, graph).fields,
         "multiplier": parameter_array("multiplier", multiplier.astype(np.int32)),
         "shift": parameter_array("shift", shift.astype(np.int8)),
     }
 
 
-def _params(node: Node, graph: Graph, patch_bytes: int, block_cols: int) -> CParams:
-    conv = _conv_fields(node, graph, fold_zero_point=True)
-    return CParams("tinyml_depthwise_s8_t", {"conv": conv, "patch_bytes": patch_bytes, "block_cols": block_cols})
+def _params(node: Node, graph: Graph, patch_bytes: int, block_cols: int, *, fold_zero_point: bool = True) -> CParams:
+    return CParams(
+        "tinyml_depthwise_s8_t",
+        {
+            "conv": _conv_fields(node, graph, fold_zero_point=fold_zero_point),
+            "narrow": int(_is_narrow(node, graph)),
+            "patch_bytes": patch_bytes,
+            "block_cols": block_cols,
+        },
+    )
 
 
 def _rejects_spread(size: int) -> Reject:
-    return first_reason(*COMMON, needs_depthwise, _needs_planes(size))
+    return first_reason(*NARROW_TOO, needs_depthwise, _needs_planes(size))
 
 
 def _spread(
@@ -318,17 +371,33 @@ KERNELS = (
     KernelDescriptor(
         "tinyml_depthwise_s8_dsp",
         "armv7em/tinyml_depthwise_s8_dsp.c",
-        "include/tinyml_conv_s8.h",
+        "include/tinyml_depthwise_s8.h",
         Op.CONV2D,
         Isa.DSP,
-        first_reason(*COMMON, needs_depthwise, _needs_blocks, _needs_right_shifts),
-        lambda node, graph: CParams("tinyml_conv_s8_t", _conv_fields(node, graph, fold_zero_point=False)),
-        no_scratch,
-        _cost_of_taps(5, 50),
+        first_reason(*NARROW_TOO, needs_depthwise, _needs_blocks, _needs_right_shifts),
+        lambda node, graph: _params(node, graph, 0, 0, fold_zero_point=False),
+        lambda node, graph, rows: 4 * _taps(node, graph) if _is_narrow(node, graph) else 0,
+        whole(_any_cost),
+        tile_cost=_any_cost,
+    ),
+    KernelDescriptor(
+        "tinyml_depthwise_w4",
+        "reference/tinyml_depthwise_w4.c",
+        "include/tinyml_conv_w4.h",
+        Op.CONV2D,
+        Isa.PORTABLE,
+        first_reason(*WITH_ANY_WEIGHTS, needs_weights(DType.INT4), needs_depthwise),
+        conv_params(_narrow_weights),
+        lambda node, graph, rows: 4 * _taps(node, graph),
+        _cost_of_taps(9, 60),
     ),
     _spread("3x3", _rejects_spread(3), _row_params, _row_scratch, _row_cost),
     _spread(
-        "3x3_ready", first_reason(_rejects_spread(3), _needs_narrow_rows), _ready_params, _ready_scratch, _ready_cost
+        "3x3_ready",
+        first_reason(needs_int8_weights, _rejects_spread(3), _needs_narrow_rows),
+        _ready_params,
+        _ready_scratch,
+        _ready_cost,
     ),
     *(
         _spread(f"{size}x{size}", _rejects_spread(size), _planar_params, _planar_scratch, _planar_cost)

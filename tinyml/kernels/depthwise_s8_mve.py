@@ -1,22 +1,25 @@
 """int8 depthwise convolutions by dot products of vectors: include/tinyml_depthwise_vector_s8.h."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tinyml.ir.dtypes import DType
 from tinyml.ir.fixedpoint import activation_range
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op
 from tinyml.kernels.common import Reject, first_reason, parameter_array, quant_of, window_fields, zero_point_of
-from tinyml.kernels.conv_s8 import COMMON, attrs_of, needs_depthwise
+from tinyml.kernels.conv_s8 import NARROW_TOO, attrs_of, needs_depthwise
 from tinyml.kernels.descriptor import Array, CParams, KernelDescriptor
+from tinyml.kernels.lanes_w4 import in_eights
 from tinyml.kernels.rescaling_mve import needs_right_shifts, rescaling
 from tinyml.targets.core import Isa
 
 _LANES = 64
 _CHANNELS = 8
 _TABLES = 160
-_SCRATCH = 2000  # bytes that the kernels are content with, if their window lets them
+_SCRATCH = 2000  # bytes that the kernels are content with, if their window lets them; of widened weights apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,12 @@ class _Layout:
     rows: int
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    narrow: bool
+
+    @property
+    def widened(self) -> int:
+        """Weights of eight channels, where they are of 4 bits."""
+        return _CHANNELS * math.prod(self.kernel) if self.narrow else 0
 
     @property
     def column_rows(self) -> int:
@@ -42,23 +51,23 @@ class _Layout:
     def scratch(self, cols: int) -> int:
         abreast = 4 // self.rows
         last = (-(-cols // abreast) * abreast - 1) * self.stride[1] * self.column_rows
-        return _TABLES + _CHANNELS * (last + (self.rows - 1) * self.stride[0] + 16 * self.vectors)
+        return _TABLES + self.widened + _CHANNELS * (last + (self.rows - 1) * self.stride[0] + 16 * self.vectors)
 
     def once(self, width: int, channels: int) -> float:
         """Instructions for `rows` rows. Counted: 5 for 8 pixels that are spread, 12 and 8 a vector for four sums, 36 and 5 a
-        vector for a channel."""
+        vector for a channel, 7 for 32 weights that are widened."""
         seen = (width - 1) * self.stride[1] + self.kernel[1]
         spread = 40 + self.column_rows * (5 * seen + 6)
         abreast = 4 // self.rows
         sums = 36 + 5 * self.vectors + -(-width // abreast) * (16 + 8 * self.vectors)
-        return 200 + -(-channels // _CHANNELS) * spread + channels * sums
+        return 200 + -(-channels // _CHANNELS) * (spread + self.widened / 4) + channels * sums
 
     def tile(self, rows: int, width: int, channels: int) -> float:
         """Instructions of a call for so many rows; those that are left over go as the header says."""
         passes, rest = divmod(rows, self.rows)
         if rest == 3:
             passes, rest = passes + 1, 0
-        rested = _Layout(rest, self.kernel, self.stride) if rest else None
+        rested = replace(self, rows=rest) if rest else None
         cols = self.block_cols(width)
         blocks = [cols] * (width // cols) + ([width % cols] if width % cols else [])
         return 150 + sum(
@@ -73,18 +82,22 @@ class _Layout:
     def space(self, cols: int, rows: int) -> int:
         """Bytes of scratch for so many rows and columns of outputs."""
         heights = {1, min(2, rows, self.rows), self.rows if rows > 2 else 1}
-        return max(_Layout(n, self.kernel, self.stride).scratch(cols) for n in heights)
+        return max(replace(self, rows=n).scratch(cols) for n in heights)
 
     def block_cols(self, width: int) -> int:
         """As many columns as _SCRATCH has room for, blocks of about the same size, multiples of four; at least four."""
         sizes = (min(-(-width // (4 * n)) * 4, width) for n in range(1, -(-width // 4) + 1))
-        return next((cols for cols in sizes if self.space(cols, self.rows) <= _SCRATCH), min(4, width))
+        return next((cols for cols in sizes if self.space(cols, self.rows) - self.widened <= _SCRATCH), min(4, width))
+
+
+def _layout(node: Node, graph: Graph, rows: int) -> _Layout:
+    w = graph.value(node.inputs[1])
+    return _Layout(rows, (w.shape[1], w.shape[2]), attrs_of(node).stride, w.dtype is DType.INT4)
 
 
 def _layouts(node: Node, graph: Graph) -> tuple[_Layout, ...]:
     """Those of 1, 2 and 4 rows that the kernel has lanes for."""
-    w = graph.value(node.inputs[1])
-    layouts = (_Layout(rows, (w.shape[1], w.shape[2]), attrs_of(node).stride) for rows in (1, 2, 4))
+    layouts = (_layout(node, graph, rows) for rows in (1, 2, 4))
     return tuple(layout for layout in layouts if layout.lanes <= _LANES)
 
 
@@ -112,8 +125,7 @@ def _needs_three(node: Node, graph: Graph) -> str | None:
 
 
 def _three(node: Node, graph: Graph) -> _Layout:
-    stride = attrs_of(node).stride
-    return _Layout(4 // stride[0], (3, 3), stride)
+    return _layout(node, graph, 4 // attrs_of(node).stride[0])
 
 
 def _kernel(symbol: str, rejects: Reject, three: bool, per_sum: float) -> KernelDescriptor:
@@ -125,13 +137,15 @@ def _kernel(symbol: str, rejects: Reject, three: bool, per_sum: float) -> Kernel
         x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
         low, high = activation_range(attrs.clamp, quant_of(out))
         factors, layout = rescaling(node, graph), layout_of(node, graph)
+        by_column = np.ascontiguousarray(factors.weights[..., 0].transpose(0, 2, 1)).reshape(w.shape[0], -1)
         table = np.stack([factors.bias, factors.multiplier, factors.shift.astype(np.int32)], axis=1)
         return CParams(
             "tinyml_depthwise_vector_s8_t",
             {
-                "weights": Array("weights", np.ascontiguousarray(factors.weights[..., 0].transpose(0, 2, 1))),
+                "weights": Array("weights", in_eights(by_column, by_tap=False) if layout.narrow else by_column),
                 "rescale": parameter_array("rescale", table),
                 "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
+                "narrow": int(layout.narrow),
                 "in_zero_point": zero_point_of(x),
                 "block_rows": layout.rows,
                 "block_cols": layout.block_cols(out.shape[2]),
@@ -158,7 +172,7 @@ def _kernel(symbol: str, rejects: Reject, three: bool, per_sum: float) -> Kernel
         "include/tinyml_depthwise_vector_s8.h",
         Op.CONV2D,
         Isa.MVE,
-        first_reason(*COMMON, needs_depthwise, _needs_lanes, rejects, needs_right_shifts),
+        first_reason(*NARROW_TOO, needs_depthwise, _needs_lanes, rejects, needs_right_shifts),
         params,
         scratch,
         cost,

@@ -1,7 +1,6 @@
-"""Widens the 4-bit weights of convolutions in groups to int8: the same numbers.
+"""Widens the 4-bit weights of convolutions in groups to int8, the same numbers, where a target lacks such kernels.
 
-Kernels with weights of 4 bits multiply four channels that read the same inputs. In a depthwise convolution none do; its
-weights are few, and kernels for int8 are fast.
+Ours compute convolutions of one group and depthwise ones. Of LiteRT, not every resolver has weights of 4 bits in groups.
 """
 
 from dataclasses import replace
@@ -13,26 +12,30 @@ from tinyml.passes.base import Pass, Property
 from tinyml.passes.rewrite import Rewriter
 
 
-def _widen_weights(graph: Graph) -> Graph:
-    rewriter = Rewriter(graph)
-    for node in rewriter.nodes():
-        if _has_narrow_groups(graph, node):
-            w = graph.value(node.inputs[1])
-            assert w.quant is not None
-            wide = rewriter.constant(f"{w.name}_int8", w.constant, replace(w.quant, dtype=DType.INT8))
-            rewriter.replace(node, replace(node, inputs=(node.inputs[0], wide, *node.inputs[2:])))
-    return rewriter.finish()
+def _pass(name: str, least: int) -> Pass:
+    """Of groups with so many input channels or more."""
+
+    def concerns(graph: Graph, node: Node) -> bool:
+        if not isinstance(node.attrs, Conv2dAttrs) or node.attrs.groups == 1:
+            return False
+        w = graph.value(node.inputs[1])
+        return w.dtype is DType.INT4 and w.shape[3] >= least
+
+    def widen(graph: Graph) -> Graph:
+        rewriter = Rewriter(graph)
+        for node in rewriter.nodes():
+            if concerns(graph, node):
+                w = graph.value(node.inputs[1])
+                assert w.quant is not None
+                wide = rewriter.constant(f"{w.name}_int8", w.constant, replace(w.quant, dtype=DType.INT8))
+                rewriter.replace(node, replace(node, inputs=(node.inputs[0], wide, *node.inputs[2:])))
+        return rewriter.finish()
+
+    def left(graph: Graph) -> str | None:
+        return next((f"node {node.name} has" for node in graph.nodes if concerns(graph, node)), None)
+
+    return Pass(name, widen, ensures=(Property(f"no groups of {least} channels or more have weights of 4 bits", left),))
 
 
-def _has_narrow_groups(graph: Graph, node: Node) -> bool:
-    attrs = node.attrs
-    return isinstance(attrs, Conv2dAttrs) and attrs.groups > 1 and graph.value(node.inputs[1]).dtype is DType.INT4
-
-
-def _left(graph: Graph) -> str | None:
-    return next((f"node {node.name} has" for node in graph.nodes if _has_narrow_groups(graph, node)), None)
-
-
-PASS = Pass(
-    "widen_weights", _widen_weights, ensures=(Property("no convolution in groups has weights of 4 bits", _left),)
-)
+PASS = _pass("widen_weights", 2)
+ALL = _pass("widen_all_weights", 1)

@@ -18,11 +18,13 @@ static inline void prepare_taps(const int8_t *a, const int8_t *b, uint32_t *to)
     to[3 * size] = tinyml_twice(pair[3]);
 }
 
-/* Channels c to c + 3. */
-static void prepare(const tinyml_conv_s8_t *op, int32_t c, channel_t to[4])
+/* Channels c to c + 3, which come after `before` others. */
+static void prepare(const tinyml_depthwise_s8_t *op, int32_t before, int32_t c, channel_t to[4])
 {
-    const int32_t step = op->out_channels;
-    const int8_t *w = op->weights + c, *v = w + 3 * step;
+    int8_t wide[4 * 9];
+    const tinyml_weights_t weights = tinyml_weights_of(op, before, c, 9, wide);
+    const int32_t step = weights.step;
+    const int8_t *w = weights.first, *v = w + 3 * step;
 
     prepare_taps(w, v, &to->weights[0]);
     prepare_taps(w + step, v + step, &to->weights[1]);
@@ -30,7 +32,7 @@ static void prepare(const tinyml_conv_s8_t *op, int32_t c, channel_t to[4])
     v += 3 * step;
     prepare_taps(v, v + step, &to->weights[3]);
     prepare_taps(v + step, v + 2 * step, &to->weights[4]);
-    tinyml_finish_four(op, c, to->weights, 5);
+    tinyml_finish_four(&op->conv, c, to->weights, 5);
 }
 
 /* Clamps four channels, for ranges less than int8. */
@@ -102,7 +104,7 @@ void tinyml_depthwise_3x3_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_r
 
     for (int32_t next = 0; next < channels; next += 4) {
         const int32_t c = next + 4 <= channels ? next : channels - 4; /* the last four once more */
-        prepare(conv, c, group);
+        prepare(op, next, c, group);
         for (int32_t x = tile->col; x < right; x += most) {
             const int32_t cols = right - x < most ? right - x : most;
             int8_t *to = row + (x - out->first_col) * channels + c;

@@ -48,7 +48,7 @@ static inline void add_taps(const int8_t *x, int32_t step, const int8_t *weights
 }
 
 /* Adds a column of taps, from the row of the input at `x` on, where a ring may come to its end. */
-static void add_column(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const int8_t *x, const int8_t *weights,
+static void add_column(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const int8_t *x, tinyml_weights_t weights,
                        int32_t count, int32_t sum[4])
 {
     const int32_t step = op->window.dilation_y * in->row_bytes, size = in->rows * in->row_bytes;
@@ -56,8 +56,8 @@ static void add_column(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, cons
     while (count > 0) {
         const int32_t room = size - 1 - (int32_t)(x - (const int8_t *)in->base); /* bytes behind x */
         const int32_t run = room / step + 1 < count ? room / step + 1 : count;
-        add_taps(x, step, weights, op->out_channels, run, op->in_offset, sum);
-        weights += run * op->out_channels;
+        add_taps(x, step, weights.first, weights.step, run, op->in_offset, sum);
+        weights.first += run * weights.step;
         count -= run;
         if (count > 0) {
             x += run * step - size;
@@ -67,23 +67,25 @@ static void add_column(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, cons
 
 /* Channels c to c + 3 of a row of outputs. The first row of the input that is inside is at `row`. */
 static void compute_row(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_tile_t *tile, tinyml_taps_t rows,
-                        const int8_t *row, int32_t c, const tinyml_finish_t finish[4], int8_t *out)
+                        const int8_t *row, int32_t c, tinyml_weights_t weights, const tinyml_finish_t finish[4],
+                        int8_t *out)
 {
     const tinyml_window_t *w = &op->window;
     const int32_t channels = op->out_channels, step = w->dilation_x * channels;
     const int32_t limited = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
-    const int8_t *const weights = op->weights + rows.first * w->kernel_width * channels + c;
+    const int32_t weights_row = w->kernel_width * weights.step;
 
+    weights.first += rows.first * weights_row;
     for (int32_t x = tile->col; x < tile->col + tile->cols; ++x, out += channels) {
         const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
         const int8_t *i = row + (cols.origin + cols.first * w->dilation_x - in->first_col) * channels + c;
-        const int8_t *f = weights + cols.first * channels;
+        tinyml_weights_t seen = {weights.first + cols.first * weights.step, weights.step};
         int32_t sum[4] = {0, 0, 0, 0};
         if (w->kernel_width == 1) {
-            add_column(op, in, i, f, cols.first < cols.end ? rows.end - rows.first : 0, sum);
+            add_column(op, in, i, seen, cols.first < cols.end ? rows.end - rows.first : 0, sum);
         } else if (cols.first < cols.end) {
-            for (int32_t left = rows.end - rows.first; left > 0; --left, f += w->kernel_width * channels) {
-                add_taps(i, step, f, channels, cols.end - cols.first, op->in_offset, sum);
+            for (int32_t left = rows.end - rows.first; left > 0; --left, seen.first += weights_row) {
+                add_taps(i, step, seen.first, seen.step, cols.end - cols.first, op->in_offset, sum);
                 i = left > 1 ? tinyml_row_below(in, i, w->dilation_y) : i;
             }
         }
@@ -96,22 +98,24 @@ static void compute_row(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, con
     }
 }
 
-void tinyml_depthwise_s8_dsp(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+void tinyml_depthwise_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch)
 {
-    const tinyml_window_t *w = &op->window;
-    (void)scratch;
+    const tinyml_conv_s8_t *conv = &op->conv;
+    const tinyml_window_t *w = &conv->window;
+    const int32_t channels = conv->out_channels;
 
-    for (int32_t next = 0; next < op->out_channels; next += 4) {
-        const int32_t c = next + 4 <= op->out_channels ? next : op->out_channels - 4; /* the last four once more */
+    for (int32_t next = 0; next < channels; next += 4) {
+        const int32_t c = next + 4 <= channels ? next : channels - 4; /* the last four once more */
+        const tinyml_weights_t weights = tinyml_weights_of(op, next, c, w->kernel_height * w->kernel_width, scratch);
         uint32_t words[4 * TINYML_FINISH_WORDS];
-        tinyml_finish_four(op, c, words, 0);
+        tinyml_finish_four(conv, c, words, 0);
         for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
             const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
             const int8_t *const row =
                 rows.first < rows.end ? tinyml_row(in, rows.origin + rows.first * w->dilation_y) : in->base;
-            int8_t *const o = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * op->out_channels + c;
-            compute_row(op, in, tile, rows, row, c, (const tinyml_finish_t *)(const void *)words, o);
+            int8_t *const o = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * channels + c;
+            compute_row(conv, in, tile, rows, row, c, weights, (const tinyml_finish_t *)(const void *)words, o);
         }
     }
 }

@@ -44,11 +44,6 @@ void tinyml_conv_1x1_s8(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, con
 void tinyml_depthwise_s8(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                          const tinyml_tile_t *tile, void *scratch);
 
-/* The same for SMLAD: one output channel an input channel, four of them or more; shift from -22 to 0, and no sum of a
- * channel beyond 2^30. */
-void tinyml_depthwise_s8_dsp(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                             const tinyml_tile_t *tile, void *scratch);
-
 /* As tinyml_conv_s8, for SMLAD. Within each group, filters go in pairs, the last of an odd number with one of zeros; the
  * taps of a pair are interleaved by four, padded with zeros to a multiple of four.
  * scratch: 4 bytes a tap of the padded filter. */

@@ -18,6 +18,10 @@ extern "C" {
 void tinyml_conv_w4(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                     const tinyml_tile_t *tile, void *scratch);
 
+/* Depthwise, as tinyml_depthwise_s8. weights: see tinyml_widen_w4.h. scratch: 4 bytes a tap. */
+void tinyml_depthwise_w4(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                         const tinyml_tile_t *tile, void *scratch);
+
 /* As tinyml_conv_s8_t, one group, with weights and rescaling prepared for tinyml_conv_w4_dsp.
  *
  * weights      [four channels a b c d][pair of taps], a word each: two lanes of 16 bits, see tinyml_lanes_w4.h. Filters of

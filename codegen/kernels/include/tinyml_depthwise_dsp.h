@@ -8,6 +8,7 @@
 #include "tinyml_dsp.h"
 #include "tinyml_memory.h"
 #include "tinyml_requant.h"
+#include "tinyml_widen_w4.h"
 
 /* The sums are those of assembly where compilers take it (GCC and Clang for ARMv7E-M and later), since they run out of
  * registers on their own. */
@@ -34,6 +35,26 @@ static inline void tinyml_interleave(const int8_t *a, const int8_t *b, uint32_t 
         pair[c] = ((uint32_t)a[c] & UINT32_C(0xffff)) | (uint32_t)b[c] << 16;
     }
 #endif
+}
+
+/* The weights of four channels: those of the first tap, and how many bytes lie from a tap to the next. */
+typedef struct {
+    const int8_t *first;
+    int32_t step;
+} tinyml_weights_t;
+
+/* Those of channels c to c + 3, which come after `before` others. wide: 4 bytes a tap, where narrow weights go. */
+static inline tinyml_weights_t tinyml_weights_of(const tinyml_depthwise_s8_t *op, int32_t before, int32_t c, int32_t taps,
+                                                 int8_t *wide)
+{
+    tinyml_weights_t weights = {op->conv.weights + c, op->conv.out_channels};
+
+    if (op->narrow) {
+        tinyml_widen_w4(op->conv.weights + (before >> 3) * 4 * taps, before & 4, taps, wide);
+        weights.first = wide;
+        weights.step = 4;
+    }
+    return weights;
 }
 
 /* Both halves doubled. */

@@ -61,12 +61,14 @@ static inline void spread_taps(const int8_t *a, const int8_t *b, uint32_t *to, i
     to[3 * size] = tinyml_twice(pair[3]);
 }
 
-/* Weights and tinyml_finish_t of channels c to c + 3. */
-static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t words, uint32_t *to)
+/* Weights and tinyml_finish_t of channels c to c + 3, which come after `before` others. */
+static void spread_weights(const tinyml_depthwise_s8_t *op, int32_t before, int32_t c, int32_t words, uint32_t *to)
 {
     static const int8_t none[4] = {0, 0, 0, 0};
-    const int32_t step = op->out_channels, size = K * words + TINYML_FINISH_WORDS;
-    const int8_t *row = op->weights + c;
+    int8_t wide[4 * K * K];
+    const tinyml_weights_t weights = tinyml_weights_of(op, before, c, K * K, wide);
+    const int32_t step = weights.step, size = K * words + TINYML_FINISH_WORDS;
+    const int8_t *row = weights.first;
     uint32_t *next = to;
 
     for (int32_t ky = 0; ky < K; ++ky, row += K * step, next += words) {
@@ -82,7 +84,7 @@ static void spread_weights(const tinyml_conv_s8_t *op, int32_t c, int32_t words,
             }
         }
     }
-    tinyml_finish_four(op, c, to, K * words);
+    tinyml_finish_four(&op->conv, c, to, K * words);
 }
 
 /* A row of four planes, `size` words apart, from `words` pairs of columns that lie wholly inside the image. */
@@ -422,7 +424,7 @@ static inline void depthwise(const tinyml_depthwise_s8_t *op, const tinyml_rows_
     region_t r = region_of(op, out, tile->row, bottom, tile->col, most);
     for (int32_t next = 0; next < channels; next += 4) {
         const int32_t c = next + 4 <= channels ? next : channels - 4; /* the last four once more */
-        spread_weights(conv, c, words, weights);
+        spread_weights(op, next, c, words, weights);
         for (int32_t x = tile->col; x < right; x += most) {
             for (int32_t y = tile->row; y < bottom; y += r.block.rows) {
                 if (!padded) {

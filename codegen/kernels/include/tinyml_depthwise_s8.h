@@ -1,6 +1,7 @@
 /* int8 depthwise convolutions for SMLAD. SPDX-License-Identifier: Apache-2.0
  *
- * What tinyml_depthwise_s8() computes, for one output channel an input channel, without dilation.
+ * What tinyml_depthwise_s8() computes, for one output channel an input channel, without dilation where the window has a
+ * size of its own kernel. Most take weights of 4 bits too: they widen those of four channels at a time.
  */
 #ifndef TINYML_DEPTHWISE_S8_H
 #define TINYML_DEPTHWISE_S8_H
@@ -14,12 +15,15 @@ extern "C" {
 /* conv         weights [kernel_height][kernel_width][channels], channels >= 4, stride_x 1 or 2;
  *              bias includes in_offset * (sum of a channel's weights); shift from -22 to 6;
  *              2^(shift + 1) times any sum of a channel fits into int32, where shift is positive or taken as 0
+ * narrow       1 where weights are of 4 bits, as tinyml_widen_w4.h has them, but for the last four channels: they lie in the
+ *              place of the last one to four that are left when all before have gone in fours
  * patch_bytes  scratch for the inputs of one channel; 3x3 has no use for it
  * block_cols   that many neighbouring outputs of a row, or less, are computed at once: their inputs have to fit; for 3x3
  *              they are 50 columns at most
  */
 typedef struct {
     tinyml_conv_s8_t conv;
+    int32_t narrow;
     int32_t patch_bytes;
     int32_t block_cols;
 } tinyml_depthwise_s8_t;
@@ -33,6 +37,10 @@ typedef struct {
     const int32_t *channels;
 } tinyml_depthwise_ready_s8_t;
 
+/* Any window, dilation and stride; bias as tinyml_depthwise_s8 has it; shift from -22 to 0, and no sum of a channel beyond
+ * 2^30. patch_bytes and block_cols are not used. scratch: 4 bytes a tap where weights are narrow. */
+void tinyml_depthwise_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                             const tinyml_tile_t *tile, void *scratch);
 /* scratch: 144 + 900 + 12 * pairs, of columns of the input of so many outputs, an even number of them, rounded up. */
 void tinyml_depthwise_3x3_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);

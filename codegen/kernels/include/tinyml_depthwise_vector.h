@@ -13,6 +13,7 @@
 #include "tinyml_memory.h"
 #include "tinyml_mve.h"
 #include "tinyml_requant.h"
+#include "tinyml_widen_w4.h"
 
 #define CHANNELS 8
 #define LANES 16
@@ -117,6 +118,18 @@ TINYML_ASSEMBLY static void spread(TINYML_UNUSED const spread_t *part)
             "pop {r4-r10, pc}\n");
 }
 
+/* The low nibbles of so many bytes, and the high ones. */
+TINYML_ASSEMBLY static void widen(TINYML_UNUSED const int8_t *packed, TINYML_UNUSED int8_t *low,
+                                  TINYML_UNUSED int8_t *high, TINYML_UNUSED int32_t bytes)
+{
+    __asm__(".syntax unified\n"
+            "push {r4, lr}\n"
+            "dlstp.8 lr, r3\n"
+            "1: vldrb.u8 q0, [r0], #16\n vshl.i8 q1, q0, #4\n vshr.s8 q1, q1, #4\n vshr.s8 q0, q0, #4\n"
+            "vstrb.8 q1, [r1], #16\n vstrb.8 q0, [r2], #16\n letp lr, 1b\n"
+            "pop {r4, pc}\n");
+}
+
 #else
 
 static void spread(const spread_t *part)
@@ -129,6 +142,12 @@ static void spread(const spread_t *part)
             }
         }
     }
+}
+
+static void widen(const int8_t *packed, int8_t *low, int8_t *high, int32_t bytes)
+{
+    tinyml_widen_w4(packed, 0, bytes / 4, low);
+    tinyml_widen_w4(packed, 4, bytes / 4, high);
 }
 
 static void compute_four(const block_t *block, const layout_t *layout, const int8_t *at, int8_t *out, int32_t lanes)
@@ -223,6 +242,8 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
 {
     const tinyml_window_t *w = &op->window;
     const int32_t depth = w->in_channels, taps = w->kernel_width * w->kernel_height;
+    const int8_t *packed = op->weights; /* where they are narrow */
+    int8_t *const wide = scratch + TABLES, *const planes = wide + (op->narrow ? CHANNELS * taps : 0);
     const int32_t col_step = w->stride_x * layout->column_rows;
     const int32_t abreast = SUMS / layout->rows; /* sums of a row at a time */
     const int32_t plane_bytes = ((tile->cols + abreast - 1) / abreast * abreast - 1) * col_step
@@ -230,7 +251,7 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
     int8_t *const first = tinyml_row(out, tile->row);
     int8_t *const to = first + (tile->col - out->first_col) * depth;
     block_t block = {
-        scratch + TABLES, plane_bytes, to, 0, op->weights, taps, op->rescale, layout->index,
+        planes, plane_bytes, to, 0, op->weights, taps, op->rescale, layout->index,
         {layout->mask[0], layout->mask[1], layout->mask[2], layout->mask[3]}, scratch + 16,
         {w->stride_y, w->stride_y, 0}, 0, 0, tile->rows, 0, op->out_offset, {0, 0, 0, 0},
     };
@@ -262,10 +283,15 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
         block.lanes = tile->cols % 4;
     }
     spread_t parts[2];
-    const int32_t count = prepare_planes(op, layout, in, tile, scratch + TABLES, plane_bytes, parts);
+    const int32_t count = prepare_planes(op, layout, in, tile, planes, plane_bytes, parts);
     for (int32_t left = depth; left > 0; left -= CHANNELS) {
         block.channels = left < CHANNELS ? left : CHANNELS;
-        block.planes = scratch + TABLES;
+        block.planes = planes;
+        if (op->narrow) {
+            widen(packed, wide, wide + 4 * taps, 4 * taps);
+            packed += 4 * taps;
+            block.weights = wide;
+        }
         for (int32_t i = 0; i < count; ++i) {
             parts[i].channels = block.channels;
             spread(&parts[i]);

@@ -12,6 +12,8 @@ extern "C" {
 /* One output channel an input channel, no dilation; a window of 1 to 64 taps, counted as below.
  *
  * weights        [channels][kernel_width][kernel_height]
+ * narrow         1 where weights are of 4 bits: of each eight channels, the first four in the low nibbles, in that order, the
+ *                others in the high ones, in two's complement; zeros fill up the last eight
  * rescale        three numbers a channel: bias, multiplier, and shift, from -31 to -1, or 0 where out_min is at least
  *                out_offset (see tinyml_requant.h). The bias includes minus the input's zero point times the sum of weights.
  * in_zero_point  what taps outside the image read
@@ -23,6 +25,7 @@ typedef struct {
     const int8_t *weights;
     const int32_t *rescale;
     tinyml_window_t window;
+    int32_t narrow;
     int32_t in_zero_point;
     int32_t block_rows;
     int32_t block_cols;
@@ -33,7 +36,8 @@ typedef struct {
 
 /* scratch: 160 bytes, and 8 planes: with cols = block_cols, rounded up to a multiple of 4 / block_rows, a plane takes
  * (cols - 1) * stride_x * column_rows + (block_rows - 1) * stride_y bytes and the lanes of a window, rounded up to a multiple
- * of 16. As much, if that is more, as with 1, or 2, in place of a larger block_rows, for rows that are left over. */
+ * of 16. As much, if that is more, as with 1, or 2, in place of a larger block_rows, for rows that are left over. And 8 bytes
+ * a tap where weights are narrow. */
 void tinyml_depthwise_s8_mve(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch);
 

@@ -51,9 +51,9 @@ def emit_tflite(graph: Graph, description: Description, *, half: bool = False) -
 def model_of(graph: Graph, name: str, *, half: bool = False) -> Model:
     """The graph as TFLite's tensors and operators, without metadata.
 
-    Convolutions in groups get weights of 8 bits, as in C: not every resolver of LiteRT has their 4-bit form.
+    Convolutions in groups get weights of 8 bits: not every resolver of LiteRT has their 4-bit form.
     """
-    graph = run_pass(graph, widen_weights.PASS)
+    graph = run_pass(graph, widen_weights.ALL)
     writer = write(graph, half)
     inputs, outputs = ([writer.tensor(port) for port in side] for side in (graph.inputs, graph.outputs))
     return Model(name, f"made by tinyml {__version__}", writer.tensors, writer.operators, inputs, outputs)
