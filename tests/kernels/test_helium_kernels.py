@@ -146,6 +146,8 @@ def test_helium_averages_round_ties_away(helium_core: HeliumCore, height: int, w
         ("tinyml_depthwise_3x3_s8_mve", helium.convolution(3, 24, 24, 32, 32, 2, depthwise=True), 1.35),
         ("tinyml_depthwise_s8_mve", helium.convolution(5, 20, 20, 48, 48, depthwise=True), 0.47),
         ("tinyml_depthwise_s8_mve", helium.convolution(7, 20, 20, 48, 48, depthwise=True), 0.35),
+        ("tinyml_depthwise_3x3_s8_mve", four_bits(helium.convolution(3, 6, 6, 128, 128, depthwise=True)), 0.97),
+        ("tinyml_depthwise_s8_mve", four_bits(helium.convolution(7, 20, 20, 48, 48, depthwise=True)), 0.35),
     ],
 )
 def test_helium_instructions_per_mac(helium_core: HeliumCore, symbol: str, case: graphs.Case, budget: float) -> None:

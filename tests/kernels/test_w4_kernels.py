@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from helium_graphs import convolution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import accepted, check, find, property_test, tilings
@@ -163,6 +164,21 @@ _BUDGETS = {
     "1x1, 6x6, 128 to 128 channels": (CONV, _layer(6, 1, 128, 128), 0.90),
     "1x1, 3x3, 256 to 256 channels": (CONV, _layer(3, 1, 256, 256), 0.93),
     "3x3, 12x12, 16 to 16 channels": (CONV, _layer(12, 3, 16, 16), 1.24),
+    "depthwise 3x3, 24x24x32": (
+        "tinyml_depthwise_3x3_s8_dsp",
+        four_bits(convolution(3, 24, 24, 32, 32, depthwise=True)),
+        2.4,
+    ),
+    "depthwise 3x3, 6x6x128": (
+        "tinyml_depthwise_3x3_s8_dsp",
+        four_bits(convolution(3, 6, 6, 128, 128, depthwise=True)),
+        3.5,
+    ),
+    "depthwise 7x7, 20x20x48": (
+        "tinyml_depthwise_7x7_s8_dsp",
+        four_bits(convolution(7, 20, 20, 48, 48, depthwise=True)),
+        1.5,
+    ),
     "fully connected, 640 to 128": (MATRIX, _matrix(640, 128), 1.1),
     "fully connected, 128 to 128": (MATRIX, _matrix(128, 128), 1.3),
 }
