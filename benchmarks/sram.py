@@ -18,7 +18,8 @@ from tinyml import zoo
 from tinyml.errors import TinymlError
 from tinyml.memory import arena_capacity
 from tinyml.pipeline import ROOMY, Compilation, Options, chooser_of, compile_model, need
-from tinyml.schedule.estimate import CALL_CYCLES, cycles_of
+from tinyml.schedule.cost import cycles_of
+from tinyml.schedule.estimate import CALL_CYCLES
 from tinyml.schedule.model import Objective, Schedule, StageKind
 from tinyml.targets import Board, load_board
 

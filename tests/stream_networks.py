@@ -238,7 +238,8 @@ def _patched(rng: Random, base: Schedule, nodes: Sequence[Node], tile: int) -> l
             for node in run[:-1]
             for name in node.outputs
         )
-        tiling = Tiling(rng.choice([tile, 1, 2]), len(run), rng.randint(1, 5))
+        keeps = tuple(i for i in range(len(run) - 1) if rng.random() < 0.5) if rng.random() < 0.7 else ()
+        tiling = Tiling(rng.choice([tile, 1, 2]), len(run), rng.choice([1, 1, 2, 3, 5]), keeps)
         if len(run) > 1 and private:
             try:
                 make_stream(run, [tiling], graph, [base.kernel(node).access for node in run])

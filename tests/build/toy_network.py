@@ -37,7 +37,7 @@ def toy_bundle() -> SourceBundle:
             0,
             0,
             (Part(0, 1, 0, 1),),
-            (EmittedValue("hidden", "arena", 0, 4, 4, 1, 1),),
+            (EmittedValue("hidden", "arena", 0, 4, 4, 1, 1, 4),),
         ),
         EmittedLayer(
             1,
@@ -50,7 +50,7 @@ def toy_bundle() -> SourceBundle:
             8,
             0,
             (Part(0, 1, 0, 1),),
-            (EmittedValue("out", "arena", 8, 8, 8, 1, 1),),
+            (EmittedValue("out", "arena", 8, 8, 8, 1, 1, 8),),
         ),
     )
     builder = GraphBuilder("toy")

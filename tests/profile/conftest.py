@@ -42,7 +42,7 @@ def _bundle(source: str) -> SourceBundle:
             0,
             0,
             (Part(0, 1, 0, 1),),
-            (EmittedValue("sum", "arena", 128, 64, 64, 1, 1),),
+            (EmittedValue("sum", "arena", 128, 64, 64, 1, 1, 64),),
         ),
         EmittedLayer(
             1,
@@ -55,7 +55,7 @@ def _bundle(source: str) -> SourceBundle:
             64,
             0,
             (Part(0, 1, 0, 1),),
-            (EmittedValue("sums", "arena", 192, 8, 8, 1, 1),),
+            (EmittedValue("sums", "arena", 192, 8, 8, 1, 1, 8),),
         ),
     )
     files = {"net.c": source, "net.h": (_HERE / "net.h").read_text()}

@@ -17,7 +17,8 @@ class EmittedValue:
     Attributes:
         pixel_bytes: of all channels at one place.
         rows: of the whole value.
-        lines: 0 where a patch computes it part by part: the last part that was computed lies there, its rows end to end.
+        lines: 0 where a patch computes it part by part: the last part that was computed lies there.
+        pitch: bytes from one row to the next, where it lies.
     """
 
     name: str
@@ -27,6 +28,7 @@ class EmittedValue:
     pixel_bytes: int
     rows: int
     lines: int
+    pitch: int
 
 
 @dataclass(frozen=True, slots=True)

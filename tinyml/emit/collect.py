@@ -29,7 +29,8 @@ class Collector:
                 continue
             length = part.cols * pixel
             for y in range(part.row, part.end):
-                at = y % value.lines * size + part.col * pixel if value.lines else (y - part.row) * length
+                row, col = (y % value.lines, part.col) if value.lines else (y - part.row, part.kept)
+                at = row * value.pitch + col * pixel
                 to = y * size + part.col * pixel
                 kept[to : to + length] = self._read(value.arena, value.offset + at, length)
 

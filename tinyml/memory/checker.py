@@ -68,6 +68,7 @@ class _Replay:
         self.owner = {arena.name: np.full(arena.bytes, _NOBODY, np.int64) for arena in plan.arenas}
         self.alignment = {arena.name: arena.alignment for arena in plan.arenas}
         self.held: dict[str, Part] = {}  # of values that a patch computes part by part, the part that is there now
+        self.pitch: dict[str, int] = {}  # of these, pixels from one row to the next
         self.ids = {name: i for i, name in enumerate((*self.graph.values, *(node.name for node in self.graph.nodes)))}
         self.first = dict.fromkeys(self.ids, 0)  # byte of the value with that id where a value starts
 
@@ -157,13 +158,30 @@ class _Replay:
     def _turn(self, worker: Worker, call: Call, where: str) -> None:
         """A call of a worker: of every node of it, part by part."""
         sizes = worker.patch.sizes(worker.tile)
+        self.pitch = {name: cols for name, (_, cols) in zip(worker.passing, sizes, strict=False)}
         for parts in worker.parts(call.row, call.end):
-            self.held = dict(zip(worker.passing, parts, strict=False))
+            held = dict(zip(worker.passing, parts, strict=False))
+            for name, part in held.items():
+                self._keep(name, part, where)
+            self.held = held
             for node, part, (most_rows, most_cols) in zip(worker.nodes, parts, sizes, strict=True):
-                if part.rows > most_rows or part.cols > most_cols:
+                if part.rows > most_rows or part.kept + part.cols > most_cols:
                     raise BrokenPlanError(f"{where}, {node.name}: a part is larger than said")
-                self._compute(node, part, most_rows, f"{where}, {node.name}")
+                if part.cols:
+                    self._compute(node, part, most_rows, f"{where}, {node.name}")
         self.held = {}
+
+    def _keep(self, name: str, part: Part, where: str) -> None:
+        """What a part takes over of the one before moves to where it lies in the new one, row by row."""
+        if not part.kept:
+            return
+        kept = (part.row, part.end), (part.first_col, part.col)
+        there = self._area(name, *kept)
+        for span in there:
+            self._read_span(name, span, f"{where}, kept for the next part")
+        self.held[name] = part
+        for span in self._area(name, *kept):
+            self._write_span(name, span)
 
     def _compute(self, node: Node, part: Part, tile: int, where: str) -> None:
         graph, access = self.graph, self.plan.schedule.kernel(node).access
@@ -272,11 +290,11 @@ class _Replay:
             arena, start = self._location(name)
             corners = [(y, start + y % self.plan.lines(name) * line + cols[0] * pixel) for y in range(*rows)]
         else:
-            if rows[0] < held.row or rows[1] > held.end or cols[0] < held.col or cols[1] > held.end_col:
+            if rows[0] < held.row or rows[1] > held.end or cols[0] < held.first_col or cols[1] > held.end_col:
                 raise BrokenPlanError(f"{name}: rows {rows} and columns {cols} of it are not in the part {held}")
             arena, start = self.plan.parts[name]
-            first = cols[0] - held.col
-            corners = [(y, start + ((y - held.row) * held.cols + first) * pixel) for y in range(*rows)]
+            first = cols[0] - held.first_col
+            corners = [(y, start + ((y - held.row) * self.pitch[name] + first) * pixel) for y in range(*rows)]
         size = (cols[1] - cols[0]) * pixel
         return [_Span(arena, at, at + size, y * line + cols[0] * pixel) for y, at in corners]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tinyml.ir.macs import macs
 from tinyml.kernels.rows import row_bytes
+from tinyml.schedule.cost import cycles_of
 from tinyml.schedule.grouping import find_runs, variants
 from tinyml.schedule.model import Schedule, Stage, computed_nodes
 from tinyml.schedule.overlap import distance, guests
@@ -27,9 +28,6 @@ LONGEST = 64
 
 CALL_CYCLES = 40.0
 """Of the loop around a call in a stream: counted in the emulator, at 10 nodes a stage."""
-
-PART_CYCLES = 100.0
-"""Of the call of a kernel for a part of a patch, besides those that its formula has for a tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +72,6 @@ class Cut:
             return self.apart
         both = self.overlap.result_bytes + self.overlap.operand_bytes
         return below + self.overlap.together + max(0, self.apart - both - below)
-
-
-def cycles_of(worker: Worker, schedule: Schedule) -> float:
-    """Predicted, of all calls of a worker's kernels."""
-    graph = schedule.graph
-    if len(worker.nodes) == 1:
-        return schedule.kernel(worker.node).cost_in_tiles(worker.node, graph, worker.tile)
-    total = 0.0
-    patch = worker.patch
-    parts = math.ceil(worker.rows / worker.tile) * len(patch.strips())
-    sizes, computed = patch.sizes(worker.tile), patch.computed(worker.tile)
-    for node, (rows, _), pixels, image in zip(worker.nodes, sizes, computed, patch.images, strict=True):
-        kernel = schedule.kernel(node)
-        total += kernel.cost_in_tiles(node, graph, rows) * pixels / math.prod(image) + PART_CYCLES * parts
-    return total
 
 
 class Stages:
@@ -208,7 +191,7 @@ class Estimates:
         )
         seen: set[tuple[int, tuple[Tiling, ...]]] = set()  # first nodes and tilings of stages that were yielded
         for variant in variants(runs):
-            within = {run.start + i for run in runs if run.start in variant for i in range(1, run.nodes)}
+            within = {start + i for start, tiling in variant.items() for i in range(1, tiling.nodes)}
             for start in range(len(self.nodes)):
                 tilings = self._tilings(start, variant)
                 first = next((i for i, tiling in enumerate(tilings) if tiling.nodes > 1), len(tilings))

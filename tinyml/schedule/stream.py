@@ -47,11 +47,13 @@ class Tiling:
         rows: of a tile; None: all.
         nodes: how many of them make up one patch.
         cols: columns of a part of the patch; None: all.
+        keeps: positions in the patch of nodes of whose results columns are kept from part to part.
     """
 
     rows: int | None = None
     nodes: int = 1
     cols: int | None = None
+    keeps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def _make_worker(
     whole: set[str],
 ) -> Worker:
     """Adds to `whole` what its nodes take whole."""
-    patch = make_patch(nodes, graph, accesses, tiling.cols)
+    patch = make_patch(nodes, graph, accesses, tiling.cols, tiling.keeps)
     own = {name for node in nodes for name in node.outputs}
     reads: dict[str, Operand] = {}
     for node, access, through in zip(nodes, accesses, patch.through, strict=True):
@@ -199,7 +201,8 @@ def _make_worker(
 
 def tiling_of(worker: Worker) -> Tiling:
     """The tiling that makes such a worker."""
-    return Tiling(worker.tile, len(worker.nodes), worker.patch.cols if len(worker.nodes) > 1 else None)
+    patch = worker.patch
+    return Tiling(worker.tile, len(worker.nodes), patch.cols if len(worker.nodes) > 1 else None, patch.keeps)
 
 
 def _height(graph: Graph, name: str) -> int:

@@ -41,13 +41,14 @@ def workspace(worker: Worker, graph: Graph, kernel: Callable[[Node], KernelDescr
     sizes = worker.patch.sizes(worker.tile)
     alignment = max(4, *(kernel(node).access.alignment for node in worker.nodes))
     needs: list[_Need] = []
+    last = len(worker.nodes) - 1
     for i, (node, (rows, cols)) in enumerate(zip(worker.nodes, sizes, strict=True)):
         if i < len(worker.patch.readers):
             readers = [reader.position for reader in worker.patch.readers[i]]
             over_read = max(kernel(worker.nodes[j]).access.over_read for j in readers)
-            needs.append(
-                _Need(i, True, rows * cols * pixel_bytes(graph.value(node.output)) + over_read, i, max(readers))
-            )
+            size = rows * cols * pixel_bytes(graph.value(node.output)) + over_read
+            kept = i in worker.patch.keeps
+            needs.append(_Need(i, True, size, 0 if kept else i, last if kept else max(readers)))
         if not kernel(node).access.reduces:
             needs.append(_Need(i, False, kernel(node).scratch_bytes(node, graph, rows), i, i))
     placed: list[tuple[_Need, int]] = []

@@ -34,7 +34,7 @@ static inline void tinyml_store_word(void *at, uint32_t word)
 #endif
 }
 
-/* The two runs do not overlap. */
+/* The two runs do not overlap, or `to` is the lower one: bytes are copied upwards. */
 static inline void tinyml_copy(void *to, const void *from, int32_t bytes)
 {
     uint8_t *o = (uint8_t *)to;

@@ -64,11 +64,16 @@ class PartContext:
 
     arena: str
     offset: int
+    row_bytes: int
     pixel_bytes: int
     position: int
 
+    @property
+    def base(self) -> str:
+        return f"net->{self.arena} + {self.offset}"
+
     def __str__(self) -> str:
-        return f"TINYML_PART(net->{self.arena} + {self.offset}, {self.pixel_bytes}, part[{self.position}])"
+        return f"TINYML_PART({self.base}, {self.row_bytes}, part[{self.position}])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,14 @@ class ReadContext:
 
 
 @dataclass(frozen=True, slots=True)
+class PatchLayerContext:
+    """A layer of a patch; `at_times` not all parts need something new of it."""
+
+    function: str
+    at_times: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PatchContext:
     """The function that computes rows of a patch, part by part."""
 
@@ -134,7 +147,7 @@ class PatchContext:
     comment: str
     width: int
     cols: int
-    layers: tuple[str, ...]
+    layers: tuple[PatchLayerContext, ...]
     reaches: tuple[ReachContext, ...]
     reads: tuple[ReadContext, ...]
 
@@ -320,22 +333,34 @@ def _patch_context(prefix: str, worker: Worker, layers: Sequence[LayerContext]) 
                 for length, window in zip(patch.images[position], reader.windows, strict=True)
             )
             reaches.append(ReachContext(name, rows, cols))
-            found.append(f"tinyml_part_read({name}, &part[{reader.position}])")
+            found.append(f"tinyml_tile_read({name}, &part[{reader.position}].tile)")
         expression = found[0]
         for other in found[1:]:
-            expression = f"tinyml_part_of_both({expression}, {other})"
+            expression = f"tinyml_tile_of_both({expression}, {other})"
+        if position in patch.keeps:
+            (part,) = layers[position].outputs
+            assert isinstance(part, PartContext), "only the last one's result is in rows"
+            place = f"{part.base}, {part.row_bytes}, {part.pixel_bytes}"
+            expression = f"tinyml_part_behind(&part[{position}], {expression}, {place})"
+        else:
+            expression = f"tinyml_part_of({expression})"
         reads.append(ReadContext(position, expression))
     width = patch.images[last][1]
+    kept = " and ".join(names[i] for i in patch.keeps)
     comment = (
         f"Layers {names[0]} to {names[last]}, computed together for {patch.cols} of {width} columns at a time. "
-        f"Of what lies between them there is just the part that these need."
+        f"Of what lies between them there is just the part that these need"
+        + (f"; of layer {kept} the columns stay that the next part needs, too." if kept else ".")
     )
     return PatchContext(
         function=f"{prefix}_patch_{first:02d}",
         comment=block_comment([comment]),
         width=width,
         cols=patch.cols,
-        layers=tuple(layer.emitted.function for layer in layers),
+        layers=tuple(
+            PatchLayerContext(layer.emitted.function, any(first == end for first, end, _ in strips))
+            for layer, strips in zip(layers, zip(*patch.strips(), strict=True), strict=True)
+        ),
         reaches=tuple(reaches),
         reads=tuple(reads),
     )
@@ -409,7 +434,8 @@ def _layer_context(
     label = f"{index:02d}"
     named = [(array, f"{prefix}_{label}_{array.name}") for array in arrays_in(params.fields)]
     out = graph.value(node.outputs[0])
-    scratch_bytes = kernel.scratch_bytes(node, graph, worker.patch.sizes(worker.tile)[position][0])
+    sizes = worker.patch.sizes(worker.tile)
+    scratch_bytes = kernel.scratch_bytes(node, graph, sizes[position][0])
     scratch = "0"
     if scratch_bytes:
         arena, offset = plan.scratch[node.name]
@@ -419,6 +445,7 @@ def _layer_context(
         for call in stage.trace.calls
         if call.worker == turn
         for computed in worker.parts(call.row, call.end)
+        if computed[position].cols
     ]
     if kernel.access.reduces:
         calls = [Part(0, 0, 0, 0)] * (len(calls) - 1) + [
@@ -435,7 +462,7 @@ def _layer_context(
         macs=macs(node, graph),
         stage=step,
         calls=tuple(calls),
-        outputs=tuple(_emitted_value(graph.value(name), plan) for name in node.outputs),
+        outputs=tuple(_emitted_value(graph.value(name), plan, sizes[position][1]) for name in node.outputs),
     )
     between = {name: i for i, name in enumerate(worker.passing)}
 
@@ -443,7 +470,8 @@ def _layer_context(
         if name not in between:
             return _rows_context(graph.value(name), plan, members)
         arena, offset = plan.parts[name]
-        return PartContext(members[arena], offset, pixel_bytes(graph.value(name)), between[name])
+        pixel = pixel_bytes(graph.value(name))
+        return PartContext(members[arena], offset, sizes[between[name]][1] * pixel, pixel, between[name])
 
     return LayerContext(
         emitted=emitted,
@@ -457,16 +485,24 @@ def _layer_context(
         rows=worker.rows,
         cols=worker.patch.images[position][1],
         parts=parts,
-        tile=f"&part[{position}]" if parts else "&tile",
+        tile=f"&part[{position}].tile" if parts else "&tile",
         scratch=scratch,
     )
 
 
-def _emitted_value(value: Value, plan: MemoryPlan) -> EmittedValue:
-    arena, offset = plan.parts.get(value.name) or plan.location[value.name]
-    lines = 0 if value.name in plan.parts else plan.lines(value.name)
+def _emitted_value(value: Value, plan: MemoryPlan, cols: int) -> EmittedValue:
+    """A value of which there are so many columns at once."""
+    in_rows = value.name not in plan.parts
+    arena, offset = plan.location[value.name] if in_rows else plan.parts[value.name]
     return EmittedValue(
-        value.name, arena, offset, row_bytes(value), pixel_bytes(value), image_shape(value.shape)[0], lines
+        name=value.name,
+        arena=arena,
+        offset=offset,
+        row_bytes=row_bytes(value),
+        pixel_bytes=pixel_bytes(value),
+        rows=image_shape(value.shape)[0],
+        lines=plan.lines(value.name) if in_rows else 0,
+        pitch=row_bytes(value) if in_rows else cols * pixel_bytes(value),
     )
 
 
