@@ -1,11 +1,11 @@
 """Instructions a multiply-accumulate of the convolutions of real networks, computed in tiles of few rows from rings, as
-streams do, against the whole tensor in one call."""
+streams do, against the whole tensor in one call: at the heights that the scheduler chooses, and the fastest kernel at any."""
 
 import argparse
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,11 @@ from tinyml.ir.macs import macs
 from tinyml.ir.ops import Conv2dAttrs
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.passes import canonicalize, lower
+from tinyml.pipeline import Options, compile_model, need
 from tinyml.quantize import prepare
 from tinyml.schedule import schedule
+from tinyml.schedule.model import Objective, Schedule
+from tinyml.targets import load_board
 
 MODELS = (
     "models/wake_vision/mcunet-vww0.tflite",
@@ -34,6 +37,8 @@ MODELS = (
     "coverage/mobilenetv2_035.onnx",
 )
 HEIGHTS = (1, 2, 4)
+OBJECTIVES = (Objective.BALANCED, Objective.SRAM)
+BAR = 1.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,10 +65,25 @@ def attrs_of(node: Node) -> Conv2dAttrs:
     return node.attrs
 
 
-def layers_of(model: Path) -> list[Layer]:
-    graph = lower(prepare(canonicalize(load_model(model))).graph)
-    plan = schedule(graph, M7.isa)
-    return [Layer(n, plan.graph, plan.kernel(n)) for n in graph.nodes if isinstance(n.attrs, Conv2dAttrs)]
+def layers_of(plan: Schedule) -> list[Layer]:
+    nodes = (node for node in plan.graph.nodes if isinstance(node.attrs, Conv2dAttrs))
+    return [Layer(node, plan.graph, plan.kernel(node)) for node in nodes]
+
+
+def layer_by_layer(model: Path) -> Schedule:
+    return schedule(lower(prepare(canonicalize(load_model(model))).graph), M7.isa)
+
+
+def chosen(model: Path, objective: Objective) -> Schedule:
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(model, load_board("stm32h7"), Path(folder), objective=objective)
+        return need(compile_model(options, stop_after="schedule").schedule)
+
+
+def core_with(layers: Iterable[Layer], toolchain: str | None) -> EmulatedCore:
+    with tempfile.TemporaryDirectory() as folder:
+        elf = build(Path(folder), M7, toolchain, sorted({layer.kernel.symbol for layer in layers}))
+        return EmulatedCore(elf, M7)
 
 
 def count(core: EmulatedCore, layer: Layer, rows: int) -> int:
@@ -91,12 +111,32 @@ def count(core: EmulatedCore, layer: Layer, rows: int) -> int:
     return core.instructions(run)
 
 
-def rows(model: Path, toolchain: str | None) -> Iterator[Row]:
-    layers = layers_of(model)
+def chosen_rows(model: Path, objective: Objective, toolchain: str | None) -> Iterator[Row]:
+    """A row for each convolution that is computed in tiles, beside the fastest kernel for all rows at once, and one for all
+    of the network's."""
+    plan = chosen(model, objective)
+    layers, tiles = layers_of(plan), plan.tiles
+    fastest = layers_of(schedule(plan.graph, M7.isa))
+    core = core_with([*layers, *fastest], toolchain)
+    stage_of = {node.name: i for i, stage in enumerate(plan.stages) for node in stage.nodes}
+    sums: Counter[str] = Counter()
+    for layer, at_once in zip(layers, fastest, strict=True):
+        rows, work = tiles.get(layer.node.name, layer.height), macs(layer.node, layer.graph)
+        whole, tiled = count(core, at_once, layer.height), count(core, layer, rows)
+        sums += Counter(whole=whole, tiled=tiled)
+        if rows < layer.height:
+            figures = f"{whole / work:.2f}", f"{tiled / work:.2f}", percent(tiled / whole)
+            kernel = layer.kernel.symbol.removeprefix("tinyml_")
+            cells = layer.shape, kernel, str(stage_of[layer.node.name]), f"{rows} of {layer.height}", *figures
+            yield cells, tiled <= BAR * whole
+    figures = f"{sums['whole'] / 1e6:.2f} M", f"{sums['tiled'] / 1e6:.2f} M", percent(sums["tiled"] / sums["whole"])
+    yield ("all convolutions", "", "", "", *figures), sums["tiled"] <= BAR * sums["whole"]
+
+
+def height_rows(model: Path, toolchain: str | None) -> Iterator[Row]:
+    layers = layers_of(layer_by_layer(model))
+    core = core_with(layers, toolchain)
     counted: Counter[int] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        elf = build(Path(folder), M7, toolchain, sorted({layer.kernel.symbol for layer in layers}))
-        core = EmulatedCore(elf, M7)
     seen: dict[str, tuple[str, ...]] = {}
     for layer in layers:
         costs = {n: count(core, layer, n) for n in sorted({*(min(n, layer.height) for n in HEIGHTS), layer.height})}
@@ -128,7 +168,15 @@ if __name__ == "__main__":
     parser.add_argument("--toolchain", help="arm-none-eabi-gcc or ziglang; the first that is found")
     parser.add_argument("models", nargs="*", help="parts of names: only these")
     arguments = parser.parse_args()
+    models = [name for name in MODELS if not arguments.models or any(part in name for part in arguments.models)]
     columns = ("layer", "whole", *(c for n in HEIGHTS for c in (f"n = {n}", "more (predicted)")))
-    for name in MODELS:
-        if not arguments.models or any(part in name for part in arguments.models):
-            show(f"\n{name}: instructions a MAC", columns, rows(shared_folder() / name, arguments.toolchain))
+    for name in models:
+        title = f"\n{name}: instructions a MAC of the fastest kernels"
+        show(title, columns, height_rows(shared_folder() / name, arguments.toolchain))
+    columns = ("layer", "kernel", "stage", "rows", "whole", "in tiles", "more")
+    status = 0
+    for name in models:
+        for objective in OBJECTIVES:
+            found = chosen_rows(shared_folder() / name, objective, arguments.toolchain)
+            status |= show(f"\n{name}: in the tiles of --objective {objective.value}", columns, found)
+    sys.exit(status)

@@ -56,6 +56,9 @@ STACK_BYTES = 1024
 THRIFT = (1.0, 1.3)
 """Where memory counts, kernels of less scratch are tried that take up to so many times the cycles of the fastest."""
 
+TILED_CONSTANTS = 1.25
+"""Of a network whose kernels are those for tiles, to those of others: more than it was in any network that we measured."""
+
 RECOMPUTE = 0.4  # of the work, where the user is told what doing some of it again would save
 
 _QUICK = 0.05  # of the planner's effort, where schedules are compared
@@ -332,6 +335,8 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
             other = replace(chosen(thrift=thrift), stream_input=options.stream_input)
             choice = _with_thrift(choice, base, other, options, capacity, standard, chooser.stages)
     choice = _in_order(choice, base, options, capacity)
+    if _has_flash_to_spare(graph, options):
+        choice = chooser.with_fewer(choice, chosen(tiles=choice.schedule.tiles))
     if choice.bytes > capacity and _may_spread(options):
         keep, capacity = options.keep_input, sum(room.bytes for room in rooms_of(options.board, options.reserved))
         spread = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep).choose(options.objective, capacity)
@@ -342,6 +347,13 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
 def own_weights(graph: Graph) -> int:
     """Bytes of the network's weights, biases apart."""
     return sum(graph.value(node.used[1]).bytes for node in graph.nodes if node.op in WEIGHTED)
+
+
+def _has_flash_to_spare(graph: Graph, options: Options) -> bool:
+    """For kernels that have more constants than others."""
+    constants = sum(value.bytes for value in graph.values.values() if value.is_constant)
+    room = options.board.flash_bytes - CODE_ALLOWANCE
+    return options.objective is not Objective.FLASH and TILED_CONSTANTS * constants <= room
 
 
 def _in_order(choice: Choice, base: Schedule, options: Options, capacity: int) -> Choice:

@@ -40,7 +40,7 @@ def _planar_depthwise(symbol: str) -> st.SearchStrategy[graphs.Case]:
     return graphs.planar_depthwise(size).filter(accepted(symbol, Op.CONV2D))
 
 
-_PLANAR = [f"tinyml_depthwise_{name}_s8_dsp" for name in ("3x3", "3x3_ready", "5x5", "7x7")]
+_PLANAR = [f"tinyml_depthwise_{name}_s8_dsp" for name in ("3x3", "3x3_ready", "3x3_ready_wide", "5x5", "7x7")]
 
 _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_conv_s8_dsp": graphs.convolutions,
@@ -161,6 +161,7 @@ def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, flo
         ("tinyml_fully_connected_paired_s8_dsp", _matrix(), 1.2),
         ("tinyml_depthwise_3x3_s8_dsp", _depthwise(3, 20), 2.5),
         ("tinyml_depthwise_3x3_ready_s8_dsp", _depthwise(3, 16), 2.4),
+        ("tinyml_depthwise_3x3_ready_wide_s8_dsp", _depthwise(3, 20), 2.4),
         ("tinyml_depthwise_5x5_s8_dsp", _depthwise(5, 18), 1.7),
         ("tinyml_depthwise_7x7_s8_dsp", _depthwise(7, 18), 1.5),
     ],

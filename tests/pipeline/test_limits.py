@@ -110,10 +110,10 @@ def test_weights_larger_than_flash(model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("toolchain", ["arm-none-eabi-gcc", "ziglang"])
 def test_code_larger_than_flash(model: Path, tmp_path: Path, toolchain: str) -> None:
-    """Weights have room, the program has not: only the linker knows."""
+    """Weights have room, the program has not: only the linker knows. Other objectives have more constants where they fit."""
     if toolchain == "arm-none-eabi-gcc" and shutil.which(toolchain) is None:
         pytest.skip("arm-none-eabi-gcc is not on the PATH")
-    given = replace(options(model, tmp_path), toolchain=toolchain)
+    given = replace(options(model, tmp_path), toolchain=toolchain, objective=Objective.FLASH)
     bundle = need(compile_model(given, stop_after="emit").bundle)
     constants = bundle.weights_bytes + bundle.parameters_bytes
     flash = (constants + 4096) // 1024 * 1024

@@ -12,7 +12,7 @@ from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Conv2dAttrs, Op, ReshapeAttrs, SoftmaxAttrs
 from tinyml.ir.quant import QuantParams
-from tinyml.kernels.descriptor import CParams, KernelDescriptor
+from tinyml.kernels.descriptor import Access, CParams, KernelDescriptor
 from tinyml.schedule.model import Objective, StageKind
 from tinyml.schedule.select import Candidates, schedule
 from tinyml.schedule.stream import Tiling
@@ -97,6 +97,26 @@ def test_of_equal_kernels_the_first_is_chosen() -> None:
     conv = [("a", 1.0, None), ("b", 1.0, None)]
     result = schedule(small_graph(), PORTABLE, kernels=offering(conv2d=conv, softmax=[("s", 1.0, None)]))
     assert result.selections["conv2d"].kernel.symbol == "a"
+
+
+def test_in_tiles_the_fastest_kernel_for_them_is_chosen() -> None:
+    def candidates(node: Node, graph: Graph, isa: frozenset[Isa]) -> list[tuple[KernelDescriptor, str | None]]:
+        once = replace(descriptor("at_once", node.op, 100.0), tile_cost=lambda node, graph, rows: 100 + 60 / rows)
+        low = replace(descriptor("low", node.op, 110.0), tile_cost=lambda node, graph, rows: 110 + 4 / rows)
+        summed = replace(descriptor("summed", node.op, 105.0), access=Access(reduces=True))
+        return [(once, None), (low, None), (summed, None)]
+
+    whole = schedule(small_graph(), PORTABLE, kernels=candidates)
+    (conv,) = (node for node in whole.graph.nodes if node.op is Op.CONV2D)
+    assert {s.kernel.symbol for s in whole.selections.values()} == {"at_once"}
+    assert not whole.tiles
+
+    tiled = replace(whole, stages=(whole.stage((conv,), (Tiling(4),)), *whole.stages[1:]))
+    assert tiled.tiles == {"conv2d": 4}
+    chosen = schedule(small_graph(), PORTABLE, kernels=candidates, tiles=tiled.tiles).selections
+    assert chosen["conv2d"].kernel.symbol == "low"
+    assert chosen["conv2d"].reason == "111 cycles predicted in tiles of 4, the least of 2"
+    assert chosen["softmax"].kernel.symbol == "at_once"
 
 
 def test_views_have_no_stage_and_all_else_has_one() -> None:

@@ -39,9 +39,10 @@ from tinyml.targets.core import Isa
 _SCRATCH = 2000  # bytes that 5x5 and 7x7 are content with, if the window lets them; more would mean fewer blocks
 _MOST_SHIFT = 22
 _MOST_LEFT_SHIFT = 6
-# Of tinyml_depthwise_rows.h: bytes of a pair of columns in a plane, and of a channel; pairs in a plane of either kernel.
+# Of tinyml_depthwise_rows.h: bytes of a pair of columns in a plane, and of a channel; pairs in a plane for any rows, and in
+# one for narrow rows.
 _PAIR_BYTES, _CHANNEL_BYTES = 12, 36
-_PAIRS, _READY_PAIRS = 25, 9
+_PAIRS, _NARROW_PAIRS = 25, 9
 
 
 def _needs_planes(size: int) -> Callable[[Node, Graph], str | None]:
@@ -206,7 +207,9 @@ def _ready_cost(node: Node, graph: Graph, rows: int) -> float:
     _, height, width, channels = graph.value(node.output).shape
     if rows >= height:
         return _row_cost(node, graph, rows)
-    row = 60 + math.ceil(channels / 4) * (15 + _row_sums(node, graph, width))
+    block = min(_row_block(node, graph), width)
+    blocks = width / block
+    row = 60 + 150 * (blocks - 1) + blocks * math.ceil(channels / 4) * (15 + _row_sums(node, graph, block))
     return 200 * math.ceil(height / rows) + height * row
 
 
@@ -220,8 +223,11 @@ def _row_scratch(node: Node, graph: Graph, rows: int) -> int:
     return 4 * _CHANNEL_BYTES + _planes_bytes(node, graph, cols, _PAIRS)
 
 
-def _ready_scratch(node: Node, graph: Graph, rows: int) -> int:
-    return _planes_bytes(node, graph, graph.value(node.output).shape[2], _READY_PAIRS)
+def _ready_scratch(pairs: int) -> Callable[[Node, Graph, int], int]:
+    def scratch(node: Node, graph: Graph, rows: int) -> int:
+        return _planes_bytes(node, graph, min(_row_block(node, graph), graph.value(node.output).shape[2]), pairs)
+
+    return scratch
 
 
 def _row_params(node: Node, graph: Graph) -> CParams:
@@ -230,7 +236,7 @@ def _row_params(node: Node, graph: Graph) -> CParams:
 
 def _needs_narrow_rows(node: Node, graph: Graph) -> str | None:
     width, stride = graph.value(node.output).shape[2], attrs_of(node).stride[1]
-    most = (2 * _READY_PAIRS - 2) // stride
+    most = (2 * _NARROW_PAIRS - 2) // stride
     return f"computes rows of up to {most} outputs with this stride, these have {width}" if width > most else None
 
 
@@ -252,10 +258,11 @@ def _ready_params(node: Node, graph: Graph) -> CParams:
     ]
     words = np.concatenate([pairs[..., 0] & 0xFFFF | pairs[..., 1] << 16, np.stack(finish, axis=1)], axis=1)
     unused = dict.fromkeys(("weights", "bias", "multiplier", "shift"))
+    depthwise: dict[str, Field] = {"conv": {**conv, **unused}, "patch_bytes": 0, "block_cols": _row_block(node, graph)}
     return CParams(
         "tinyml_depthwise_ready_s8_t",
         {
-            "conv": {**conv, **unused},
+            "depthwise": depthwise,
             "channels": Array("weights", words.astype(np.uint32).view(np.int32)),
         },
     )
@@ -396,7 +403,14 @@ KERNELS = (
         "3x3_ready",
         first_reason(needs_int8_weights, _rejects_spread(3), _needs_narrow_rows),
         _ready_params,
-        _ready_scratch,
+        _ready_scratch(_NARROW_PAIRS),
+        _ready_cost,
+    ),
+    _spread(
+        "3x3_ready_wide",
+        first_reason(needs_int8_weights, _rejects_spread(3)),
+        _ready_params,
+        _ready_scratch(_PAIRS),
         _ready_cost,
     ),
     *(

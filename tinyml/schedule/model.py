@@ -117,6 +117,17 @@ class Schedule:
     objective: Objective = Objective.BALANCED
     stream_input: bool = False
 
+    @property
+    def tiles(self) -> Mapping[str, int]:
+        """Names of the nodes that are computed in several tiles -> rows of each."""
+        return {
+            node.name: rows
+            for stage in self.stages
+            for worker, calls in zip(stage.stream.workers, stage.trace.calls_of, strict=True)
+            if len(calls) > 1
+            for node, (rows, _) in zip(worker.nodes, worker.patch.sizes(worker.tile), strict=True)
+        }
+
     def kernel(self, node: Node) -> KernelDescriptor:
         return self.selections[node.name].kernel
 

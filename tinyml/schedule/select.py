@@ -33,8 +33,10 @@ def schedule(
     counts: Counts = MappingProxyType({}),
     thrift: float | None = None,
     more_weights: int = 0,
+    tiles: Mapping[str, int] = MappingProxyType({}),
 ) -> Schedule:
-    """Runs the graph layer by layer, in its own order, each node by the fastest kernel that can compute it.
+    """Runs the graph layer by layer, in its own order, each node by the fastest kernel that can compute it: the nodes of
+    `tiles` in tiles of so many rows, the others at once.
 
     With `thrift` by the one that needs the least scratch for tiles of two rows, of those that take no more than so many
     times the cycles of the fastest in such tiles.
@@ -59,6 +61,8 @@ def schedule(
         reasons = [(kernel.symbol, reason) for kernel, reason in offered if reason is not None]
         if able:
             selection = _fastest(node, graph, able, reasons, counts)
+            if (tile := tiles.get(node.name)) is not None:
+                selection = _fastest(node, graph, _alike(able, selection.kernel), reasons, counts, tile)
             selections[node.name] = selection if thrift is None else _thriftiest(node, graph, able, selection, thrift)
         else:
             refused.append((node, reasons))
@@ -110,15 +114,26 @@ def _costs(node: Node, graph: Graph, able: Sequence[KernelDescriptor], counts: C
 
 
 def _fastest(
-    node: Node, graph: Graph, able: list[KernelDescriptor], refusals: list[tuple[str, str]], counts: Counts
+    node: Node,
+    graph: Graph,
+    able: list[KernelDescriptor],
+    refusals: list[tuple[str, str]],
+    counts: Counts,
+    tile: int | None = None,
 ) -> Selection:
-    """The kernel of least cost; among equals the first that is offered."""
+    """The kernel of least cost in tiles of so many rows; among equals the first that is offered. What a kernel costs beyond
+    its count, of the whole node, is in the proportion that was predicted."""
     predicted = [kernel.cost(node, graph) for kernel in able]
     counted = [counts.get((node.name, kernel.symbol)) for kernel in able]
     tried = [i for i, count in enumerate(counted) if count is not None]
     costs = [predicted[i] if count is None else count.cost for i, count in enumerate(counted)]
+    unit = ""
+    if tile is not None:
+        slower = [kernel.cost_in_tiles(node, graph, tile) / cost for kernel, cost in zip(able, predicted, strict=True)]
+        costs = [cost * times for cost, times in zip(costs, slower, strict=True)]
+        unit = f" in tiles of {tile}"
     best = min(tried or range(len(able)), key=lambda i: costs[i])
-    verdicts = [f"{cost:,.0f} {_unit(count)}" for cost, count in zip(costs, counted, strict=True)]
+    verdicts = [f"{cost:,.0f} {_unit(count)}{unit}" for cost, count in zip(costs, counted, strict=True)]
     reason = (
         f"{verdicts[best]}, the least of {len(tried or able)}" if len(able) > 1 else "the only one that can compute it"
     )
@@ -130,17 +145,22 @@ def _fastest(
     return Selection(able[best], reason, (*offered, *(Candidate(symbol, None, None, why) for symbol, why in refusals)))
 
 
+def _alike(able: Sequence[KernelDescriptor], kernel: KernelDescriptor) -> list[KernelDescriptor]:
+    """Those that take their operands as a kernel does."""
+    return [other for other in able if other.access.pace == kernel.access.pace]
+
+
 def _thriftiest(
     node: Node, graph: Graph, able: Sequence[KernelDescriptor], fastest: Selection, thrift: float
 ) -> Selection:
-    """The kernel of least scratch, and the fastest of those. It takes its operands as the fastest does."""
+    """The kernel of least scratch, and the fastest of those."""
 
     def needs(kernel: KernelDescriptor) -> tuple[int, float]:
         return kernel.scratch_bytes(node, graph, _ROWS), kernel.cost_in_tiles(node, graph, _ROWS)
 
     limit = thrift * needs(fastest.kernel)[1]
-    alike = [kernel for kernel in able if kernel.access.pace == fastest.kernel.access.pace]
-    kernel = min((kernel for kernel in alike if needs(kernel)[1] <= limit), key=needs, default=fastest.kernel)
+    alike = [kernel for kernel in _alike(able, fastest.kernel) if needs(kernel)[1] <= limit]
+    kernel = min(alike, key=needs, default=fastest.kernel)
     if kernel.symbol == fastest.kernel.symbol:
         return fastest
     reason = (

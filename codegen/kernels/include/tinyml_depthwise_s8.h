@@ -28,12 +28,12 @@ typedef struct {
     int32_t block_cols;
 } tinyml_depthwise_s8_t;
 
-/* conv         as above, without weights, bias, multiplier and shift; 16 columns of outputs at most, 8 where stride_x is 2
+/* depthwise    as above, without weights, bias, multiplier and shift
  * channels     nine words each: weights times 2^(1 + shift to the left), two int16 a word: rows 0 and 1 of columns 0, 1 and
  *              2, row 2 of columns 0 and 1, of columns 1 and 2; then the tinyml_finish_t of tinyml_depthwise_dsp.h
  */
 typedef struct {
-    tinyml_conv_s8_t conv;
+    tinyml_depthwise_s8_t depthwise;
     const int32_t *channels;
 } tinyml_depthwise_ready_s8_t;
 
@@ -44,9 +44,12 @@ void tinyml_depthwise_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_
 /* scratch: 144 + 900 + 12 * pairs, of columns of the input of so many outputs, an even number of them, rounded up. */
 void tinyml_depthwise_3x3_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);
-/* The same for tiles of few rows: no call prepares the channels. scratch: 324 + 12 * pairs. */
+/* The same for tiles of few rows: no call prepares the channels. Blocks of 16 outputs at most, 8 where stride_x is 2, and
+ * scratch: 324 + 12 * pairs; wide: 900 + 12 * pairs. */
 void tinyml_depthwise_3x3_ready_s8_dsp(const tinyml_depthwise_ready_s8_t *op, const tinyml_rows_t *in,
                                        const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
+void tinyml_depthwise_3x3_ready_wide_s8_dsp(const tinyml_depthwise_ready_s8_t *op, const tinyml_rows_t *in,
+                                            const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
 /* scratch: 4 * (weights_bytes + patch): weights_bytes = 4 * (4 + kernel * words), words = 4, 6 (stride_x 1) or 3, 4
  * (stride_x 2) for 5x5, 7x7; patch: patch_bytes, or less where the tile has so few rows that its inputs take less. */
 void tinyml_depthwise_5x5_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
