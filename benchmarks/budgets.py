@@ -9,14 +9,14 @@ from pathlib import Path
 from common import Row, shared_folder, show, size
 
 # ruff: isort: split
-from budget_table import REAL, ZOO, Budget, measure, read_table, write_table, zoo_model
+from budget_table import REAL, ZOO, Budget, measure, read_table, real_model, write_table, zoo_model
 
 
 def measured(names: list[str]) -> Iterator[tuple[str, Budget]]:
     wanted = [name for name in (*ZOO, *REAL) if not names or any(part in name for part in names)]
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
-            model = zoo_model(name, Path(folder)) if name in ZOO else shared_folder() / "models" / f"{name}.tflite"
+            model = zoo_model(name, Path(folder)) if name in ZOO else real_model(name, shared_folder() / "models")
             yield name, measure(name, model)
 
 

@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from budget_table import REAL, ZOO, Budget, installed_compiler, measure, read_table, zoo_model
+from budget_table import REAL, ZOO, Budget, installed_compiler, measure, read_table, real_model, zoo_model
 
 pytestmark = pytest.mark.emulated
 
 QUICK_ZOO = ("autoencoder", "ds_cnn", "resnet8")
 QUICK = ("mlperf_tiny/ad01_int8", "mlperf_tiny/kws_dscnn_int8", "mlperf_tiny/vww_96_int8", "mlperf_tiny/ic_resnet8_int8",
-         "wake_vision/mcunet-vww0", "tflite_micro/person_detect")  # fmt: skip
+         "mlperf_tiny/ic_resnet8_int8 --weights-growth 50", "wake_vision/mcunet-vww0",
+         "tflite_micro/person_detect")  # fmt: skip
 
 
 def _check(name: str, model: Path) -> None:
@@ -29,7 +30,7 @@ def test_reference_networks(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_real_networks(name: str, shared: Path) -> None:
-    _check(name, shared / "models" / f"{name}.tflite")
+    _check(name, real_model(name, shared / "models"))
 
 
 def test_the_table_is_whole() -> None:

@@ -26,6 +26,8 @@ from tinyml.kernels.descriptor import Array, CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
 _MOST_CHANNELS = 64
+_CACHED = 8 << 10  # bytes of weights that a data cache of 16 KiB keeps, whatever else is read
+_VALUES = 8 << 10  # bytes of scratch for transformed inputs, where more of them than a block's are of use
 _SCALE = 4  # of sums, since G has halves
 _G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, -2]])  # twice that of the header
 _ROWS, _COLUMNS = [1, 2, 0, 3], [1, 3, 0, 2]  # of transformed weights, in the kernel's reading order
@@ -64,10 +66,21 @@ def transformed(w: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(quads.transpose(0, 2, 3, 4, 6, 1, 5), "<i2")
 
 
+def _passes(node: Node, graph: Graph) -> tuple[int, int]:
+    """Blocks, and the filters that compute them all before the next ones do: so weights that no cache holds come from flash
+    that many times less often."""
+    filters, channels = (graph.value(node.inputs[1]).shape[axis] for axis in (0, 3))
+    fit = max(_CACHED // (32 * channels) // 4 * 4, 4)
+    if filters <= fit:
+        return 1, filters
+    return min(_VALUES // (64 * channels), math.ceil(graph.value(node.output).shape[2] / 4)), fit
+
+
 def _params(node: Node, graph: Graph) -> CParams:
     attrs = attrs_of(node)
     x, w, out = graph.value(node.inputs[0]), graph.value(node.inputs[1]), graph.value(node.output)
     low, high = activation_range(attrs.clamp, quant_of(out))
+    blocks, filters = _passes(node, graph)
     _, multiplier, rounding, shift = _rescaling(node, graph).table.T
     bias = _SCALE * bias_of(node, graph, fold_zero_point=True).astype(np.int64)
     table = np.stack([np.where(multiplier == 0, 0, bias), multiplier, 2 * rounding + 1, shift + 1], axis=1)
@@ -78,6 +91,8 @@ def _params(node: Node, graph: Graph) -> CParams:
             "rescale": parameter_array("rescale", table.astype(np.uint32).view(np.int32)),
             "window": window_fields(x, (3, 3), attrs.stride, attrs.padding),
             "out_channels": w.shape[0],
+            "pass_blocks": blocks,
+            "pass_filters": filters,
             "outside": zero_point_of(x),
             "ties": int(low < zero_point_of(out)),
             "out_min": low,
@@ -88,7 +103,7 @@ def _params(node: Node, graph: Graph) -> CParams:
 
 def _scratch(node: Node, graph: Graph, rows: int) -> int:
     channels = graph.value(node.inputs[0]).shape[-1]
-    return 64 * channels + max(24 * channels, 320)
+    return 64 * channels * _passes(node, graph)[0] + max(24 * channels, 320)
 
 
 def _extra_weights(node: Node, graph: Graph) -> int:

@@ -168,23 +168,42 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
 #define NEXT_STEP STEP("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
 #define NEXT_FOUR NEXT_STEP NEXT_STEP NEXT_STEP NEXT_STEP
 
-/* r3 multiplier, r12 rounding, lr shift; r2 is scratch. */
-#define RESCALE(SUM) \
-    "asr r2, " SUM ", #31 \n" \
-    "add r2, r12, r2, lsl #1 \n" \
-    "smmla " SUM ", " SUM ", r3, r2 \n" \
-    "asr " SUM ", " SUM ", lr \n" \
-    "ssat " SUM ", #8, " SUM "\n"
+/* r4 to r7 of one filter: r3 multiplier, r12 rounding, lr shift; r8 to r11 are scratch. */
+#define RESCALE \
+    "asr r8, r4, #31 \n" \
+    "asr r9, r5, #31 \n" \
+    "asr r10, r6, #31 \n" \
+    "asr r11, r7, #31 \n" \
+    "add r8, r12, r8, lsl #1 \n" \
+    "add r9, r12, r9, lsl #1 \n" \
+    "smmla r4, r4, r3, r8 \n" \
+    "add r10, r12, r10, lsl #1 \n" \
+    "smmla r5, r5, r3, r9 \n" \
+    "add r11, r12, r11, lsl #1 \n" \
+    "smmla r6, r6, r3, r10 \n" \
+    "smmla r7, r7, r3, r11 \n" \
+    SHIFT
 
 /* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
-#define RESCALE_WITHOUT_TIES(SUM) \
-    "smmla " SUM ", " SUM ", r3, r12 \n" \
-    "asr " SUM ", " SUM ", lr \n" \
-    "ssat " SUM ", #8, " SUM "\n"
+#define RESCALE_WITHOUT_TIES \
+    "smmla r4, r4, r3, r12 \n" \
+    "smmla r5, r5, r3, r12 \n" \
+    "smmla r6, r6, r3, r12 \n" \
+    "smmla r7, r7, r3, r12 \n" \
+    SHIFT
+#define SHIFT \
+    "asr r4, r4, lr \n" \
+    "asr r5, r5, lr \n" \
+    "ssat r4, #8, r4 \n" \
+    "asr r6, r6, lr \n" \
+    "ssat r5, #8, r5 \n" \
+    "asr r7, r7, lr \n" \
+    "ssat r6, #8, r6 \n" \
+    "ssat r7, #8, r7 \n"
 
 /* One filter, the four pixels of a row: AT bytes into the sums of each column lies what the row is computed from, at OUT
  * on the stack where they go. r1 sums. */
-#define FINISH_ROW(AT, OUT, RESCALE_ONE) \
+#define FINISH_ROW(AT, OUT, RESCALE_FOUR) \
     "ldr r2, [sp, #24] \n" \
     "ldrd r6, r7, [r1, #" AT "] \n" \
     "ldm r2, {r2, r3, r12, lr} \n" \
@@ -201,10 +220,7 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
     "add r5, r5, r9 \n" \
     "add r6, r6, r10 \n" \
     "add r7, r7, r11 \n" \
-    RESCALE_ONE("r4") \
-    RESCALE_ONE("r6") \
-    RESCALE_ONE("r5") \
-    RESCALE_ONE("r7") \
+    RESCALE_FOUR \
     "add r2, sp, #" OUT "\n" \
     "ldm r2, {r8-r11} \n" \
     "strb r7, [r11], #1 \n" \
@@ -212,9 +228,9 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
     "strb r6, [r9], #1 \n" \
     "strb r4, [r8], #1 \n" \
     "stm r2, {r8-r11} \n"
-#define FINISH(RESCALE_ONE) \
-    FINISH_ROW("32", "52", RESCALE_ONE) \
-    FINISH_ROW("0", "36", RESCALE_ONE)
+#define FINISH(RESCALE_FOUR) \
+    FINISH_ROW("32", "52", RESCALE_FOUR) \
+    FINISH_ROW("0", "36", RESCALE_FOUR)
 
 /* Of the sums of a column: with M the sums of rows 0 to 3, row 0 is M1 + M2 + M0, and row 1 is 2 M1 - (M1 + M2) + M3. So all
  * but one of the additions are those of the products.
@@ -409,15 +425,27 @@ static void gather(const tinyml_conv_winograd_s8_t *op, const int8_t *rows[ROWS]
     }
 }
 
+/* The pixels of a block, whose first is `at` bytes into each of its rows: of `cols` columns, and one row where the other is
+ * null. */
+static void find_pixels(int8_t *out[PIXELS], int8_t *const rows[2], int32_t at, int32_t filters, int32_t cols)
+{
+    int8_t *const first = rows[0] + at, *const second = rows[1] != 0 ? rows[1] + at : 0;
+    for (int32_t i = 0; i < PIXELS / 2; ++i) {
+        out[i] = i < cols ? first + i * filters : first;
+        out[PIXELS / 2 + i] = i < cols && second != 0 ? second + i * filters : first;
+    }
+}
+
 void tinyml_conv_winograd_s8_dsp(const tinyml_conv_winograd_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch)
 {
     const tinyml_window_t *w = &op->window;
-    const int32_t channels = w->in_channels, filters = op->out_channels;
+    const int32_t channels = w->in_channels, filters = op->out_channels, pass = op->pass_filters;
     const int32_t end_row = tile->row + tile->rows, end_col = tile->col + tile->cols;
     const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
-    int16_t *values = scratch;
-    int8_t *rest = (int8_t *)(values + 2 * ELEMENTS * channels);
+    const int32_t values = 2 * ELEMENTS * channels; /* of a block */
+    int16_t *blocks = scratch;
+    int8_t *rest = (int8_t *)(blocks + op->pass_blocks * values);
     /* What of the input the tile's outputs need, and the image has. */
     const int32_t needed_rows = end_row + 2 - w->pad_top, needed_cols = end_col + 2 - w->pad_left;
     const int32_t height = needed_rows < w->in_height ? needed_rows : w->in_height;
@@ -425,36 +453,43 @@ void tinyml_conv_winograd_s8_dsp(const tinyml_conv_winograd_s8_t *op, const tiny
 
     for (int32_t y = tile->row; y < end_row; y += 2) {
         const int8_t *rows[ROWS];
+        int8_t *to[2] = {0};
         int32_t inside = 1;
         for (int32_t i = 0; i < ROWS; ++i) {
             const int32_t row = y - w->pad_top + i;
             rows[i] = row >= 0 && row < height ? tinyml_row(in, row) : 0;
             inside &= rows[i] != 0;
         }
-        int8_t *const first = (int8_t *)tinyml_row(out, y) - out->first_col * filters;
-        int8_t *const second = y + 1 < end_row ? (int8_t *)tinyml_row(out, y + 1) - out->first_col * filters : 0;
-        for (int32_t x = tile->col; x < end_col; x += 4) {
-            const int32_t origin = x - w->pad_left;
-            const int32_t col = tinyml_clamp(-origin, 0, COLS), end = tinyml_clamp(width - origin, col, COLS);
-            const int32_t at = (origin + col - in->first_col) * channels;
-            patch_t patch = {{0}, channels, values, 16 * channels, -44 * channels, values + 2 * channels};
-            for (int32_t i = 0; i < ROWS; ++i) {
-                patch.rows[i] = rows[i] != 0 && col < end ? rows[i] + at : 0;
+        for (int32_t i = 0; i < 2 && y + i < end_row; ++i) {
+            to[i] = (int8_t *)tinyml_row(out, y + i) - out->first_col * filters;
+        }
+        for (int32_t start = tile->col, x = start; start < end_col; start = x) {
+            for (int16_t *at = blocks; x < end_col && (int8_t *)at != rest; x += 4, at += values) {
+                const int32_t origin = x - w->pad_left;
+                const int32_t col = tinyml_clamp(-origin, 0, COLS), end = tinyml_clamp(width - origin, col, COLS);
+                patch_t patch = {{0}, channels, at, 16 * channels, -44 * channels, at + 2 * channels};
+                for (int32_t i = 0; i < ROWS; ++i) {
+                    const int32_t seen = rows[i] != 0 && col < end;
+                    patch.rows[i] = seen ? rows[i] + (origin + col - in->first_col) * channels : 0;
+                }
+                if (!inside || end - col < COLS) {
+                    gather(op, patch.rows, col, end, rest);
+                }
+                transform(&patch);
             }
-            if (!inside || end - col < COLS) {
-                gather(op, patch.rows, col, end, rest);
-            }
-            transform(&patch);
-            block_t block = {op->weights, op->weights + ELEMENTS * channels * filters, values, channels,
-                             (int32_t *)(void *)rest, op->rescale, op->ties, {0}};
-            for (int32_t i = 0; i < PIXELS; ++i) {
-                int8_t *const row = i < 4 ? first : second;
-                block.out[i] = row != 0 && x + i % 4 < end_col ? row + (x + i % 4) * filters : first + x * filters;
-            }
-            multiply(&block);
-            for (int32_t i = 0; clamped && i < PIXELS; ++i) {
-                for (int32_t c = 0; c < filters; ++c) {
-                    block.out[i][c] = (int8_t)tinyml_clamp(block.out[i][c], op->out_min, op->out_max);
+            for (int32_t filter = 0; filter < filters; filter += pass) {
+                const int32_t count = filters - filter < pass ? filters - filter : pass;
+                const int16_t *weights = op->weights + filter * ELEMENTS * channels;
+                block_t block = {weights, weights + count * ELEMENTS * channels, blocks, channels,
+                                 (int32_t *)(void *)rest, op->rescale + 4 * filter, op->ties, {0}};
+                for (int32_t at = start; at < x; at += 4, block.values += values) {
+                    find_pixels(block.out, to, at * filters + filter, filters, end_col - at);
+                    multiply(&block);
+                    for (int32_t i = 0; clamped && i < PIXELS; ++i) {
+                        for (int32_t c = 0; c < count; ++c) {
+                            block.out[i][c] = (int8_t)tinyml_clamp(block.out[i][c], op->out_min, op->out_max);
+                        }
+                    }
                 }
             }
         }

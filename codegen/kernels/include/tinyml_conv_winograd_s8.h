@@ -29,6 +29,8 @@ extern "C" {
  *              out = (high(4 * sum + 4 * bias) + rounding - (2 where that is negative)) >> shift
  *              where high(x) = floor(x * multiplier / 2^32) and rounding = 2^(shift - 1) + 1 + (output zero point << shift).
  *              That is tinyml_requantize() for right shifts from 1 on, less the shift here by 1.
+ * pass_blocks  blocks of 2x4 outputs that pass_filters filters, a multiple of four, compute one after the other: so that
+ *              a cache that does not hold all weights holds those
  * outside      what the image has around it: the input's zero point
  * ties         1, or 0 where out_min is at least the output's zero point: how negative numbers round does not show then
  */
@@ -37,13 +39,15 @@ typedef struct {
     const int32_t *rescale;
     tinyml_window_t window;
     int32_t out_channels;
+    int32_t pass_blocks;
+    int32_t pass_filters;
     int32_t outside;
     int32_t ties;
     int32_t out_min;
     int32_t out_max;
 } tinyml_conv_winograd_s8_t;
 
-/* scratch: 64 bytes a channel of input, and 24 more or 320 in all, whichever is more. */
+/* scratch: 64 bytes a channel of input and block of a pass, and 24 more a channel or 320 in all, whichever is more. */
 void tinyml_conv_winograd_s8_dsp(const tinyml_conv_winograd_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);
 
