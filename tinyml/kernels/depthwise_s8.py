@@ -258,11 +258,11 @@ def _ready_params(node: Node, graph: Graph) -> CParams:
     ]
     words = np.concatenate([pairs[..., 0] & 0xFFFF | pairs[..., 1] << 16, np.stack(finish, axis=1)], axis=1)
     unused = dict.fromkeys(("weights", "bias", "multiplier", "shift"))
-    depthwise: dict[str, Field] = {"conv": {**conv, **unused}, "patch_bytes": 0, "block_cols": _row_block(node, graph)}
     return CParams(
         "tinyml_depthwise_ready_s8_t",
         {
-            "depthwise": depthwise,
+            "conv": {**conv, **unused},
+            "block_cols": _row_block(node, graph),
             "channels": Array("weights", words.astype(np.uint32).view(np.int32)),
         },
     )

@@ -28,12 +28,13 @@ typedef struct {
     int32_t block_cols;
 } tinyml_depthwise_s8_t;
 
-/* depthwise    as above, without weights, bias, multiplier and shift
+/* conv, block_cols as above; no weights, bias, multiplier and shift
  * channels     nine words each: weights times 2^(1 + shift to the left), two int16 a word: rows 0 and 1 of columns 0, 1 and
  *              2, row 2 of columns 0 and 1, of columns 1 and 2; then the tinyml_finish_t of tinyml_depthwise_dsp.h
  */
 typedef struct {
-    tinyml_depthwise_s8_t depthwise;
+    tinyml_conv_s8_t conv;
+    int32_t block_cols;
     const int32_t *channels;
 } tinyml_depthwise_ready_s8_t;
 
