@@ -235,6 +235,8 @@ class Estimates:
     def _streams(self, start: int, stage: Stage, counts: Collection[int] | None = None) -> Iterator[Cut]:
         """All streams that begin as a stage does, or those of so many workers."""
         workers = stage.stream.workers
+        if not workers:
+            return  # the first node cannot advance row by row
         framed = start > 0 or self.fed is None
         for cut in self._cuts(start, stage, CALL_CYCLES, counts):
             if framed:
