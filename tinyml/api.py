@@ -36,6 +36,9 @@ def compile(
     *,
     board: str | Path | None = None,
     target: str | None = None,
+    clock: Literal["full", "safe"] = "full",
+    baud: int | None = None,
+    via: Literal["onnx2tf"] | None = None,
     calibration: str | Calibration | None = None,
     preprocess: Preprocess | None = None,
     precision: Literal["int8", "w4a8", "mixed", "w8a16", "float32"] = "int8",
@@ -49,6 +52,7 @@ def compile(
     sram: int | str | None = None,
     flash: int | str | None = None,
     reserve_sram: int | str = 0,
+    place: Sequence[str] = (),
     keep_input: bool = False,
     stream_input: bool = False,
     allow_recompute: float = 0.0,
@@ -73,6 +77,8 @@ def compile(
         model: an .onnx or .tflite file; with TensorFlow installed also .keras, .h5 or a SavedModel folder.
         board: a board's id or alias, or a board file; the default is the command line's.
         target: a bare core (`cortex-m4`) instead of a board.
+        clock, baud: of the board: its full speed, or the clock that it starts with; rate of its serial port.
+        via: converts an .onnx file that our frontend does not take.
         calibration: what int8 ranges are chosen by. A path to a folder of pictures, a table of them (.csv), an .npz or an .npy
             file; an array whose first axis counts samples, or one for each input by name; samples, or a function that gives
             them, each an array, a list of arrays or arrays by name. Numbers are real, axes are the model file's. None: the
@@ -83,13 +89,20 @@ def compile(
         allow_recompute: percent of the network's work that may be computed again where that saves memory.
         weights_growth: percent of flash that weights may take beyond the model's own where that saves cycles.
         sram, flash, reserve_sram: bytes, or text such as "192K".
+        place: wishes about regions of RAM, such as "input=dma", "arena=dtcm" or "auto".
         progress: called with what is under way.
 
     Raises:
         TinymlError: the model, an argument or a tool is at fault, or the network does not fit. Says what to do.
     """
     target_board = choose_target(
-        board=None if board is None else str(board), core=target, sram_bytes=_bytes(sram), flash_bytes=_bytes(flash)
+        board=None if board is None else str(board),
+        core=target,
+        sram_bytes=_bytes(sram),
+        flash_bytes=_bytes(flash),
+        clock=clock,
+        baud=baud,
+        place=place,
     )
     work_dir = Path(tempfile.mkdtemp(prefix="tinyml-"))
     try:
@@ -108,12 +121,14 @@ def compile(
             preprocess=preprocess,
             io=io,
             input_shapes={key: tuple(shape) for key, shape in (input_shapes or {}).items()},
+            via=via,
             keep_input=keep_input,
             stream_input=stream_input,
             recompute=allow_recompute / 100,
             weights_growth=weights_growth / 100,
             reserve_sram=_bytes(reserve_sram) or 0,
             sram_limited=sram is not None,
+            place=tuple(place),
             labels=tuple(labels),
             toolchain=toolchain,
             benchmark=benchmark,

@@ -60,6 +60,7 @@ TILED_CONSTANTS = 1.25
 """Of a network whose kernels are those for tiles, to those of others: more than it was in any network that we measured."""
 
 RECOMPUTE = 0.4  # of the work, where the user is told what doing some of it again would save
+MOST_RECOMPUTE = 10  # times the work: more is a slip of the hand
 
 _QUICK = 0.05  # of the planner's effort, where schedules are compared
 
@@ -131,6 +132,14 @@ class Options:
             raise UsageError(f"--name {self.name!r} is no name for C", f"use --name {identifier(self.name)}")
         if self.observer not in OBSERVERS:
             raise UsageError(f"observer {self.observer!r}; expected one of {', '.join(OBSERVERS)}")
+        if not 0 <= self.recompute <= MOST_RECOMPUTE:
+            raise UsageError(
+                f"--allow-recompute {100 * self.recompute:g}: expected percent, 0 to {100 * MOST_RECOMPUTE}"
+            )
+        if self.cycles is not None and self.cycles < 1:
+            raise UsageError(f"--cycles {self.cycles}: expected 1 or more")
+        if self.min_sqnr is not None and not math.isfinite(self.min_sqnr):
+            raise UsageError(f"--min-sqnr {self.min_sqnr}: expected dB, such as 30")
 
     @property
     def reserved(self) -> int:

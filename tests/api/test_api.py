@@ -1,10 +1,13 @@
 """tinyml from Python."""
 
+import argparse
 import doctest
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ import tinyml
 from tinyml import zoo
 from tinyml.api import Build
 from tinyml.cli import main as cli
+from tinyml.cli.build import add_parser
 from tinyml.errors import DoesNotFitError, ModelError, TinymlError, UsageError
 from tinyml.ir.interpreter import run as interpret
 from tinyml.pipeline import need
@@ -60,6 +64,42 @@ def test_importing_the_package_loads_nothing() -> None:
     assert done.stdout == "[]\n"
     with pytest.raises(AttributeError, match="no attribute 'compiel'"):
         _ = tinyml.compiel  # type: ignore[attr-defined]
+
+
+def test_every_flag_of_a_build_is_an_argument() -> None:
+    """By its name, but for the `Preprocess` that five of them make up, the profile that stands for flags, and what says
+    where a build goes and what is printed of it."""
+    verbs = argparse.ArgumentParser().add_subparsers()
+    add_parser(verbs)
+    flags = set(vars(verbs.choices["build"].parse_args(["model"])))
+    flags -= {"input_range", "mean", "std", "fit", "profile", "handler"}
+    flags -= {"emit", "out", "no_cache", "stop_after", "dump_dir", "json", "quiet", "verbose"}
+    arguments = set(inspect.signature(tinyml.compile).parameters) - {"preprocess", "progress"}
+    assert {"input_shapes" if flag == "input_shape" else flag for flag in flags} == arguments
+
+
+def test_arguments_reach_the_build(model: Path) -> None:
+    build = tinyml.compile(model, board="stm32h7", place=["arena=axi_sram"], clock="safe", baud=9600)
+    board = build.compilation.options.board
+    assert (board.link.arena, board.clock_hz, board.uart and board.uart.baud) == ("axi_sram", 64_000_000, 9600)
+    assert {arena.region for arena in need(build.compilation.plan).arenas} == {"axi_sram"}
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"allow_recompute": float("nan")}, "--allow-recompute nan: expected percent, 0 to 1000"),
+        ({"cycles": 0}, "--cycles 0: expected 1 or more"),
+        ({"min_sqnr": float("inf")}, "--min-sqnr inf: expected dB"),
+        ({"clock": "fast"}, "clock 'fast'; expected full or safe"),
+        ({"place": ["input=nowhere"]}, "nowhere"),
+        ({"via": "magic"}, "via 'magic'"),
+    ],
+    ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
+)
+def test_wrong_arguments_are_told(model: Path, given: dict[str, Any], error: str) -> None:
+    with pytest.raises(TinymlError, match=error):
+        tinyml.compile(model, **given)
 
 
 def _npz(samples: np.ndarray, folder: Path) -> Path:

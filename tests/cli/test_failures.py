@@ -16,6 +16,8 @@ from tinyml.errors import ToolError
         (["build", "absent.onnx"], 1, "model", "absent.onnx: no such file"),
         (["build", "--sram", "much", "absent.onnx"], 2, "usage", "much"),
         (["build", "--no-such-flag", "absent.onnx"], 2, "usage", "unrecognized arguments: --no-such-flag"),
+        (["build", "--allow-recompute", "much", "x.onnx"], 2, "usage", "'much' is not a number of percent, such as 40"),
+        (["build", "--allow-recompute", "1e9", "x.onnx"], 2, "usage", "expected percent, 0 to 1000"),
         (["run", "x.onnx", "--on", "nowhere"], 2, "usage", "expected host, emulator, qemu or a serial port"),
         (["emulate", "nothing"], 2, "usage", "no such folder"),
         (["flash", "nothing"], 2, "usage", "no such folder"),

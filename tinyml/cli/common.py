@@ -287,10 +287,10 @@ def _preprocess(arguments: argparse.Namespace) -> Preprocess:
 
 
 def _percent(text: str) -> float:
-    value = float(text.rstrip("%"))
-    if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text}: expected percent, 0 to 1000")
-    return value
+    try:
+        return float(text.removesuffix("%"))
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of percent, such as 40") from e
 
 
 def _numbers(text: str) -> tuple[float, ...]:

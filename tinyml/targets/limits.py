@@ -34,6 +34,8 @@ def choose_target(
         BoardError: no such board, or a malformed file.
         UsageError: no such core; or the target has no such memory, clock or port.
     """
+    if clock not in ("full", "safe"):
+        raise UsageError(f"clock {clock!r}; expected full or safe")
     if core is not None:
         if clock == "safe":
             raise UsageError("--clock safe: a bare core has no clock to choose")
