@@ -4,6 +4,8 @@ A stand-in takes onnx2tf's place: it is large and pins other versions than ours.
 """
 
 import json
+import os
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,15 @@ from tinyml.ir.interpreter import run
 from tinyml.passes import canonicalize
 
 _STAND_IN = """
-import json, pathlib, sys
+import json, os, pathlib, sys
+import numpy as np
 given = sys.argv[1:]
 here = pathlib.Path(__file__).parent
-(here / "called.json").write_text(json.dumps(given))
+(here / "called.json").write_text(json.dumps([given, os.environ["PATH"]]))
+pictures = np.load("calibration_image_sample_data_20x128x128x3_float32.npy")  # else it would fetch them
+assert pictures.shape == (20, 128, 128, 3) and 0 <= pictures.min() < pictures.max() <= 1
 if (here / "fails").exists():
-    print("ERROR: unsupported op Foo", file=sys.stderr)
+    print((here / "fails").read_text())
     raise SystemExit(1)
 out = pathlib.Path(given[given.index("-o") + 1])
 (out / "net_float16.tflite").write_bytes(b"half")
@@ -54,13 +59,24 @@ def test_what_it_makes_is_read(stand_in: Path, model: Path) -> None:
     x = np.random.default_rng(0).standard_normal((1, 640)).astype(np.float32)
     outputs = [run(graph, {graph.inputs[0]: x}).outputs[graph.outputs[0]] for graph in (own, other)]
     assert np.array_equal(*outputs)
-    called = json.loads((stand_in / "called.json").read_text())
+    called, path = json.loads((stand_in / "called.json").read_text())
     assert called[:2] == ["-i", str(model)] and called[-2:] == ["-ois", "x:1,640"]
+    assert "-eru" in called  # loops unrolled: there is no control flow here
+    assert path.split(os.pathsep)[0] == sysconfig.get_path("scripts")  # where onnxsim is, which it runs
 
 
-def test_its_complaint_is_quoted(stand_in: Path, model: Path) -> None:
-    (stand_in / "fails").touch()
-    with pytest.raises(ModelError, match="onnx2tf cannot convert it: ERROR: unsupported op Foo"):
+@pytest.mark.parametrize(
+    ("printed", "quoted"),
+    [
+        ("ERROR: unsupported op Foo", "ERROR: unsupported op Foo"),
+        ("KeyError: 'a'\nValueError: found: [[0.]\n  [0.]]\n\nplease read on", r"ValueError: found: \[\[0.\]"),
+        ("", ""),
+    ],
+    ids=["last line", "last exception", "nothing"],
+)
+def test_its_complaint_is_quoted(stand_in: Path, model: Path, printed: str, quoted: str) -> None:
+    (stand_in / "fails").write_text(printed)
+    with pytest.raises(ModelError, match=f"onnx2tf cannot convert it: {quoted}$"):
         load_model(model, via="onnx2tf")
 
 

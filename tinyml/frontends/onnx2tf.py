@@ -10,10 +10,16 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from tinyml.errors import ModelError, ToolError
 from tinyml.frontends.converter import run_converter
 from tinyml.frontends.tflite import load as load_tflite
 from tinyml.ir.graph import Graph
+
+# Pictures that it tries the network with, whose axes it settles by that. It would fetch them from the network, but takes
+# those in its folder first.
+_PICTURES = "calibration_image_sample_data_20x128x128x3_float32.npy"
 
 
 def load(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
@@ -33,7 +39,8 @@ def load(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = Non
         )
     shapes = [f"{name}:{','.join(map(str, shape))}" for name, shape in (input_shapes or {}).items()]
     with tempfile.TemporaryDirectory(prefix="tinyml-") as folder:
-        command = [sys.executable, "-m", "onnx2tf", "-i", str(path.resolve()), "-o", folder, "-n"]
+        np.save(Path(folder) / _PICTURES, np.random.default_rng(0).random((20, 128, 128, 3), np.float32))
+        command = [sys.executable, "-m", "onnx2tf", "-i", str(path.resolve()), "-o", folder, "-n", "-eru"]
         command += ["-ois", *shapes] if shapes else []
         run_converter("onnx2tf", command, path, Path(folder))
         written = sorted(Path(folder).glob("*_float32.tflite"))
