@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
-from tinyml.ir.ops import RELU, BinaryAttrs, Conv2dAttrs, LookupAttrs, Op, Pool2dAttrs
+from tinyml.ir.ops import NO_CLAMP, RELU, BinaryAttrs, Clamp, Conv2dAttrs, LookupAttrs, Op, Pool2dAttrs
 from tinyml.ir.quant import QuantParams
 
 few = st.integers(1, 7)
@@ -128,14 +128,16 @@ def averages_near_ties(height: int, width: int) -> graphs.Case:
 
 
 def convolution(
-    size: int, height: int, width: int, inputs: int, outputs: int, stride: int = 1, depthwise: bool = False
-) -> graphs.Case:
-    """A layer as networks have them: odd windows, padding that keeps the size."""
+    size: int, height: int, width: int, inputs: int, outputs: int, stride: int = 1, depthwise: bool = False,
+    clamp: Clamp = NO_CLAMP,
+) -> graphs.Case:  # fmt: skip
+    """A layer as networks have them: odd windows, padding that keeps the size. What RELU clamps has its zero at the bottom."""
     rng = np.random.default_rng(1)
     b = GraphBuilder("g")
     x = b.input("x", (1, height, width, inputs), DType.INT8, QuantParams.per_tensor(0.05, -3))
     shape = (outputs, size, size, 1 if depthwise else inputs)
     w = b.constant("w", graphs.stored(rng, shape, DType.INT8), QuantParams.per_tensor(0.01, 0))
     pad = ((size // 2, size // 2),) * 2
-    attrs = Conv2dAttrs((stride, stride), padding=pad, groups=inputs if depthwise else 1)
-    return graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=QuantParams.per_tensor(0.3, 5)), rng)
+    attrs = Conv2dAttrs((stride, stride), padding=pad, groups=inputs if depthwise else 1, clamp=clamp)
+    quant = QuantParams.per_tensor(0.3, -128 if clamp == RELU else 5)
+    return graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=quant), rng)

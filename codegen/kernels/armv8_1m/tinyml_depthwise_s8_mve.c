@@ -22,22 +22,22 @@
 
 TINYML_ASSEMBLY static void compute_1(TINYML_UNUSED block_t *block)
 {
-    __asm__(BLOCK(WEIGHTS(0) STEPS, FOUR(SUM_1)));
+    __asm__(BLOCK(WEIGHTS(0) STEPS, "", FOUR(SUM_1)));
 }
 
 TINYML_ASSEMBLY static void compute_2(TINYML_UNUSED block_t *block)
 {
-    __asm__(BLOCK(WEIGHTS(0) WEIGHTS(1) STEPS, FOUR(SUM_2)));
+    __asm__(BLOCK(WEIGHTS(0) WEIGHTS(1) STEPS, "", FOUR(SUM_2)));
 }
 
 TINYML_ASSEMBLY static void compute_3(TINYML_UNUSED block_t *block)
 {
-    __asm__(BLOCK(WEIGHTS(0) WEIGHTS(1) WEIGHTS(2) STEPS, FOUR(SUM_3)));
+    __asm__(BLOCK(WEIGHTS(0) WEIGHTS(1) WEIGHTS(2) STEPS, "", FOUR(SUM_3)));
 }
 
 TINYML_ASSEMBLY static void compute_4(TINYML_UNUSED block_t *block)
 {
-    __asm__(BLOCK(WEIGHTS(0) WEIGHTS(1) WEIGHTS(2) WEIGHTS(3) STEPS, FOUR(SUM_4)));
+    __asm__(BLOCK(WEIGHTS(0) WEIGHTS(1) WEIGHTS(2) WEIGHTS(3) STEPS, "", FOUR(SUM_4)));
 }
 
 static void compute(block_t *block, const layout_t *layout)
@@ -53,5 +53,6 @@ static void compute(block_t *block, const layout_t *layout)
 void tinyml_depthwise_s8_mve(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch)
 {
-    depthwise(op, in, out, tile, scratch, compute);
+    static const kernel_t kernel = {compute, 0};
+    depthwise(op, in, out, tile, scratch, &kernel);
 }

@@ -49,7 +49,9 @@ typedef struct {
     int32_t lanes;
     int32_t channels;
     int32_t out_offset;
-    int32_t offsets[4]; /* of four outputs from the first */
+    int32_t offsets[4]; /* of four outputs */
+    int32_t twice;        /* how often eight sums are outputs, before those that `whole` counts */
+    uint16_t *pairs;          /* offsets of each of four outputs and the one out_step further on */
 } block_t;
 
 /* A part of the image that is spread, a byte a plane. The assembly knows this order. */
@@ -65,7 +67,11 @@ typedef struct {
     int32_t row_bytes;
 } spread_t;
 
-typedef void (*compute_t)(block_t *block, const layout_t *layout);
+/* compute: what is left over of `twice`, too. */
+typedef struct {
+    void (*compute)(block_t *block, const layout_t *layout);
+    int32_t twice; /* whether it computes eight sums at once, where the clamp hides how negative results round */
+} kernel_t;
 
 #if TINYML_HELIUM
 
@@ -76,7 +82,7 @@ typedef void (*compute_t)(block_t *block, const layout_t *layout);
     "vmov q4[2], q4[0], r0, r4\n vmov q4[3], q4[1], r2, r6\n"                                       \
     "vadd.i32 q4, q4, r8\n vshr.s32 q5, q4, #31\n vqrdmlah.s32 q5, q4, r10\n vrshl.s32 q5, r12\n"   \
     "vadd.i32 q5, q5, q7\n vqmovnb.s32 q5, q5\n vqmovnb.s16 q5, q5\n"
-#define BLOCK(weights, sums)                                                                        \
+#define BLOCK(weights, twice, sums)                                                                        \
     ".syntax unified\n"                                                                             \
     "push {r4-r11, lr}\n vpush {d8-d15}\n push {r0}\n"                                              \
     "ldr r2, [r0, #80]\n vdup.32 q7, r2\n add r2, r0, #84\n vldrw.u32 q6, [r2]\n"                   \
@@ -87,7 +93,7 @@ typedef void (*compute_t)(block_t *block, const layout_t *layout);
     "ldr r4, [r0, #24]\n ldrd r8, r10, [r4], #8\n ldr r12, [r4], #4\n str r4, [r0, #24]\n"          \
     "ldrd r1, r2, [r0, #0]\n add r2, r2, r1\n str r2, [r0, #0]\n"                                   \
     "ldr r7, [r0, #8]\n add r2, r7, #1\n str r2, [r0, #8]\n"                                        \
-    "ldr r2, [r0, #72]\n vctp.32 r2\n ldr r2, [r0, #64]\n wls lr, r2, 3f\n"                         \
+    twice "ldr r2, [r0, #72]\n vctp.32 r2\n ldr r2, [r0, #64]\n wls lr, r2, 3f\n"                         \
     "2:" sums RESCALE "vstrb.32 q5, [r7, q6]\n add r7, r7, r11\n le lr, 2b\n"                       \
     "3: ldr r0, [sp]\n ldr r2, [r0, #68]\n wls lr, r2, 5f\n"                                        \
     "4:" sums RESCALE "vpst\n vstrbt.32 q5, [r7, q6]\n add r7, r7, r11\n le lr, 4b\n"               \
@@ -99,23 +105,31 @@ typedef void (*compute_t)(block_t *block, const layout_t *layout);
     "vldrb.u8 q5, [r2, #16 * " #n "]\n ldr r4, [r0, #32 + 4 * " #n "]\n vmsr p0, r4\n"              \
     "vpst\n vldrbt.u8 q" #n ", [r3, q5]\n"
 
-/* Eight channels need no predicate. */
+/* Eight channels need no predicate, and go four pixels at a time. */
 TINYML_ASSEMBLY static void spread(TINYML_UNUSED const spread_t *part)
 {
     __asm__(".syntax unified\n"
-            "push {r4-r10, lr}\n"
+            "push {r4-r11, lr}\n vpush {d8-d9}\n"
             "ldm r0, {r0, r1, r2, r3, r4, r5, r6, r7, r8}\n"
             "mov r10, #0\n vidup.u16 q1, r10, #1\n vmul.i16 q1, q1, r5\n"
-            "cmp r6, #8\n bne 3f\n"
-            "1: mov r5, r0\n mov r6, r1\n dls lr, r2\n"
-            "2: vldrb.u16 q0, [r5]\n add r5, r5, r3\n vstrb.16 q0, [r6, q1]\n add r6, r6, r4\n le lr, 2b\n"
-            "add r0, r0, r8\n add r1, r1, #1\n subs r7, r7, #1\n bne 1b\n"
-            "pop {r4-r10, pc}\n"
-            "3: vctp.16 r6\n"
-            "4: mov r5, r0\n mov r6, r1\n dls lr, r2\n"
-            "5: vpstt\n vldrbt.u16 q0, [r5]\n vstrbt.16 q0, [r6, q1]\n add r5, r5, r3\n add r6, r6, r4\n le lr, 5b\n"
-            "add r0, r0, r8\n add r1, r1, #1\n subs r7, r7, #1\n bne 4b\n"
-            "pop {r4-r10, pc}\n");
+            "cmp r6, #8\n bne 6f\n"
+            "vadd.i16 q2, q1, r4\n vadd.i16 q3, q2, r4\n vadd.i16 q4, q3, r4\n"
+            "lsr r9, r2, #2\n and r2, r2, #3\n lsl r11, r4, #2\n"
+            "1: mov r5, r0\n mov r6, r1\n wls lr, r9, 3f\n"
+            "2: vldrb.u16 q0, [r5]\n add r5, r5, r3\n vstrb.16 q0, [r6, q1]\n"
+            "vldrb.u16 q0, [r5]\n add r5, r5, r3\n vstrb.16 q0, [r6, q2]\n"
+            "vldrb.u16 q0, [r5]\n add r5, r5, r3\n vstrb.16 q0, [r6, q3]\n"
+            "vldrb.u16 q0, [r5]\n add r5, r5, r3\n vstrb.16 q0, [r6, q4]\n"
+            "add r6, r6, r11\n le lr, 2b\n"
+            "3: wls lr, r2, 5f\n"
+            "4: vldrb.u16 q0, [r5]\n add r5, r5, r3\n vstrb.16 q0, [r6, q1]\n add r6, r6, r4\n le lr, 4b\n"
+            "5: add r0, r0, r8\n add r1, r1, #1\n subs r7, r7, #1\n bne 1b\n"
+            "b 9f\n"
+            "6: vctp.16 r6\n"
+            "7: mov r5, r0\n mov r6, r1\n dls lr, r2\n"
+            "8: vpstt\n vldrbt.u16 q0, [r5]\n vstrbt.16 q0, [r6, q1]\n add r5, r5, r3\n add r6, r6, r4\n le lr, 8b\n"
+            "add r0, r0, r8\n add r1, r1, #1\n subs r7, r7, #1\n bne 7b\n"
+            "9: vpop {d8-d9}\n pop {r4-r11, pc}\n");
 }
 
 /* The low nibbles of so many bytes, and the high ones. */
@@ -236,9 +250,23 @@ static int32_t prepare_planes(const tinyml_depthwise_vector_s8_t *op, const layo
     return together < seen_rows ? 2 : 1;
 }
 
+/* Eight sums at once as far as there are as many, if 16 bits have room for their offsets. */
+static void take_twice(block_t *block)
+{
+    for (int32_t i = 0; i < SUMS; ++i) {
+        if (block->offsets[i] < 0 || block->offsets[i] + block->out_step > UINT16_MAX) {
+            return;
+        }
+        block->pairs[2 * i] = (uint16_t)block->offsets[i];
+        block->pairs[2 * i + 1] = (uint16_t)(block->offsets[i] + block->out_step);
+    }
+    block->twice = block->whole / 2;
+    block->whole %= 2;
+}
+
 /* Outputs of a tile no larger than a block. */
 static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t *layout, const tinyml_rows_t *in,
-                          const tinyml_rows_t *out, const tinyml_tile_t *tile, int8_t *scratch, compute_t compute)
+                          const tinyml_rows_t *out, const tinyml_tile_t *tile, int8_t *scratch, const kernel_t *kernel)
 {
     const tinyml_window_t *w = &op->window;
     const int32_t depth = w->in_channels, taps = w->kernel_width * w->kernel_height;
@@ -250,10 +278,11 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
                                 + (layout->rows - 1) * w->stride_y + layout->vectors * LANES;
     int8_t *const first = tinyml_row(out, tile->row);
     int8_t *const to = first + (tile->col - out->first_col) * depth;
+    uint16_t pairs[2 * SUMS];
     block_t block = {
         planes, plane_bytes, to, 0, op->weights, taps, op->rescale, layout->index,
         {layout->mask[0], layout->mask[1], layout->mask[2], layout->mask[3]}, scratch + 16,
-        {w->stride_y, w->stride_y, 0}, 0, 0, tile->rows, 0, op->out_offset, {0, 0, 0, 0},
+        {w->stride_y, w->stride_y, 0}, 0, 0, tile->rows, 0, op->out_offset, {0, 0, 0, 0}, 0, pairs,
     };
     if (layout->rows == 4) {
         for (int32_t i = 1; i < tile->rows; ++i) {
@@ -282,6 +311,9 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
         block.partial = tile->cols % 4 != 0;
         block.lanes = tile->cols % 4;
     }
+    if (kernel->twice && op->out_min >= op->out_offset) {
+        take_twice(&block);
+    }
     spread_t parts[2];
     const int32_t count = prepare_planes(op, layout, in, tile, planes, plane_bytes, parts);
     for (int32_t left = depth; left > 0; left -= CHANNELS) {
@@ -297,12 +329,12 @@ static void compute_block(const tinyml_depthwise_vector_s8_t *op, const layout_t
             spread(&parts[i]);
             parts[i].from += CHANNELS;
         }
-        compute(&block, layout); /* which leaves the block at the next channels */
+        kernel->compute(&block, layout); /* which leaves the block at the next channels */
     }
 }
 
 static void depthwise(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                      const tinyml_tile_t *tile, int8_t *scratch, compute_t compute)
+                      const tinyml_tile_t *tile, int8_t *scratch, const kernel_t *kernel)
 {
     /* Three rows that are left over go as four, of which one is not kept; two or one in ways of their own. */
     const int32_t rest = tile->rows % op->block_rows;
@@ -322,7 +354,7 @@ static void depthwise(const tinyml_depthwise_vector_s8_t *op, const tinyml_rows_
             const layout_t *layout = end - row >= op->block_rows || end - row == 3 ? &high : &low;
             const int32_t rows = end - row < layout->rows ? end - row : layout->rows;
             const tinyml_tile_t part = {row, rows, col, cols};
-            compute_block(op, layout, in, out, &part, scratch, compute);
+            compute_block(op, layout, in, out, &part, scratch, kernel);
             row += rows;
         }
     }
