@@ -340,8 +340,11 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     choice = chooser.choose(options.objective, capacity)
     if options.objective is Objective.SRAM or chooser.measured(chooser.points[-1]).bytes > capacity:
         standard = chooser.choose(Objective.LATENCY, capacity).cycles
-        for thrift in THRIFT:
-            other = replace(chosen(thrift=thrift), stream_input=options.stream_input)
+        others: list[dict[str, Any]] = [{"thrift": thrift} for thrift in THRIFT]
+        if options.weights_growth:  # kernels of larger weights are so fast that no thrift reaches others
+            others += [{"more_weights": 0, **other} for other in ({}, *others)]
+        for kernels in others:
+            other = replace(chosen(**kernels), stream_input=options.stream_input)
             choice = _with_thrift(choice, base, other, options, capacity, standard, chooser.stages)
     choice = _in_order(choice, base, options, capacity)
     if _has_flash_to_spare(graph, options):

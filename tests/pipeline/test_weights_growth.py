@@ -8,7 +8,7 @@ from tinyml.ir.ops import Op
 from tinyml.pipeline import Compilation, Options, compile_model, need, own_weights
 from tinyml.report.document import make_report
 from tinyml.schedule.model import Objective
-from tinyml.targets import load_board
+from tinyml.targets import choose_target, load_board
 from tinyml.zoo import save
 
 LARGER = "tinyml_conv_winograd_s8_dsp"
@@ -41,3 +41,11 @@ def test_weights_grow_where_it_saves_the_most_and_no_further(model: Path) -> Non
         if node.op is Op.CONV2D and selections[node.name].kernel.symbol == LARGER
     ]
     assert filters == [16, 16, 32]
+
+
+def test_growth_keeps_nothing_from_fitting(model: Path) -> None:
+    """Kernels of larger weights take more scratch. Where memory does not hold it, others compute the layers."""
+    board = choose_target(board="stm32h7", sram_bytes=20 << 10)
+    options = Options(model, board, Path(), weights_growth=0.5, objective=Objective.LATENCY, sram_limited=True)
+    plan = need(compile_model(options, stop_after="memory").plan)  # it fits, or this raises
+    assert plan.peak_bytes <= 20 << 10
