@@ -1,8 +1,10 @@
 """Kernels on an emulated Cortex-M core, compiled with the flags of firmware."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
 import unicorn
 from elftools.elf.elffile import ELFFile
 from kernel_layout import KERNELS, Memory
@@ -128,3 +130,17 @@ class EmulatedCore:
 
 
 M0, M4, M7 = CORES["cortex-m0"], CORES["cortex-m4"], CORES["cortex-m7"]
+
+MACHINES = {
+    "m4-gcc": (M4, "arm-none-eabi-gcc"),
+    "m7-zig": (M7, "ziglang"),
+    "m0-gcc": (M0, "arm-none-eabi-gcc"),
+}
+
+
+def emulated(name: str, folder: Path, symbols: Sequence[str]) -> EmulatedCore:
+    """One of `MACHINES` with these kernels; skips where its compiler is missing."""
+    core, toolchain = MACHINES[name]
+    if toolchain == "arm-none-eabi-gcc" and shutil.which(toolchain) is None:
+        pytest.skip(f"{toolchain} is not on the PATH")
+    return EmulatedCore(build(folder, core, toolchain, symbols), core)

@@ -1,6 +1,5 @@
 """Kernels as cores run them: the DSP versions with their instructions, and the portable ones besides."""
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import accepted, check, find, property_test, tilings
-from kernel_core import M0, M4, M7, EmulatedCore, build
+from kernel_core import MACHINES, EmulatedCore, emulated
 from kernel_harness import Tiling, run
 
 from tinyml.ir.builder import GraphBuilder
@@ -20,12 +19,6 @@ from tinyml.ir.ops import RELU6, BinaryAttrs, Conv2dAttrs, FullyConnectedAttrs, 
 from tinyml.ir.quant import QuantParams
 
 pytestmark = pytest.mark.emulated
-
-_MACHINES = {
-    "m4-gcc": (M4, "arm-none-eabi-gcc"),
-    "m7-zig": (M7, "ziglang"),
-    "m0-gcc": (M0, "arm-none-eabi-gcc"),
-}
 _SOFTMAX = QuantParams.per_tensor(1 / 256, -128)
 
 
@@ -76,12 +69,9 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=list(_MACHINES))
+@pytest.fixture(scope="module", params=MACHINES)
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> EmulatedCore:
-    core, toolchain = _MACHINES[request.param]
-    if toolchain == "arm-none-eabi-gcc" and shutil.which(toolchain) is None:
-        pytest.skip(f"{toolchain} is not on the PATH")
-    return EmulatedCore(build(tmp_path_factory.mktemp(request.param), core, toolchain, list(_CASES)), core)
+    return emulated(request.param, tmp_path_factory.mktemp(request.param), list(_CASES))
 
 
 @pytest.mark.parametrize("symbol", list(_CASES))

@@ -1,6 +1,5 @@
 """Kernels with weights of 4 bits against numpy: on the host under sanitizers, and on emulated cores."""
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 
@@ -10,7 +9,7 @@ from helium_graphs import convolution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import accepted, check, find, property_test, tilings
-from kernel_core import M0, M4, M7, EmulatedCore, build
+from kernel_core import MACHINES, EmulatedCore, emulated
 from kernel_graphs import Case, seeds, single
 from kernel_harness import Tiling, run
 from kernel_host import Host
@@ -53,19 +52,9 @@ def test_host_agrees(host: Host, symbol: str, data: st.DataObject, tiling: Tilin
     check(host, symbol, data.draw(_CASES[symbol]()), tiling)
 
 
-_MACHINES = {
-    "m4-gcc": (M4, "arm-none-eabi-gcc"),
-    "m7-zig": (M7, "ziglang"),
-    "m0-gcc": (M0, "arm-none-eabi-gcc"),
-}
-
-
-@pytest.fixture(scope="module", params=list(_MACHINES))
+@pytest.fixture(scope="module", params=MACHINES)
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> EmulatedCore:
-    core, toolchain = _MACHINES[request.param]
-    if toolchain == "arm-none-eabi-gcc" and shutil.which(toolchain) is None:
-        pytest.skip(f"{toolchain} is not on the PATH")
-    return EmulatedCore(build(tmp_path_factory.mktemp(request.param), core, toolchain, list(_CASES)), core)
+    return emulated(request.param, tmp_path_factory.mktemp(request.param), list(_CASES))
 
 
 @pytest.mark.emulated

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from tinyml.ir.graph import Graph, Node, Value
+from tinyml.kernels.descriptor import Array, Field
 from tinyml.kernels.rows import image_axes, image_shape
 
 
@@ -27,6 +28,18 @@ def needs_broadcast_by_image_axis(node: Node, graph: Graph) -> str | None:
     if len(graph.activations(node)) == 0:
         return "both operands are constants: fold them"
     return None
+
+
+def operand_fields(index: int, node: Node, graph: Graph) -> dict[str, Field]:
+    """What every operand has in C, whatever its type: see include/tinyml_binary_s8.h."""
+    value, out = graph.value(node.inputs[index]), graph.value(node.output)
+    strides = constant_strides(value, out) if value.is_constant else activation_strides(value, out)
+    return {
+        "constant": Array(f"constant_{'ab'[index]}", value.constant) if value.is_constant else None,
+        "row_stride": strides.row,
+        "col_stride": strides.col,
+        "channel_stride": strides.channel,
+    }
 
 
 def activation_strides(value: Value, out: Value) -> Strides:

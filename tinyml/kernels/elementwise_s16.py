@@ -1,17 +1,14 @@
-"""int16 add, sub, mul, pools, softmax, logistic and tanh: include/tinyml_{binary,pool,functions}_s16.h."""
+"""int16 pools, softmax, logistic and tanh: include/tinyml_{pool,functions}_s16.h."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from tinyml.ir.dtypes import DType
-from tinyml.ir.fixedpoint import activation_range
 from tinyml.ir.graph import Graph, Node
-from tinyml.ir.ops import BinaryAttrs, Op, SoftmaxAttrs
-from tinyml.ir.reference.elementwise import add_left_shift, add_multipliers, mul_multiplier
+from tinyml.ir.ops import Op, SoftmaxAttrs
 from tinyml.ir.reference.int16 import exp_table, lookup_input, reciprocal_table, softmax_parameters
 from tinyml.ir.reference.sigmoid_table import SIGMOID_TABLE
-from tinyml.kernels.broadcast import activation_strides, constant_strides, needs_broadcast_by_image_axis
 from tinyml.kernels.common import (
     Reject,
     cycles_per_element,
@@ -22,61 +19,15 @@ from tinyml.kernels.common import (
     needs_same_quant,
     no_scratch,
     parameter_array,
-    quant_of,
     scale_of,
 )
 from tinyml.kernels.conv_s16 import needs_symmetry
-from tinyml.kernels.descriptor import Access, Array, CParams, Field, KernelDescriptor
+from tinyml.kernels.descriptor import Access, CParams, KernelDescriptor
 from tinyml.kernels.pool_s8 import cycles_per_tap, pool_params
 from tinyml.kernels.rows import image_shape
 from tinyml.targets.core import Isa
 
 _COMMON = (needs_dtypes(DType.INT16, DType.INT16), needs_per_tensor_quant, needs_symmetry)
-
-
-def _needs_int16_constants(node: Node, graph: Graph) -> str | None:
-    for value in graph.node_inputs(node):
-        if value.is_constant and (value.dtype is not DType.INT16 or value.quant is None):
-            return f"takes int16 constants with one scale, {value.name} is {value.dtype.value}"
-    return None
-
-
-def _operand(index: int, multiplier: int, shift: int, node: Node, graph: Graph) -> dict[str, Field]:
-    value, out = graph.value(node.inputs[index]), graph.value(node.output)
-    strides = constant_strides(value, out) if value.is_constant else activation_strides(value, out)
-    return {
-        "constant": Array(f"constant_{'ab'[index]}", value.constant) if value.is_constant else None,
-        "row_stride": strides.row,
-        "col_stride": strides.col,
-        "channel_stride": strides.channel,
-        "multiplier": multiplier,
-        "shift": shift,
-    }
-
-
-def _binary(node: Node, graph: Graph) -> CParams:
-    assert isinstance(node.attrs, BinaryAttrs)
-    out = graph.value(node.output)
-    quants = (quant_of(graph.value(node.inputs[0])), quant_of(graph.value(node.inputs[1])), quant_of(out))
-    if node.op is Op.MUL:
-        left_shift, a, b, result = 0, (0, 0), (0, 0), mul_multiplier(*quants)
-    else:
-        left_shift = add_left_shift(DType.INT16)
-        a, b, result = add_multipliers(*quants)
-    low, high = activation_range(node.attrs.clamp, quant_of(out))
-    return CParams(
-        "tinyml_binary_s16_t",
-        {
-            "a": _operand(0, *a, node, graph),
-            "b": _operand(1, *b, node, graph),
-            "channels": image_shape(out.shape)[2],
-            "left_shift": left_shift,
-            "multiplier": result[0],
-            "shift": result[1],
-            "out_min": low,
-            "out_max": high,
-        },
-    )
 
 
 def _needs_probabilities(node: Node, graph: Graph) -> str | None:
@@ -159,18 +110,6 @@ def _kernel(
 
 
 KERNELS = (
-    *(
-        _kernel(
-            op,
-            f"tinyml_{op.value}_s16",
-            "tinyml_binary_s16.h",
-            first_reason(*_COMMON, _needs_int16_constants, needs_broadcast_by_image_axis),
-            _binary,
-            cycles_per_element(45),
-            Access(in_place_any=True),
-        )
-        for op in (Op.ADD, Op.SUB, Op.MUL)
-    ),
     *(
         _kernel(
             op,

@@ -1,6 +1,6 @@
 """float32 kernels: include/tinyml_*_f32.h."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from tinyml.ir.ops import (
     SoftmaxAttrs,
 )
 from tinyml.ir.ops.base import RELU
-from tinyml.kernels.broadcast import activation_strides, constant_strides, needs_broadcast_by_image_axis
+from tinyml.kernels.broadcast import needs_broadcast_by_image_axis, operand_fields
 from tinyml.kernels.common import (
     Reject,
     clamp_f32,
@@ -122,24 +122,13 @@ def _cycles_per_mac(cycles: float) -> Callable[[Node, Graph], float]:
 # Two operands.
 
 
-def _operand(index: int, node: Node, graph: Graph) -> Mapping[str, Field]:
-    value, out = graph.value(node.inputs[index]), graph.value(node.output)
-    strides = constant_strides(value, out) if value.is_constant else activation_strides(value, out)
-    return {
-        "constant": Array(f"constant_{'ab'[index]}", value.constant) if value.is_constant else None,
-        "row_stride": strides.row,
-        "col_stride": strides.col,
-        "channel_stride": strides.channel,
-    }
-
-
 def _binary(node: Node, graph: Graph) -> CParams:
     assert isinstance(node.attrs, BinaryAttrs)
     return CParams(
         "tinyml_binary_f32_t",
         {
-            "a": _operand(0, node, graph),
-            "b": _operand(1, node, graph),
+            "a": operand_fields(0, node, graph),
+            "b": operand_fields(1, node, graph),
             "channels": _channels(node, graph),
             **clamp_f32(node.attrs.clamp),
         },

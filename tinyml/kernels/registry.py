@@ -3,7 +3,7 @@
 from tinyml.ir.graph import Graph, Node
 from tinyml.kernels import (
     arg_max,
-    binary_s8,
+    binary,
     conv_mve,
     conv_paired_s8,
     conv_s8,
@@ -52,7 +52,7 @@ KERNELS: tuple[KernelDescriptor, ...] = (
     *fully_connected_paired_s8.KERNELS,
     *fully_connected_mve.KERNELS,
     *fully_connected_w4.KERNELS,
-    *binary_s8.KERNELS,
+    *binary.KERNELS,
     *lookup.KERNELS,
     *pool_s8.KERNELS,
     *pool_s8_dsp.KERNELS,

@@ -1,14 +1,14 @@
-/* Average of windows, of integers. SPDX-License-Identifier: Apache-2.0
+/* Average of windows. SPDX-License-Identifier: Apache-2.0
  *
- * A source defines the type element_t and includes this file.
+ * A source defines the types element_t and sum_t and that of the parameters, op_t, what so many taps outside the image add
+ * to a sum, padding(), and what a sum over so many taps gives, average(), and includes this file.
  */
 #ifndef TINYML_AVERAGE_POOL_H
 #define TINYML_AVERAGE_POOL_H
 
-#include "tinyml_pool_s8.h"
-#include "tinyml_requant.h"
+#include "tinyml_window.h"
 
-static inline void average_pool(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+static inline void average_pool(const op_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                 const tinyml_tile_t *tile)
 {
     const tinyml_window_t *w = &op->window;
@@ -28,7 +28,7 @@ static inline void average_pool(const tinyml_pool_s8_t *op, const tinyml_rows_t 
             const int32_t first = (cols.origin + cols.first * w->dilation_x - in->first_col) * channels;
             const int32_t count = op->whole_window ? taps : inside;
             for (int32_t c = 0; c < channels; ++c) {
-                int32_t sum = (count - inside) * op->zero_point;
+                sum_t sum = padding(op, count - inside);
                 const element_t *row = top;
                 for (int32_t ky = rows.first; ky < rows.end; ++ky) {
                     const element_t *i = row + first + c;
@@ -38,7 +38,7 @@ static inline void average_pool(const tinyml_pool_s8_t *op, const tinyml_rows_t 
                     }
                     row = tinyml_row_below(in, row, ky + 1 < rows.end ? w->dilation_y : 0);
                 }
-                *o++ = (element_t)tinyml_clamp(tinyml_divide(sum, count), op->out_min, op->out_max);
+                *o++ = average(op, sum, count);
             }
         }
     }

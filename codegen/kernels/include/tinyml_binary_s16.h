@@ -37,17 +37,6 @@ void tinyml_sub_s16(const tinyml_binary_s16_t *op, const tinyml_rows_t *in, cons
 void tinyml_mul_s16(const tinyml_binary_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                     const tinyml_tile_t *tile, void *scratch);
 
-/* The element of an operand at (y, tile->col), channel 0. */
-static inline const int16_t *tinyml_operand_s16(const tinyml_operand_s16_t *operand, const tinyml_rows_t *in, int32_t y,
-                                                int32_t col)
-{
-    if (operand->constant) {
-        return operand->constant + y * operand->row_stride + col * operand->col_stride;
-    }
-    return (const int16_t *)tinyml_row(in, operand->row_stride ? y : 0)
-           + (operand->col_stride ? col - in->first_col : 0) * operand->col_stride;
-}
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,15 +1,14 @@
-/* Maximum of windows, of integers. SPDX-License-Identifier: Apache-2.0
+/* Maximum of windows. SPDX-License-Identifier: Apache-2.0
  *
- * A source defines the type element_t and LEAST, the least of them, and includes this file.
+ * A source defines the type element_t and that of the parameters, op_t, the least element, LEAST, and what a maximum gives,
+ * limit(), and includes this file.
  */
 #ifndef TINYML_MAX_POOL_H
 #define TINYML_MAX_POOL_H
 
-#include "tinyml_pool_s8.h"
-#include "tinyml_requant.h"
+#include "tinyml_window.h"
 
-static inline void max_pool(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                            const tinyml_tile_t *tile)
+static inline void max_pool(const op_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out, const tinyml_tile_t *tile)
 {
     const tinyml_window_t *w = &op->window;
     const int32_t channels = w->in_channels;
@@ -24,7 +23,7 @@ static inline void max_pool(const tinyml_pool_s8_t *op, const tinyml_rows_t *in,
             }
             for (int32_t ky = rows.first; ky < rows.end; ++ky) {
                 const element_t *i = (const element_t *)tinyml_row(in, rows.origin + ky * w->dilation_y)
-                                  + (cols.origin + cols.first * w->dilation_x - in->first_col) * channels;
+                                   + (cols.origin + cols.first * w->dilation_x - in->first_col) * channels;
                 for (int32_t kx = cols.first; kx < cols.end; ++kx) {
                     for (int32_t c = 0; c < channels; ++c) {
                         o[c] = i[c] > o[c] ? i[c] : o[c];
@@ -33,7 +32,7 @@ static inline void max_pool(const tinyml_pool_s8_t *op, const tinyml_rows_t *in,
                 }
             }
             for (int32_t c = 0; c < channels; ++c) {
-                o[c] = (element_t)tinyml_clamp(o[c], op->out_min, op->out_max);
+                o[c] = limit(op, o[c]);
             }
             o += channels;
         }

@@ -2,39 +2,26 @@
 #include "tinyml_clamp_f32.h"
 #include "tinyml_pool_f32.h"
 
+typedef float element_t, sum_t;
+typedef tinyml_pool_f32_t op_t;
+
+static inline float padding(const op_t *op, int32_t taps)
+{
+    (void)op;
+    (void)taps;
+    return 0.0f;
+}
+
+static inline float average(const op_t *op, float sum, int32_t count)
+{
+    return tinyml_clamp_f32(sum / (float)count, op->out_min, op->out_max);
+}
+
+#include "tinyml_average_pool.h"
+
 void tinyml_average_pool_f32(const tinyml_pool_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch)
 {
-    const tinyml_window_t *w = &op->window;
-    const int32_t channels = w->in_channels;
-    const int32_t taps = w->kernel_height * w->kernel_width;
     (void)scratch;
-
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        float *o = (float *)tinyml_row(out, y) + (tile->col - out->first_col) * channels;
-        const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
-        const float *top = in->base;
-        if (rows.first < rows.end) {
-            top = tinyml_row(in, rows.origin + rows.first * w->dilation_y);
-        }
-        for (int32_t x = tile->col; x < tile->col + tile->cols; ++x) {
-            const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
-            const int32_t inside = (rows.end - rows.first) * (cols.end - cols.first);
-            const int32_t first = (cols.origin + cols.first * w->dilation_x - in->first_col) * channels;
-            const int32_t count = op->whole_window ? taps : inside;
-            for (int32_t c = 0; c < channels; ++c) {
-                float sum = 0.0f;
-                const float *row = top;
-                for (int32_t ky = rows.first; ky < rows.end; ++ky) {
-                    const float *i = row + first + c;
-                    for (int32_t kx = cols.first; kx < cols.end; ++kx) {
-                        sum += *i;
-                        i += w->dilation_x * channels;
-                    }
-                    row = tinyml_row_below(in, row, ky + 1 < rows.end ? w->dilation_y : 0);
-                }
-                *o++ = tinyml_clamp_f32(sum / (float)count, op->out_min, op->out_max);
-            }
-        }
-    }
+    average_pool(op, in, out, tile);
 }

@@ -3,6 +3,7 @@
 
 typedef int16_t element_t;
 
+#include "tinyml_pool_integers.h"
 #include "tinyml_average_pool.h"
 
 void tinyml_average_pool_s16(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,

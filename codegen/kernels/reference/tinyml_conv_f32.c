@@ -2,57 +2,20 @@
 #include "tinyml_clamp_f32.h"
 #include "tinyml_conv_f32.h"
 
-/* Sum over the taps of a window that lie inside the image. `weights` is one filter, `row` the input row of the first
- * tap row inside, at the first channel of the filter's group. */
-static float window_sum(const tinyml_conv_f32_t *op, const tinyml_rows_t *in, const float *row, const float *weights,
-                        tinyml_taps_t rows, tinyml_taps_t cols)
-{
-    const tinyml_window_t *w = &op->window;
-    const int32_t depth = w->in_channels / op->groups;
-    const int32_t step = w->dilation_x * w->in_channels;
-    const int32_t first_col = cols.origin + cols.first * w->dilation_x - in->first_col;
-    float sum = 0.0f;
+typedef float element_t, weight_t, sum_t;
+typedef tinyml_conv_f32_t op_t;
 
-    for (int32_t ky = rows.first; ky < rows.end; ++ky) {
-        const float *x = row + first_col * w->in_channels;
-        const float *f = weights + (ky * w->kernel_width + cols.first) * depth;
-        for (int32_t kx = cols.first; kx < cols.end; ++kx) {
-            for (int32_t c = 0; c < depth; ++c) {
-                sum += f[c] * x[c];
-            }
-            x += step;
-            f += depth;
-        }
-        row = tinyml_row_below(in, row, ky + 1 < rows.end ? w->dilation_y : 0);
-    }
-    return sum;
+static inline float finish(const op_t *op, int32_t c, float sum)
+{
+    (void)c;
+    return tinyml_clamp_f32(sum, op->out_min, op->out_max);
 }
+
+#include "tinyml_conv_windows.h"
 
 void tinyml_conv_f32(const tinyml_conv_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                      const tinyml_tile_t *tile, void *scratch)
 {
-    const tinyml_window_t *w = &op->window;
-    const int32_t group_in = w->in_channels / op->groups;
-    const int32_t group_out = op->out_channels / op->groups;
-    const int32_t taps = w->kernel_height * w->kernel_width * group_in;
     (void)scratch;
-
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        float *o = (float *)tinyml_row(out, y) + (tile->col - out->first_col) * op->out_channels;
-        const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
-        const float *row = in->base;
-        if (rows.first < rows.end) {
-            row = tinyml_row(in, rows.origin + rows.first * w->dilation_y);
-        }
-        for (int32_t x = tile->col; x < tile->col + tile->cols; ++x) {
-            const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
-            const float *weights = op->weights;
-            for (int32_t c = 0; c < op->out_channels; ++c) {
-                const float *group = row + c / group_out * group_in;
-                const float sum = op->bias[c] + window_sum(op, in, group, weights, rows, cols);
-                *o++ = tinyml_clamp_f32(sum, op->out_min, op->out_max);
-                weights += taps;
-            }
-        }
-    }
+    conv(op, in, out, tile);
 }

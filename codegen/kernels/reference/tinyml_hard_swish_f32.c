@@ -2,18 +2,20 @@
 #include "tinyml_clamp_f32.h"
 #include "tinyml_unary_f32.h"
 
+typedef float in_t, out_t;
+typedef tinyml_unary_f32_t op_t;
+
+static inline float function(const op_t *op, float x)
+{
+    (void)op;
+    return x * tinyml_clamp_f32(x + 3.0f, 0.0f, 6.0f) / 6.0f;
+}
+
+#include "tinyml_elements.h"
+
 void tinyml_hard_swish_f32(const tinyml_unary_f32_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                            const tinyml_tile_t *tile, void *scratch)
 {
-    const int32_t n = tile->cols * op->channels;
     (void)scratch;
-
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        const float *i = (const float *)tinyml_row(in, y) + (tile->col - in->first_col) * op->channels;
-        float *o = (float *)tinyml_row(out, y) + (tile->col - out->first_col) * op->channels;
-        for (int32_t k = 0; k < n; ++k) {
-            const float x = i[k];
-            o[k] = x * tinyml_clamp_f32(x + 3.0f, 0.0f, 6.0f) / 6.0f;
-        }
-    }
+    each_element(op, in, out, tile);
 }

@@ -1,7 +1,10 @@
 /* Logistic function of int16. SPDX-License-Identifier: Apache-2.0 */
 #include "tinyml_functions_s16.h"
 
-static inline int16_t function(const tinyml_logistic_s16_t *op, int32_t x)
+typedef int16_t in_t, out_t;
+typedef tinyml_logistic_s16_t op_t;
+
+static inline int16_t function(const op_t *op, int32_t x)
 {
     const int32_t data = tinyml_logistic_input(op, x);
     const int32_t size = data < 0 ? -data : data;
@@ -9,17 +12,11 @@ static inline int16_t function(const tinyml_logistic_s16_t *op, int32_t x)
     return (int16_t)((data >= 0 ? result + (1 << 9) : (1 << 25) - result + (1 << 9) - 1) >> 10);
 }
 
+#include "tinyml_elements.h"
+
 void tinyml_logistic_s16(const tinyml_logistic_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                          const tinyml_tile_t *tile, void *scratch)
 {
-    const int32_t n = tile->cols * op->channels;
     (void)scratch;
-
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        const int16_t *x = (const int16_t *)tinyml_row(in, y) + (tile->col - in->first_col) * op->channels;
-        int16_t *o = (int16_t *)tinyml_row(out, y) + (tile->col - out->first_col) * op->channels;
-        for (int32_t i = 0; i < n; ++i) {
-            o[i] = function(op, x[i]);
-        }
-    }
+    each_element(op, in, out, tile);
 }

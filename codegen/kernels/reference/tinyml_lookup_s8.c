@@ -1,17 +1,20 @@
 /* Table of 256 results. SPDX-License-Identifier: Apache-2.0 */
 #include "tinyml_lookup.h"
 
+typedef int8_t in_t;
+typedef uint8_t out_t;
+typedef tinyml_lookup_s8_t op_t;
+
+static inline uint8_t function(const op_t *op, int8_t x)
+{
+    return op->table[x + 128];
+}
+
+#include "tinyml_elements.h"
+
 void tinyml_lookup_s8(const tinyml_lookup_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                       const tinyml_tile_t *tile, void *scratch)
 {
-    const int32_t n = tile->cols * op->channels;
     (void)scratch;
-
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        const int8_t *x = (const int8_t *)tinyml_row(in, y) + (tile->col - in->first_col) * op->channels;
-        uint8_t *o = (uint8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * op->channels;
-        for (int32_t i = 0; i < n; ++i) {
-            o[i] = op->table[x[i] + 128];
-        }
-    }
+    each_element(op, in, out, tile);
 }

@@ -4,6 +4,7 @@
 typedef int8_t element_t;
 enum { LEAST = INT8_MIN };
 
+#include "tinyml_pool_integers.h"
 #include "tinyml_max_pool.h"
 
 void tinyml_max_pool_s8(const tinyml_pool_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,

@@ -1,19 +1,14 @@
 /* uint8 to int8 of another scale. SPDX-License-Identifier: Apache-2.0 */
 #include "tinyml_quantize.h"
-#include "tinyml_requant.h"
+
+typedef uint8_t in_t;
+typedef int8_t out_t;
+
+#include "tinyml_requantize_elements.h"
 
 void tinyml_requantize_u8_s8(const tinyml_requantize_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch)
 {
-    const int32_t n = tile->cols * op->channels;
     (void)scratch;
-
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        const uint8_t *x = (const uint8_t *)tinyml_row(in, y) + (tile->col - in->first_col) * op->channels;
-        int8_t *o = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * op->channels;
-        for (int32_t i = 0; i < n; ++i) {
-            const int32_t r = tinyml_requantize(x[i] + op->in_offset, op->multiplier, op->shift) + op->out_offset;
-            o[i] = (int8_t)tinyml_clamp(r, op->out_min, op->out_max);
-        }
-    }
+    each_element(op, in, out, tile);
 }

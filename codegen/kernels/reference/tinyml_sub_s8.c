@@ -2,31 +2,23 @@
 #include "tinyml_binary_s8.h"
 #include "tinyml_requant.h"
 
-static inline int32_t compute(const tinyml_binary_s8_t *op, int32_t a, int32_t b)
+typedef int8_t element_t;
+typedef tinyml_operand_s8_t operand_t;
+typedef tinyml_binary_s8_t op_t;
+
+static inline element_t function(const op_t *op, int32_t a, int32_t b)
 {
     const int32_t x = tinyml_requantize((a + op->a.offset) * (1 << op->left_shift), op->a.multiplier, op->a.shift);
     const int32_t y = tinyml_requantize((b + op->b.offset) * (1 << op->left_shift), op->b.multiplier, op->b.shift);
-    return tinyml_requantize(x - y, op->multiplier, op->shift) + op->out_offset;
+    const int32_t r = tinyml_requantize(x - y, op->multiplier, op->shift) + op->out_offset;
+    return (element_t)tinyml_clamp(r, op->out_min, op->out_max);
 }
+
+#include "tinyml_binary_elements.h"
 
 void tinyml_sub_s8(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                    const tinyml_tile_t *tile, void *scratch)
 {
-    const tinyml_rows_t *in_b = op->a.constant ? in : in + 1;
     (void)scratch;
-
-    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-        const int8_t *a = tinyml_operand_s8(&op->a, in, y, tile->col);
-        const int8_t *b = tinyml_operand_s8(&op->b, in_b, y, tile->col);
-        int8_t *o = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * op->channels;
-        for (int32_t x = 0; x < tile->cols; ++x) {
-            for (int32_t c = 0; c < op->channels; ++c) {
-                const int32_t r = compute(op, a[c * op->a.channel_stride], b[c * op->b.channel_stride]);
-                o[c] = (int8_t)tinyml_clamp(r, op->out_min, op->out_max);
-            }
-            a += op->a.col_stride;
-            b += op->b.col_stride;
-            o += op->channels;
-        }
-    }
+    each_pair(op, in, out, tile);
 }
