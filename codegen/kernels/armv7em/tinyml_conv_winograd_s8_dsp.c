@@ -17,9 +17,7 @@ enum {
     ROWS = 4, /* that a block sees */
     COLS = 6,
     ELEMENTS = 16,
-    PIXELS = 8,       /* of a block, four of each row */
-    KEPT = 64,        /* bytes of two sets of sums of a block */
-    SUMS = KEPT + 256 /* and of those of all columns, before the rows are transformed */
+    PIXELS = 8 /* of a block, four of each row */
 };
 
 /* What is transformed: rows of COLS pixels that lie `pitch` bytes apart, to `values` and every four words from there to
@@ -49,7 +47,8 @@ typedef struct {
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
 
 /* Four channels of a column, whose address is r12 from the rows' (r0 to r3). Widened: 0 2 and 1 3 of row 0 are in r4 and r5,
- * of row 2 in r6 and r7, of row 3 in r8 and r9, of row 1 in r10 and lr. PITCH is where the pitch is on the stack. */
+ * of row 2 in r6 and r7, of row 3 in r8 and r9, of row 1 in r10 and r11. Of B d, rows 0, 2 and 3 come to lie where these rows
+ * did, row 1 in r11 and lr. PITCH is where the pitch is on the stack. */
 #define COLUMN(PITCH) \
     "ldr r5, [r0, r12] \n" \
     "ldr r7, [r2, r12] \n" \
@@ -75,7 +74,7 @@ typedef struct {
     "ssub16 r6, r6, r10 \n" \
     "push {r4-r9, r11, lr} \n"
 
-/* A row of both squares, from the six columns on the stack, ROW bytes into each: 0 2 and 1 3 of the columns 1 to 4 are in
+/* A row of both squares, from the six columns on the stack, AT bytes into each: 0 2 and 1 3 of the columns 1 to 4 are in
  * r2 to r9. r0 is where it goes, r1 from column to column. */
 #define ROW(AT) \
     "ldrd r2, r3, [sp, #128 + " AT "] \n" \
@@ -236,8 +235,8 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
  * but one of the additions are those of the products.
  *
  * [sp] return address of the steps, 4 the way into them, 8 the same for one less, 12 sums, 16 those of the next column,
- * 20 their end, 24 rescale, 28 weights_end, 32 values, 36 to 64 out, 68 the way to finish. In the sums: M1, M1 + M2, and a
- * row after the other of each column. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+ * 20 their end, 24 rescale, 28 weights_end, 32 values, 36 to 64 out, 68 the way to finish. The sums, 32 bytes each: M1,
+ * M1 + M2, and of each column row 0 and row 1. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
 __attribute__((naked, noinline, aligned(4))) static void multiply(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
