@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from litert_batch import Case
 from op_models import Make, activation, constant, quant, single, values
-from tflite_model import TensorSpec
+from tflite_model import OperatorSpec, TensorSpec, tflite_bytes
 
 
 def concatenation(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
@@ -123,3 +123,27 @@ def reshaping(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
     yield single("on 1", rng, "GATHER", [x, numbers(5, 0, 0, 3)], y(1, 4, 1, 4), "GatherOptions", Axis=1)
     yield single("on -1", rng, "GATHER", [x, numbers(3, 1)], y(1, 6, 1, 2), "GatherOptions", Axis=-1)
     yield single("on 2", rng, "PACK", [x, z], y(1, 6, 2, 1, 4), "PackOptions", Axis=2, ValuesCount=2)
+
+
+def dividing(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
+    """UNPACK, SPLIT and SPLIT_V; the parts are the outputs, in another order than they are in."""
+
+    def case(op: str, shape: tuple[int, ...], parts: list[tuple[int, ...]], axis: int, before: bool, *more: int) -> Case:
+        x = activation(rng, "x", shape, dtype)
+        outputs = [TensorSpec(f"y{n}", part, dtype, x.quant) for n, part in enumerate(parts)]
+        on = [] if op == "UNPACK" else [constant("axis", np.array(axis, np.int32))]
+        sizes = [constant("sizes", np.array(more, np.int32))] if more else []
+        inputs = [*on, x] if before else [x, *sizes, *on]
+        names, count = [y.name for y in outputs], {"Num" if op == "UNPACK" else "NumSplits": len(parts)}
+        options = {**count, "Axis": axis} if op == "UNPACK" else count
+        kind = {"UNPACK": "UnpackOptions", "SPLIT": "SplitOptions", "SPLIT_V": "SplitVOptions"}[op]
+        operator = OperatorSpec(op, [t.name for t in inputs], names, kind, options)
+        model = tflite_bytes([*inputs, *outputs], [operator], ["x"], names[::-1])
+        return Case(f"{op} {shape} on {axis}", model, [[values(rng, shape, dtype)]])
+
+    yield case("UNPACK", (1, 3, 4), [(1, 4)] * 3, 1, False)
+    yield case("UNPACK", (1, 2, 5), [(1, 2)] * 5, -1, False)
+    yield case("SPLIT", (1, 6, 4), [(1, 2, 4)] * 3, 1, True)
+    yield case("SPLIT", (1, 3, 8), [(1, 3, 4)] * 2, -1, True)
+    yield case("SPLIT_V", (1, 3, 8), [(1, 3, 5), (1, 3, 1), (1, 3, 2)], 2, False, 5, 1, 2)
+    yield case("SPLIT_V", (1, 7, 2), [(1, 3, 2), (1, 4, 2)], -2, False, 3, -1)

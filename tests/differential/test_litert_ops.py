@@ -54,6 +54,7 @@ OPS: dict[str, Make] = {
     "SLICE": moves.slice_,
     "STRIDED_SLICE": moves.strided_slice,
     "reshaping": moves.reshaping,
+    "dividing": moves.dividing,
     "RESIZE_NEAREST_NEIGHBOR": resamples.resize("RESIZE_NEAREST_NEIGHBOR"),
     "RESIZE_BILINEAR": resamples.resize("RESIZE_BILINEAR"),
     "DEPTH_TO_SPACE": resamples.depth_to_space,

@@ -110,13 +110,18 @@ class OpContext:
         return ACTIVATIONS[activation]
 
     def emit(
-        self, op: Op, inputs: list[str | None], attrs: Attrs | None = None, quant: QuantParams | None = None
+        self,
+        op: Op,
+        inputs: list[str | None],
+        attrs: Attrs | None = None,
+        quant: QuantParams | None = None,
+        output: int = 0,
     ) -> None:
-        """Adds a node that computes the operator's first output.
+        """Adds a node that computes one of the operator's outputs.
 
         Where all inputs are constant integers (shapes and axes, which other operators need now) it is a constant.
         """
-        tensor = self.output_tensor()
+        tensor = self.output_tensor(output)
         values = [None if name is None else self.builder.values[name] for name in inputs]
         known = [v.data for v in values if v is not None and v.data is not None and v.quant is None]
         attrs = NoAttrs() if attrs is None else attrs

@@ -7,6 +7,7 @@ import tflite
 
 from tinyml.frontends.tflite.context import OpContext
 from tinyml.frontends.tflite.registry import UnsupportedError, handler
+from tinyml.ir.graph import Value
 from tinyml.ir.ops import (
     ConcatAttrs,
     GatherAttrs,
@@ -98,6 +99,46 @@ def pack(op: OpContext) -> None:
     parts = [op.value(i) for i in range(len(op.operator.inputs))]
     axis = op.options(tflite.PackOptions).Axis() % (len(parts[0].shape) + 1)
     op.emit(Op.STACK, [part.name for part in parts], StackAttrs(axis))
+
+
+@handler("UNPACK")
+def unpack(op: OpContext) -> None:
+    x = op.value(0)
+    axis = op.options(tflite.UnpackOptions).Axis() % len(x.shape)
+    if len(op.operator.outputs) != x.shape[axis]:
+        raise ValueError(f"{len(op.operator.outputs)} parts of an axis of {x.shape[axis]}")
+    _cut(op, x, axis, [1] * x.shape[axis], squeeze=(axis,))
+
+
+@handler("SPLIT", "a constant axis")
+def split(op: OpContext) -> None:
+    x, parts = op.value(1), len(op.operator.outputs)
+    (axis,) = op.integers(0)
+    axis %= len(x.shape)
+    if x.shape[axis] % parts:
+        raise ValueError(f"{parts} equal parts of an axis of {x.shape[axis]}")
+    _cut(op, x, axis, [x.shape[axis] // parts] * parts)
+
+
+@handler("SPLIT_V", "a constant axis and constant sizes")
+def split_v(op: OpContext) -> None:
+    x, sizes = op.value(0), op.integers(1)
+    (axis,) = op.integers(2)
+    axis %= len(x.shape)
+    if sizes.count(-1) == 1:
+        sizes[sizes.index(-1)] = x.shape[axis] - sum(sizes) - 1
+    if len(sizes) != len(op.operator.outputs) or sum(sizes) != x.shape[axis] or min(sizes) < 1:
+        raise ValueError(f"parts of {sizes} from an axis of {x.shape[axis]}")
+    _cut(op, x, axis, sizes)
+
+
+def _cut(op: OpContext, x: Value, axis: int, sizes: list[int], squeeze: tuple[int, ...] = ()) -> None:
+    """Every output is a slice of `x`."""
+    begin, end, ones = [0] * len(x.shape), list(x.shape), (1,) * len(x.shape)
+    end[axis] = 0
+    for output, size in enumerate(sizes):
+        begin[axis], end[axis] = end[axis], end[axis] + size
+        op.emit(Op.STRIDED_SLICE, [x.name], StridedSliceAttrs(tuple(begin), tuple(end), ones, squeeze), output=output)
 
 
 @handler("GATHER", "constant indices")

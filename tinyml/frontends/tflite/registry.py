@@ -30,7 +30,6 @@ CLOSEST = {
     "WHILE": "unroll the control flow before converting",
     "IF": "unroll the control flow before converting",
     "PRELU": "LEAKY_RELU, where the slope is the same for all channels",
-    "SPLIT": "STRIDED_SLICE, one for each part",
     "SUM": "MEAN, followed by MUL",
     "REDUCE_MAX": "MAX_POOL_2D over the whole map",
 }
