@@ -128,7 +128,9 @@ def reshaping(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
 def dividing(rng: np.random.Generator, dtype: str) -> Iterator[Case]:
     """UNPACK, SPLIT and SPLIT_V; the parts are the outputs, in another order than they are in."""
 
-    def case(op: str, shape: tuple[int, ...], parts: list[tuple[int, ...]], axis: int, before: bool, *more: int) -> Case:
+    def case(
+        op: str, shape: tuple[int, ...], parts: list[tuple[int, ...]], axis: int, before: bool, *more: int
+    ) -> Case:
         x = activation(rng, "x", shape, dtype)
         outputs = [TensorSpec(f"y{n}", part, dtype, x.quant) for n, part in enumerate(parts)]
         on = [] if op == "UNPACK" else [constant("axis", np.array(axis, np.int32))]

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tflite
 
@@ -11,7 +12,7 @@ from tinyml.cli.main import main
 from tinyml.emit.tflite import model_of
 from tinyml.emit.tflite.flatbuffer import Model, Operator, Tensor, serialize
 from tinyml.emit.tflm import emit_tflm
-from tinyml.emit.tflm.arena import arena_bytes
+from tinyml.emit.tflm.arena import arena_bytes, with_true_use
 from tinyml.errors import ModelError
 from tinyml.frontends import load_model
 from tinyml.ir.builder import GraphBuilder
@@ -86,6 +87,34 @@ def test_an_arena_by_hand() -> None:
     operators = [Operator("MAXIMUM", 1, (0, 0), (1,)), Operator("MAXIMUM", 1, (1, 1), (2,))]
     model = Model("net", "", tensors, operators, [0], [2])
     assert arena_bytes(model, 4) == 2048 + 336  # to a multiple of 16
+
+
+def _chain(words: int, operators: int) -> Model:
+    """`operators` one behind the other, maps of so many float32."""
+    tensors = [Tensor(f"t{i}", (1, words), tflite.TensorType.FLOAT32) for i in range(operators + 1)]
+    chain = [Operator("MAXIMUM", 1, (i, i), (i + 1,)) for i in range(operators)]
+    return Model("net", "", tensors, chain, [0], [operators])
+
+
+def test_the_interpreter_is_made_to_say_what_it_needed() -> None:
+    """Maps of 16 bytes need less than the planner's lists, which the interpreter forgets: the output goes to their end.
+
+    Lists on 32 bits: 12 requests of 12, a pointer, 9 infos of 24, 9 buffers of 40 and twice 16: 756, to a multiple of 16: 768.
+    Tail: 132, 9 tensors of 12: 240, 8 nodes of 32: 496; ports: a pointer 512, a tensor 552, again 560 and 600. So 1264 bytes
+    are needed, and a head of 1264 - 600, to 16: 656, ends with the output at 640.
+    """
+    model = _chain(4, 8)
+    assert arena_bytes(model, 4) == 1264
+    planned = with_true_use(model)
+    plan = np.frombuffer(planned.metadata["OfflineMemoryAllocation"], "<i4")
+    assert plan.tolist() == [1, 0, 9, *[-1] * 8, 640]
+    assert arena_bytes(planned, 4) == 1264
+    assert arena_bytes(planned, 8) == arena_bytes(model, 8)
+
+
+def test_large_maps_need_no_plan() -> None:
+    model = _chain(1024, 8)
+    assert with_true_use(model) is model
 
 
 def test_the_sources_hold_the_model_and_its_operators(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tinyml.emit.c.text import comment_text, identifier
 from tinyml.emit.templates import environment
 from tinyml.emit.tflite import model_of
 from tinyml.emit.tflite.flatbuffer import Model, serialize
-from tinyml.emit.tflm.arena import arena_bytes
+from tinyml.emit.tflm.arena import arena_bytes, with_true_use
 from tinyml.errors import ModelError
 from tinyml.ir.dtypes import DType
 from tinyml.ir.graph import Graph
@@ -43,7 +43,7 @@ def emit_tflm(graph: Graph, name: str, warning: str | None = None) -> Mapping[st
     Raises:
         ModelError: nodes that TFLite, or TFLite Micro, has no form for (all of them are listed).
     """
-    model = model_of(_with_wide_dense_weights(graph), name)
+    model = with_true_use(model_of(_with_wide_dense_weights(graph), name))
     _check_operators(model)
     content = serialize(model)
     methods = sorted({_METHODS[operator.op] for operator in model.operators})

@@ -13,8 +13,9 @@ a core ask for scratch buffers of their own.
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import tflite
 
 from tinyml.emit.tflite.flatbuffer import Model, Operator, Tensor
@@ -26,6 +27,10 @@ _MOST_SCRATCH = 12  # kMaxScratchBuffersPerOp: head room for the requests of the
 _PLANNED_BUFFER = 40  # GreedyMemoryPlanner::per_buffer_size()
 _OWN_SHAPE = {"GATHER", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"}  # kernels that copy their output's shape
 _INT16_TABLE = 2 * 513  # bytes of a table of int16 softmax
+
+_PLAN = "OfflineMemoryAllocation"  # metadata: version, subgraph, count, and an offset for each tensor, int32
+_PLAN_VERSION = 1
+_ONLINE = -1  # the offset of a tensor that is left to the interpreter's planner
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,21 @@ _OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class _Buffer:
-    """Of the head: live from operator `first` to `last`."""
+    """Of the head: live from operator `first` to `last`; offset: where the model's own plan puts it."""
 
     bytes: int
     first: int
     last: int
+    offset: int = _ONLINE
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """Bytes. making: of the whole arena while the interpreter is set up; head, kept (the tail): in use afterwards."""
+
+    making: int
+    head: int
+    kept: int
 
 
 def arena_bytes(model: Model, pointer_bytes: int) -> int:
@@ -95,7 +110,31 @@ def arena_bytes(model: Model, pointer_bytes: int) -> int:
     Args:
         pointer_bytes: 4, as on all microcontrollers, or 8, as on a host.
     """
-    layout = LAYOUTS[pointer_bytes]
+    need = _need(model, LAYOUTS[pointer_bytes])
+    return _aligned(max(need.making, need.head + need.kept))
+
+
+def with_true_use(model: Model) -> Model:
+    """The model with a plan after which `arena_used_bytes()` says what arena is needed, where it would say less.
+
+    The interpreter forgets how long the planner's lists were. Where they need more than the maps, an offline plan puts the
+    network's first output so high that the head ends where the lists did: no byte more is needed.
+    """
+    needs = [_need(model, layout) for layout in LAYOUTS.values()]
+    top = min(need.making - need.kept for need in needs) // ALIGNMENT * ALIGNMENT
+    output = model.outputs[0]
+    offset = top - _aligned(_bytes(model.tensors[output]))
+    if top <= max(need.head for need in needs):
+        return model
+    offsets = np.full(len(model.tensors), _ONLINE, "<i4")
+    offsets[output] = offset
+    plan = np.array([_PLAN_VERSION, 0, len(offsets)], "<i4").tobytes() + offsets.tobytes()
+    planned = replace(model, metadata={**model.metadata, _PLAN: plan})
+    same = all(arena_bytes(planned, width) <= arena_bytes(model, width) for width in LAYOUTS)
+    return planned if same else model
+
+
+def _need(model: Model, layout: Layout) -> _Need:
     scratch = [(i, size) for i, operator in enumerate(model.operators) for size in _scratch(model, operator)]
     buffers = [*_activations(model), *(_Buffer(_aligned(size), i + 1, i + 1) for i, size in scratch)]
     requests = layout.scratch_request * (len(scratch) + _MOST_SCRATCH)
@@ -104,8 +143,8 @@ def arena_bytes(model: Model, pointer_bytes: int) -> int:
     preparing = requests + max((_operands(model, operator, layout) for operator in model.operators), default=0)
     tail = _tail(0, _kept_pieces(model, layout, len(scratch)))
     # Descriptions of the network's inputs and outputs come when memory is planned, and the lists are no more.
-    running = _planned(buffers) + _tail(tail, _port_pieces(model, layout))
-    return _aligned(max(running, _aligned(max(planning, preparing)) + tail))
+    kept = _tail(tail, _port_pieces(model, layout))
+    return _Need(_aligned(max(planning, preparing)) + tail, _planned(buffers), kept)
 
 
 def _aligned(size: int) -> int:
@@ -124,9 +163,11 @@ def _activations(model: Model) -> Iterator[_Buffer]:
             first.setdefault(i, time)
         last.update(dict.fromkeys((*operator.inputs, *operator.outputs), time))
     last.update(dict.fromkeys(model.outputs, len(model.operators)))
+    offsets = np.frombuffer(model.metadata[_PLAN], "<i4")[3:] if _PLAN in model.metadata else None
     for i, tensor in enumerate(model.tensors):
         if tensor.data is None and not tensor.variable and i in first:
-            yield _Buffer(_aligned(_bytes(tensor)), first[i], last[i])
+            offset = _ONLINE if offsets is None else int(offsets[i])
+            yield _Buffer(_aligned(_bytes(tensor)), first[i], last[i], offset)
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -164,9 +205,13 @@ def _described(tensor: Tensor, layout: Layout) -> int:
 
 def _planned(buffers: list[_Buffer]) -> int:
     """The head's length where the largest buffer comes first, of equal ones the later, and each goes into the first gap
-    that is large enough among those that are live with it."""
-    placed: list[tuple[int, _Buffer]] = []  # by offset; of equal offsets the earlier placed first
+    that is large enough among those that are live with it. Buffers with an offset are there before all others."""
+    fixed = [buffer for buffer in buffers if buffer.offset != _ONLINE]
+    placed = sorted(((buffer.offset, buffer) for buffer in fixed), key=lambda item: item[0])
+    # By offset; of equal offsets the earlier placed first.
     for _, buffer in sorted(enumerate(buffers), key=lambda item: (item[1].bytes, item[0]), reverse=True):
+        if buffer.offset != _ONLINE:
+            continue
         offset = 0
         for at, other in placed:
             if other.first > buffer.last or buffer.first > other.last:
