@@ -112,6 +112,17 @@ class Layers(GraphBuilder):
     def average(self, x: str) -> str:
         return self.node(Op.AVERAGE_POOL2D, [x], Pool2dAttrs(self.shape(x)[1:3], (1, 1)), quant=Q)
 
+    def gated(self, x: str, hidden: int) -> str:
+        """Squeeze-and-excite: each channel times a number that is computed from the means of all."""
+        gates = self.conv(self.conv(self.mean(x), hidden, (1, 1)), self.shape(x)[-1], (1, 1))
+        return self.node(Op.MUL, [x, gates], BinaryAttrs(), quant=QuantParams.per_tensor(0.1, -5))
+
+    def excited(self, x: str, hidden: int, channels: int, window: tuple[int, int] = (3, 3), stride: int = 1) -> str:
+        """An inverted residual with squeeze-and-excite; the sum with x where shapes allow."""
+        y = self.gated(self.depthwise(self.conv(x, hidden, (1, 1)), window, stride), 2)
+        y = self.conv(y, channels, (1, 1))
+        return self.add(x, y) if self.shape(x) == self.shape(y) else y
+
     def classify(self, x: str, classes: int) -> str:
         depth = int(np.prod(self.shape(x)))
         x = self.node(Op.RESHAPE, [x], ReshapeAttrs((1, depth)), quant=Q)
@@ -138,6 +149,18 @@ def random_network(rng: Random, most: int = 5) -> Graph:
     if end == "classifier":
         x = net.classify(x, 3)
     return net.build([*(o for o in dict.fromkeys(outputs) if o != x), x])
+
+
+def excited_network(rng: Random) -> Graph:
+    """Blocks with squeeze-and-excite, others between them."""
+    net = Layers("excited", rng.randrange(2**32))
+    x = net.image(rng.randint(4, 13), rng.choice([1, 3, 4, 7]), rng.randint(1, 4))
+    for _ in range(rng.randint(1, 3)):
+        if rng.random() < 0.3:
+            x = _block(net, rng, x)
+        channels = net.shape(x)[-1] if rng.random() < 0.5 else rng.randint(1, 4)
+        x = net.excited(x, rng.randint(5, 16), channels, (rng.choice([3, 3, 5]), 3), rng.choice([1, 1, 2]))
+    return net.build([net.classify(net.average(x), 3)] if rng.random() < 0.5 else [x])
 
 
 def _block(net: Layers, rng: Random, x: str) -> str:

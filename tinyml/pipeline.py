@@ -24,6 +24,7 @@ from tinyml.memory import (
     check,
     excess,
     fits,
+    most_live,
     parse_wishes,
     peak_report,
     place_memory,
@@ -44,6 +45,7 @@ from tinyml.schedule.estimate import Stages
 from tinyml.schedule.model import Objective, Schedule, computed_nodes
 from tinyml.schedule.order import reordered
 from tinyml.schedule.parts import with_parts
+from tinyml.schedule.second_pass import computed_twice
 from tinyml.schedule.select import Counts
 from tinyml.targets import Board, list_boards
 
@@ -347,6 +349,11 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
             other = replace(chosen(**kernels), stream_input=options.stream_input)
             choice = _with_thrift(choice, base, other, options, capacity, standard, chooser.stages)
     choice = _in_order(choice, base, options, capacity)
+    if options.recompute and (options.objective in (Objective.SRAM, Objective.BALANCED) or choice.bytes > capacity):
+        standard = chooser.choose(Objective.LATENCY, capacity).cycles
+        live = partial(most_live, _quick_plan(choice.schedule, options))
+        create = partial(chooser_of, options=options)
+        choice = computed_twice(choice, base, live, create, options.recompute, options.objective, capacity, standard)
     if _has_flash_to_spare(graph, options):
         choice = chooser.with_fewer(choice, chosen(tiles=choice.schedule.tiles))
     if choice.bytes > capacity and _may_spread(options):

@@ -1,7 +1,17 @@
 """Exact memory plans: lifetimes, the planner, the checker that trusts neither, and what to say about the peak."""
 
 from tinyml.memory.checker import BrokenPlanError, check
-from tinyml.memory.explain import LayerMemory, Peak, arena_capacity, excess, fits, layer_memory, live_bytes, peak_report
+from tinyml.memory.explain import (
+    LayerMemory,
+    Peak,
+    arena_capacity,
+    excess,
+    fits,
+    layer_memory,
+    live_bytes,
+    most_live,
+    peak_report,
+)
 from tinyml.memory.planner import plan_memory
 from tinyml.memory.regions import parse_wishes, place_memory, rooms_of
 
@@ -15,6 +25,7 @@ __all__ = [
     "fits",
     "layer_memory",
     "live_bytes",
+    "most_live",
     "parse_wishes",
     "peak_report",
     "place_memory",

@@ -1,6 +1,7 @@
 """What a user asks about a plan: where its peak is, what lives there, and whether a board has room for it."""
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from tinyml.errors import DoesNotFitError
@@ -53,6 +54,15 @@ class Peak:
 def live_bytes(plan: MemoryPlan) -> tuple[int, ...]:
     """Bytes of all arenas that are taken at each step."""
     return tuple(_covered(_live(plan, step)) for step in range(len(plan.schedule.stages)))
+
+
+def most_live(plan: MemoryPlan, values: AbstractSet[str]) -> int:
+    """The most bytes of all arenas that are taken at a step where one of the values is there; 0 where none ever is."""
+    lives = [p.buffer.lifetime for p in plan.placements.values() if not values.isdisjoint(p.buffer.values)]
+    live = live_bytes(plan)
+    return max(
+        (taken for step, taken in enumerate(live) if any(life.first <= step <= life.last for life in lives)), default=0
+    )
 
 
 def peak_report(plan: MemoryPlan) -> Peak:

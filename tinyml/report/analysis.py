@@ -1,5 +1,6 @@
 """What a model needs, before anything is compiled: `tinyml analyze`."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -8,11 +9,13 @@ from tinyml.ir.macs import macs
 from tinyml.memory import arena_capacity, excess, live_bytes, peak_report
 from tinyml.memory.plan import MemoryPlan
 from tinyml.pipeline import CODE_ALLOWANCE, Compilation, Options, chooser_of, need
+from tinyml.quantize import mixed
 from tinyml.quantize.allocate import Allocation
-from tinyml.quantize.mixed import Choice, predicted_db, widened
 from tinyml.report.document import parameters
 from tinyml.report.terminal import stage_name
+from tinyml.schedule.choose import Choice, better
 from tinyml.schedule.model import Objective
+from tinyml.schedule.second_pass import without_second_passes
 from tinyml.targets import Board
 
 POINTS = 12  # of a front that are shown
@@ -143,13 +146,17 @@ class Tradeoffs:
 
 def schedule_tradeoffs(done: Compilation) -> Tradeoffs:
     """The front of memory and cycles of a network that was compiled as far as its memory plan."""
-    options = done.options
-    chooser = chooser_of(need(done.schedule), options)
+    options, schedule = done.options, need(done.schedule)
+    chooser = chooser_of(schedule, options)
+    once = chooser_of(without_second_passes(schedule), options) if schedule.copies else chooser
     capacity = arena_capacity(options.board, options.reserved)
-    taken = {objective.value: chooser.choose(objective, capacity) for objective in Objective}
-    built = taken[options.objective.value]
-    choices = {choice.point.cuts: choice for choice in (*chooser.front(), *taken.values(), built)}
-    ordered = sorted(choices.values(), key=lambda c: (c.bytes, c.cycles))
+    standard = once.choose(Objective.LATENCY, capacity).cycles
+    taken: dict[str, Choice] = {}
+    for objective in Objective:
+        choices = [c.choose(objective, capacity, standard) for c in dict.fromkeys((once, chooser))]
+        taken[objective.value] = better(choices[0], choices[-1], objective, capacity)
+    built = chooser.choose(options.objective, capacity, standard)
+    ordered = _unbeaten((*once.front(), *chooser.front()), (*taken.values(), built))
     limited = replace(options, sram_limited=True)
     region = options.board.region(options.board.link.arena)
     kept = region.bytes - arena_capacity(
@@ -169,6 +176,19 @@ def schedule_tradeoffs(done: Compilation) -> Tradeoffs:
     return Tradeoffs(front, capacity, tuple(cut.cycles for cut in built.point.cuts))
 
 
+def _unbeaten(choices: Sequence[Choice], kept: Sequence[Choice]) -> list[Choice]:
+    """By memory: those that no other beats in both memory and cycles, and those that are kept in any case."""
+    found = {choice.point.cuts: choice for choice in (*choices, *kept)}
+    always = {choice.point.cuts for choice in kept}
+    ordered: list[Choice] = []
+    fewest = math.inf
+    for choice in sorted(found.values(), key=lambda c: (c.bytes, c.cycles)):
+        if choice.cycles < fewest or choice.point.cuts in always:
+            ordered.append(choice)
+        fewest = min(fewest, choice.cycles)
+    return ordered
+
+
 def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
     """From a compilation that went as far as the memory plan."""
     schedule, plan, quantized = need(done.schedule), need(done.plan), need(done.quantized)
@@ -177,14 +197,15 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
     layers: list[LayerNeeds] = []
     for index, stage in enumerate(schedule.stages):
         for node in stage.nodes:
-            constants = [graph.value(name) for name in node.used if graph.value(name).is_constant]
+            again = node.name in schedule.copies  # has the constants of the node that it is a copy of
+            constants = [] if again else [graph.value(name) for name in node.used if graph.value(name).is_constant]
             layers.append(
                 LayerNeeds(
                     index=len(layers),
                     stage=index,
                     name=node.name,
                     op=node.op.value,
-                    window=window_text(node, graph),
+                    window=window_text(node, graph) + ", again" * again,
                     source=node.source,
                     shape=graph.value(node.outputs[0]).shape,
                     macs=macs(node, graph),
@@ -199,7 +220,7 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
         model=done.options.model.name,
         scheme=quantized.scheme,
         calibrated=quantized.calibrated,
-        macs=sum(layer.macs for layer in layers),
+        macs=sum(layer.macs for layer in layers if layer.name not in schedule.copies),
         parameters=parameters(graph),
         weight_bytes=weight_bytes,
         arena_bytes=plan.peak_bytes,
@@ -215,7 +236,7 @@ def analyze(done: Compilation, boards: Sequence[Board]) -> Analysis:
     )
 
 
-def _front(choice: Choice) -> tuple[PrecisionPoint, ...]:
+def _front(choice: mixed.Choice) -> tuple[PrecisionPoint, ...]:
     """At most POINTS choices of weights, evenly spread over their bytes; then, with 8-bit weights, at most as many of
     activations; and the one that was taken."""
     found, taken = choice.search, choice.taken
@@ -223,13 +244,13 @@ def _front(choice: Choice) -> tuple[PrecisionPoint, ...]:
     steps = [least + (most - least) * i / (POINTS - 1) for i in range(POINTS)]
     nearest = {min(range(len(found.front)), key=lambda i: abs(found.front[i].bytes - step)) for step in steps}
     shown = [found.front[i] for i in sorted(nearest)]
-    shown += [widened(found, run)[-1] for run in found.runs[:: -(-len(found.runs) // POINTS) or 1]]
+    shown += [mixed.widened(found, run)[-1] for run in found.runs[:: -(-len(found.runs) // POINTS) or 1]]
     return tuple(
         PrecisionPoint(
             weight_bytes=point.bytes,
             share=point.bytes / most,
             cycles=point.cycles,
-            sqnr_db=predicted_db(found, point),
+            sqnr_db=mixed.predicted_db(found, point),
             four_bits=tuple(name for name, bits in point.precision.items() if bits == "w4a8"),
             wide=tuple(name for name, bits in point.precision.items() if bits == "w8a16"),
             taken=point == taken,

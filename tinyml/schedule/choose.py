@@ -53,13 +53,15 @@ class Chooser:
         stages: Stages | None = None,
     ) -> None:
         self._base = base
-        self._again = int(recompute * sum(macs(node, base.graph) for node in base.graph.nodes))
+        work = {node.name: macs(node, base.graph) for node in base.graph.nodes}
+        spent = sum(work[name] for name in base.copies)
+        self._again = int(recompute * (sum(work.values()) - spent)) - spent
         self._slower = SRAM_CYCLES + recompute
         self._measure = measure
         self._estimates = Estimates(base, keep_input, stages)
         self.stages = self._estimates.stages
         self._known: dict[tuple[tuple[Tiling, ...], ...], Choice] = {}
-        self.points: Sequence[Point] = search(self._estimates, self._again)
+        self.points: Sequence[Point] = search(self._estimates, max(self._again, 0))
         if not self.points:
             raise UsageError(
                 f"--stream-input: {base.graph.name} cannot take its input row by row: it has several inputs, or a layer "
@@ -143,14 +145,15 @@ class Chooser:
         """The choice with kernels of another schedule where they need no more memory, node by node."""
         for name, selection in other.selections.items():
             if choice.schedule.selections[name].kernel.symbol != selection.kernel.symbol:
-                found = self._rescheduled(choice, {**choice.schedule.selections, name: selection}, choice.cycles)
+                alike = (name, *(copy for copy, node in choice.schedule.copies.items() if node == name))
+                selections = {**choice.schedule.selections, **dict.fromkeys(alike, selection)}
+                found = self._rescheduled(choice, selections, choice.cycles)
                 choice = found if found.bytes <= choice.bytes else choice
         return choice
 
     def _rescheduled(self, choice: Choice, selections: Mapping[str, Selection], cycles: float) -> Choice:
         """The same stages with other kernels."""
-        base = replace(choice.schedule, selections=MappingProxyType(dict(selections)))
-        schedule = choice.point.schedule(base, self.stages)
+        schedule = replace(choice.schedule, selections=MappingProxyType(dict(selections)))
         return Choice(replace(choice.point, cycles=cycles), schedule, self._measure(schedule))
 
     def least(self, cycles: float) -> Choice:

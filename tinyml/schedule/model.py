@@ -2,7 +2,8 @@
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.ir.ops import Op
@@ -109,6 +110,8 @@ class Schedule:
         graph: the graph that the stages cover. Every node is in exactly one stage, save for `VIEWS`, which are in none.
         selections: node name -> its kernel.
         stream_input: the network's input comes row by row, while the first stage runs, and lives in a ring of lines.
+        copies: name of a node that computes again what another one computed -> the other one's
+            (`tinyml.schedule.second_pass`).
     """
 
     graph: Graph
@@ -116,6 +119,7 @@ class Schedule:
     selections: Mapping[str, Selection]
     objective: Objective = Objective.BALANCED
     stream_input: bool = False
+    copies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def tiles(self) -> Mapping[str, int]:

@@ -28,6 +28,10 @@ _C_ELEMENT = {
 }
 
 
+Contents = tuple[str, int, str, bytes]
+"""What an array is for, how it is aligned, its type in C and its bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArrayContext:
     """An array of the weights file."""
@@ -292,13 +296,17 @@ def feed_context(plan: MemoryPlan, members: Mapping[str, str]) -> FeedContext | 
 
 def stage_contexts(prefix: str, plan: MemoryPlan, members: Mapping[str, str]) -> tuple[StageContext, ...]:
     contexts: list[StageContext] = []
+    constants: dict[Contents, str] = {}
     count = 0
     for index, stage in enumerate(plan.schedule.stages):
         layers: list[LayerContext] = []
         patches: list[PatchContext] = []
         functions: list[str] = []
         for turn, worker in enumerate(stage.stream.workers):
-            made = [_layer_context(prefix, count + i, index, turn, i, plan, members) for i in range(len(worker.nodes))]
+            made = [
+                _layer_context(prefix, count + i, index, turn, i, plan, members, constants)
+                for i in range(len(worker.nodes))
+            ]
             if len(made) > 1:
                 patches.append(_patch_context(prefix, worker, made))
             functions.append(patches[-1].function if len(made) > 1 else made[0].emitted.function)
@@ -424,15 +432,22 @@ def _layer_context(
     position: int,
     plan: MemoryPlan,
     members: Mapping[str, str],
+    constants: dict[Contents, str],
 ) -> LayerContext:
-    """Of the node at a position of the worker whose turn it is in a stage."""
+    """Of the node at a position of the worker whose turn it is in a stage.
+
+    Args:
+        constants: the arrays of the layers before, by their contents; those of this one are added. Equal ones are emitted
+            once: the tables of a function, and the weights of what is computed twice.
+    """
     graph, stage = plan.schedule.graph, plan.schedule.stages[step]
     worker = stage.stream.workers[turn]
     node, parts = worker.nodes[position], len(worker.nodes) if len(worker.nodes) > 1 else 0
     kernel = plan.schedule.kernel(node)
     params: CParams = kernel.params(node, graph)
     label = f"{index:02d}"
-    named = [(array, f"{prefix}_{label}_{array.name}") for array in arrays_in(params.fields)]
+    arrays = [(array, f"{prefix}_{label}_{array.name}") for array in arrays_in(params.fields)]
+    names = {id(array): constants.setdefault(_contents(array), name) for array, name in arrays}
     out = graph.value(node.outputs[0])
     sizes = worker.patch.sizes(worker.tile)
     scratch_bytes = kernel.scratch_bytes(node, graph, sizes[position][0])
@@ -478,8 +493,8 @@ def _layer_context(
         comment=_comment(emitted, node, graph, plan, scratch_bytes),
         kernel=kernel.symbol,
         struct_type=params.struct_type,
-        initializer=initializer(params.fields, {id(array): name for array, name in named}),
-        arrays=tuple(_array_context(array, name) for array, name in named),
+        initializer=initializer(params.fields, names),
+        arrays=tuple(_array_context(array, name) for array, name in arrays if names[id(array)] == name),
         inputs=tuple(map(rows, graph.activations(node))),
         outputs=tuple(map(rows, node.outputs)),
         rows=worker.rows,
@@ -506,6 +521,10 @@ def _emitted_value(value: Value, plan: MemoryPlan, cols: int) -> EmittedValue:
     )
 
 
+def _contents(array: Array) -> Contents:
+    return array.role, array.align, c_type(array.data), array.data.tobytes()
+
+
 def _array_context(array: Array, name: str) -> ArrayContext:
     data = array.data
     return ArrayContext(name, c_type(data), data.size, array.align, data.nbytes, array.role, array_body(data))
@@ -522,12 +541,13 @@ def _comment(emitted: EmittedLayer, node: Node, graph: Graph, plan: MemoryPlan, 
     outs = [graph.value(v) for v in node.outputs]
     shapes = f"{' + '.join(map(_type_text, ins))} -> {', '.join(map(_type_text, outs))}"
     work = f", {emitted.macs:,} MACs" if emitted.macs else ""
+    again = ", computed again" if node.name in plan.schedule.copies else ""
     reads = ", ".join(_place_text(v, plan) for v in ins)
     writes = ", ".join(_place_text(v, plan) for v in outs)
     scratch = f", scratch {_range_text(plan, plan.scratch[node.name], scratch_bytes)}" if scratch_bytes else ""
     return block_comment(
         [
-            f"{emitted.index:02d}  {node.op.value}{window_text(node, graph)}: {shapes}{work}",
+            f"{emitted.index:02d}  {node.op.value}{window_text(node, graph)}: {shapes}{work}{again}",
             f"from {comment_text(node.source).replace(';', '; ')}",
             f"arena: reads {reads}, writes {writes}{scratch}",
         ]
