@@ -1,5 +1,6 @@
 """A schedule as one HTML page that needs nothing else, and its front as an SVG file."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from tinyml.ir.describe import window_text
+from tinyml.ir.graph import Graph
+from tinyml.ir.macs import macs
 from tinyml.kernels.rows import row_bytes
 from tinyml.memory import live_bytes, peak_report
 from tinyml.memory.plan import BufferKind, MemoryPlan
@@ -17,6 +20,7 @@ from tinyml.report.arena_plot import memory_plot, stage_text
 from tinyml.report.front_plot import front_plot
 from tinyml.report.page import Tile, render_page
 from tinyml.report.terminal import count, kib, short_name
+from tinyml.schedule.stream import Worker
 
 _KINDS = {
     BufferKind.INPUT: "input",
@@ -134,7 +138,7 @@ def _stage_rows(plan: MemoryPlan, tradeoffs: Tradeoffs | None) -> list[list[str]
         row = [
             str(index),
             stage_text(stage),
-            "; ".join(f"{node.op.value}{window_text(node, graph)}" for node in stage.nodes),
+            "; ".join(_operations(worker, graph) for worker in stage.stream.workers),
             "; ".join(rings),
             f"{scratch:,}" if scratch else "",
             f"{live[index]:,}",
@@ -144,6 +148,18 @@ def _stage_rows(plan: MemoryPlan, tradeoffs: Tradeoffs | None) -> list[list[str]
             row += [f"{cycles:,.0f}", f"{100 * cycles / sum(tradeoffs.stage_cycles):.1f} %"]
         rows.append(row)
     return rows
+
+
+def _operations(worker: Worker, graph: Graph) -> str:
+    """What takes one turn in a stage; of a patch, in which parts, and how much of its work is done again."""
+    names = "; ".join(f"{node.op.value}{window_text(node, graph)}" for node in worker.nodes)
+    if len(worker.nodes) == 1:
+        return names
+    patch, work = worker.patch, [macs(node, graph) for node in worker.nodes]
+    shares = [n / math.prod(image) for n, image in zip(patch.computed(worker.tile), patch.images, strict=True)]
+    again = sum(w * (share - 1) for w, share in zip(work, shares, strict=True)) / max(sum(work), 1)
+    rows = "1 row" if worker.tile == 1 else f"{worker.tile} rows"
+    return f"[{names}] in parts of {rows} x {patch.cols} columns, {100 * again:.0f} % again"
 
 
 def _plain_style() -> str:
