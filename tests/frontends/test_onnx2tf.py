@@ -80,6 +80,13 @@ def test_its_complaint_is_quoted(stand_in: Path, model: Path, printed: str, quot
         load_model(model, via="onnx2tf")
 
 
+def test_another_network_is_refused(stand_in: Path, model: Path, tmp_path: Path) -> None:
+    other = canonicalize(load_model(zoo.save("ds_cnn", tmp_path / "kws.onnx")))
+    (stand_in / "made.tflite").write_bytes(emit_tflite(other, Description("ad")))
+    with pytest.raises(ModelError, match=r"onnx2tf made outputs of \[12\] elements of it, where it has \[640\]"):
+        load_model(model, via="onnx2tf")
+
+
 def test_without_it_the_extra_is_named(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

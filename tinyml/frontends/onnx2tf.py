@@ -4,6 +4,7 @@ onnx2tf writes the network anew for TensorFlow and converts that to TFLite. It b
 it is an extra; it runs only when it is asked for, in a process of its own. Maps become NHWC, network inputs too.
 """
 
+import math
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from tinyml.errors import ModelError, ToolError
 from tinyml.frontends.converter import run_converter
@@ -46,4 +48,19 @@ def load(path: Path, *, input_shapes: Mapping[str, tuple[int, ...]] | None = Non
         written = sorted(Path(folder).glob("*_float32.tflite"))
         if not written:
             raise ModelError(f"model {path}: onnx2tf wrote no float32 .tflite file")
-        return load_tflite(written[0])
+        graph = load_tflite(written[0])
+    _check_outputs(path, graph)
+    return graph
+
+
+def _check_outputs(path: Path, graph: Graph) -> None:
+    """It was seen to make outputs of two results where a GRU of several layers gives one.
+
+    Raises:
+        ModelError: an output has another number of elements than the ONNX file says.
+    """
+    declared = [output.type.tensor_type.shape.dim for output in onnx.load(path, load_external_data=False).graph.output]
+    wanted = [math.prod(d.dim_value for d in dims) for dims in declared]
+    made = [graph.value(name).elements for name in graph.outputs]
+    if all(wanted) and sorted(wanted) != sorted(made):
+        raise ModelError(f"model {path}: onnx2tf made outputs of {made} elements of it, where it has {wanted}")
