@@ -33,7 +33,10 @@ def _planar_depthwise(symbol: str) -> st.SearchStrategy[graphs.Case]:
     return graphs.planar_depthwise(size).filter(accepted(symbol, Op.CONV2D))
 
 
-_PLANAR = [f"tinyml_depthwise_{name}_s8_dsp" for name in ("3x3", "3x3_ready", "3x3_ready_wide", "5x5", "7x7")]
+_PLANAR = [
+    f"tinyml_depthwise_{name}_s8_dsp"
+    for name in ("3x3", "3x3_ready", "3x3_ready_wide", "5x5", "5x5_ready", "7x7", "7x7_ready")
+]
 
 _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_conv_s8_dsp": graphs.convolutions,

@@ -84,7 +84,7 @@ def test_depthwise_in_fours(host: Host, case: graphs.Case, tiling: Tiling) -> No
     check(host, "tinyml_depthwise_s8_dsp", case, tiling)
 
 
-@pytest.mark.parametrize("name", ["3x3", "3x3_ready", "3x3_ready_wide", "5x5", "7x7"])
+@pytest.mark.parametrize("name", ["3x3", "3x3_ready", "3x3_ready_wide", "5x5", "5x5_ready", "7x7", "7x7_ready"])
 @property_test
 @given(st.data(), tilings)
 def test_planar_depthwise(host: Host, name: str, data: st.DataObject, tiling: Tiling) -> None:

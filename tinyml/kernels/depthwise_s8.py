@@ -2,7 +2,7 @@
 include/tinyml_depthwise_s8.h."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -130,52 +130,78 @@ def _room(node: Node, graph: Graph) -> int:
     return min(whole, max(room // 4 * 4, _pitch(2, size, stride_x) * size))
 
 
-def _patch_bytes(node: Node, graph: Graph, rows: int) -> int:
-    """Bytes of a plane with a block of outputs, of that many rows at most."""
+def _plane(node: Node, graph: Graph, cols: int, rows: int) -> int:
+    """Bytes of a plane with what a block of outputs reads."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
-    pitch = _pitch(_planar_block(node, graph, graph.value(node.output).shape[1])[0], size, stride_x)
-    fit = (_room(node, graph) // pitch - size) // stride_y + 1
-    return pitch * ((min(fit, rows) - 1) * stride_y + size)
+    return _pitch(cols, size, stride_x) * ((rows - 1) * stride_y + size)
 
 
-def _planar_block(node: Node, graph: Graph, rows: int) -> tuple[int, float]:
-    """For tiles of that many rows, the width of blocks that takes the fewest instructions, and how many they are for four
-    channels of a tile, about: wide blocks share few columns with their neighbours, but their rows do not all fit, and low
-    ones share many rows."""
+def _rows_that_fit(node: Node, graph: Graph, cols: int) -> int:
+    """In a block of that width."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
-    width = graph.value(node.output).shape[2]
-    room = _room(node, graph)
+    return (_room(node, graph) // _pitch(cols, size, stride_x) - size) // stride_y + 1
+
+
+def _block_instructions(node: Node, graph: Graph, cols: int, rows: int) -> float:
+    """Of four channels of a tile in blocks of that width, about."""
+    size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
     four, two = 23 + size * (2 * size + 5), 21 + size * (size + 4)
-
-    def instructions(cols: int) -> float:
-        pitch = _pitch(cols, size, stride_x)
-        fit = min((room // pitch - size) // stride_y + 1, rows)
-        blocks = math.ceil(width / cols)
-        spread = (rows + math.ceil(rows / fit) * (size / stride_y - 1)) * stride_y * (60 + 15 * pitch / 4)
-        sums = 4 * rows * (30 + cols // 4 * four + (cols % 4 + 1) // 2 * two)
-        return blocks * (math.ceil(rows / fit) * 300 + spread + sums)
-
-    widths = [cols for cols in (*range(2, width, 2), width) if _pitch(cols, size, stride_x) * size <= room]
-    best = min(reversed(widths), key=instructions)
-    return best, instructions(best)
+    turns = math.ceil(rows / min(_rows_that_fit(node, graph, cols), rows))
+    pairs = _pitch(cols, size, stride_x) / 4
+    spread = (rows + turns * (size / stride_y - 1)) * stride_y * (60 + 15 * pairs)
+    sums = 4 * rows * (30 + cols // 4 * four + (cols % 4 + 1) // 2 * two)
+    return math.ceil(graph.value(node.output).shape[2] / cols) * (turns * 300 + spread + sums)
 
 
-def _planar_cost(node: Node, graph: Graph, rows: int) -> float:
-    _, height, _, channels = graph.value(node.output).shape
-    # 20 instructions a word of four channels
-    weights = 150 + 5 * _weights_bytes(node, graph) + _widening(node, graph)
+def _planar_block(node: Node, graph: Graph) -> int:
+    """The width of blocks that takes the fewest instructions for whole tensors: wide blocks share few columns with their
+    neighbours, but their rows do not all fit, and low ones share many rows."""
+    _, height, width, _ = graph.value(node.output).shape
+    widths = [c for c in (*range(2, width, 2), width) if _plane(node, graph, c, 1) <= _room(node, graph)]
+    best: int = min(reversed(widths), key=lambda cols: _block_instructions(node, graph, cols, height))
+    return best
+
+
+def _patch_bytes(node: Node, graph: Graph) -> int:
+    """Bytes of a plane at most: for whole tensors, and for tiles of one row at once."""
+    _, height, width, _ = graph.value(node.output).shape
+    block = _planar_block(node, graph)
+    row = _plane(node, graph, width, 1)
+    whole = _plane(node, graph, block, min(_rows_that_fit(node, graph, block), height))
+    return max(whole, row if row <= _room(node, graph) else 0)
+
+
+def _planar_cost(node: Node, graph: Graph, rows: int, per_word: int = 20) -> float:
+    """per_word: instructions of a call for a word of weights of four channels."""
+    _, height, width, channels = graph.value(node.output).shape
+    words = _weights_bytes(node, graph) // 4
+    call = 150 + per_word * words + _widening(node, graph) if per_word else 20
+
+    def tile(rows: int) -> float:
+        at_once = _plane(node, graph, width, rows) <= _patch_bytes(node, graph)
+        cols = width if at_once else _planar_block(node, graph)
+        return call + _block_instructions(node, graph, cols, rows)
+
     full, rest = divmod(height, rows)
-    tiles = [_planar_block(node, graph, n)[1] + weights for n in (rows, rest) if n > 0]
-    return math.ceil(channels / 4) * (full * tiles[0] + (tiles[1] if rest else 0))
+    return math.ceil(channels / 4) * (full * tile(rows) + (tile(rest) if rest else 0))
+
+
+def _planar_ready_cost(node: Node, graph: Graph, rows: int) -> float:
+    """Of a tensor in one call, what the kernel costs that prepares the channels: see `_ready_cost`."""
+    whole = rows >= graph.value(node.output).shape[1]
+    return _planar_cost(node, graph, rows) if whole else _planar_cost(node, graph, rows, per_word=0)
+
+
+def _planar_ready_scratch(node: Node, graph: Graph, rows: int) -> int:
+    return 4 * min(_plane(node, graph, graph.value(node.output).shape[2], rows), _patch_bytes(node, graph))
 
 
 def _planar_scratch(node: Node, graph: Graph, rows: int) -> int:
-    return 4 * (_weights_bytes(node, graph) + _patch_bytes(node, graph, rows))
+    return 4 * _weights_bytes(node, graph) + _planar_ready_scratch(node, graph, rows)
 
 
 def _planar_params(node: Node, graph: Graph) -> CParams:
-    height = graph.value(node.output).shape[1]
-    return _params(node, graph, _patch_bytes(node, graph, height), _planar_block(node, graph, height)[0])
+    return _params(node, graph, _patch_bytes(node, graph), _planar_block(node, graph))
 
 
 def _row_block(node: Node, graph: Graph) -> int:
@@ -242,11 +268,11 @@ def _needs_narrow_rows(node: Node, graph: Graph) -> str | None:
 
 def _ready_params(node: Node, graph: Graph) -> CParams:
     """What the other kernel prepares, see tinyml_finish_t."""
-    conv = conv_params(weights_by_tap, fold_zero_point=True)(node, graph).fields
     multiplier, shift = _factors(node, graph)
     left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
-    taps = graph.value(node.inputs[1]).constant.reshape(-1, 9).astype(np.int64) << (1 + left)[:, None]
-    pairs = taps[:, [[0, 3], [1, 4], [2, 5], [6, 7], [7, 8]]]
+    weights = graph.value(node.inputs[1]).constant
+    taps = weights.reshape(weights.shape[0], -1).astype(np.int64) << (1 + left)[:, None]
+    pairs = np.pad(taps, ((0, 0), (0, 1)))[:, _pairs_of_taps(weights.shape[1], attrs_of(node).stride[1])]
     out = graph.value(node.output)
     zero, (low, _) = zero_point_of(out), activation_range(attrs_of(node).clamp, quant_of(out))
     ties = (low < zero) & (right > 0)
@@ -257,15 +283,27 @@ def _ready_params(node: Node, graph: Graph) -> CParams:
         bias_of(node, graph, fold_zero_point=True).astype(np.int64) << 1 + left,
     ]
     words = np.concatenate([pairs[..., 0] & 0xFFFF | pairs[..., 1] << 16, np.stack(finish, axis=1)], axis=1)
+    prepared = (_row_params if weights.shape[1] == 3 else _planar_params)(node, graph).fields
+    conv = prepared["conv"]
+    assert isinstance(conv, Mapping)
     unused = dict.fromkeys(("weights", "bias", "multiplier", "shift"))
     return CParams(
         "tinyml_depthwise_ready_s8_t",
         {
-            "conv": {**conv, **unused},
-            "block_cols": _row_block(node, graph),
+            "depthwise": {**prepared, "conv": {**conv, **unused}},
             "channels": Array("weights", words.astype(np.uint32).view(np.int32)),
         },
     )
+
+
+def _pairs_of_taps(size: int, stride: int) -> list[tuple[int, int]]:
+    """The two taps of each word of a channel, size * size for none: see tinyml_depthwise_rows.h and
+    tinyml_depthwise_planar.h."""
+    if size == 3:
+        return [(0, 3), (1, 4), (2, 5), (6, 7), (7, 8)]
+    firsts = range(0, size, 2) if stride == 2 else {5: (0, 2, 1, 3), 7: (0, 2, 4, 5, 1, 3)}[size]
+    rows = range(0, size * size, size)
+    return [(row + k, row + k + 1 if k + 1 < size else size * size) for row in rows for k in firsts]
 
 
 def _taps_inside(node: Node, graph: Graph) -> int:
@@ -415,6 +453,16 @@ KERNELS = (
     ),
     *(
         _spread(f"{size}x{size}", _rejects_spread(size), _planar_params, _planar_scratch, _planar_cost)
+        for size in (5, 7)
+    ),
+    *(
+        _spread(
+            f"{size}x{size}_ready",
+            first_reason(needs_int8_weights, _rejects_spread(size)),
+            _ready_params,
+            _planar_ready_scratch,
+            _planar_ready_cost,
+        )
         for size in (5, 7)
     ),
 )

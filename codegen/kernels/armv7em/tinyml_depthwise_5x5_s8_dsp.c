@@ -5,5 +5,5 @@
 void tinyml_depthwise_5x5_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch)
 {
-    depthwise(op, in, out, tile, scratch);
+    depthwise(op, NULL, in, out, tile, scratch);
 }

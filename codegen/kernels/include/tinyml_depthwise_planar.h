@@ -410,27 +410,33 @@ static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const r
     }
 }
 
-static inline void depthwise(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                             const tinyml_tile_t *tile, void *scratch)
+/* ready: weights and tinyml_finish_t of all channels, or null: they are spread in scratch, four at a time. */
+static inline void depthwise(const tinyml_depthwise_s8_t *op, const uint32_t *ready, const tinyml_rows_t *in,
+                             const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch)
 {
     const tinyml_conv_s8_t *conv = &op->conv;
     const int32_t channels = conv->out_channels, stride = conv->window.stride_x;
     const int32_t words = stride == 1 ? DENSE_WORDS : SPARSE_WORDS, size = K * words + TINYML_FINISH_WORDS;
     const int32_t bottom = tile->row + tile->rows, right = tile->col + tile->cols;
-    uint32_t *const weights = scratch;
-    const int32_t most = tile->cols < op->block_cols ? tile->cols : op->block_cols;
-    int32_t padded = 0;        /* whether the block is the same as before, but for its channels */
+    const int32_t height = (tile->rows - 1) * conv->window.stride_y + K;
+    const int32_t whole = tile->cols < op->block_cols || pitch_of(tile->cols, stride) * height <= op->patch_bytes;
+    const int32_t most = whole ? tile->cols : op->block_cols;
+    uint32_t *const spread = scratch, *const planes = ready ? spread : spread + 4 * size;
+    int32_t padded = 0; /* whether the block is the same as before, but for its channels */
 
     region_t r = region_of(op, out, tile->row, bottom, tile->col, most);
     for (int32_t next = 0; next < channels; next += 4) {
         const int32_t c = next + 4 <= channels ? next : channels - 4; /* the last four once more */
-        spread_weights(op, next, c, words, weights);
+        const uint32_t *const weights = ready ? ready + c * size : spread;
+        if (!ready) {
+            spread_weights(op, next, c, words, spread);
+        }
         for (int32_t x = tile->col; x < right; x += most) {
             for (int32_t y = tile->row; y < bottom; y += r.block.rows) {
                 if (!padded) {
                     r = region_of(op, out, y, bottom, x, right - x < most ? right - x : most);
                 }
-                compute(conv, in, &r, c, padded, weights, size, weights + 4 * size,
+                compute(conv, in, &r, c, padded, weights, size, planes,
                         (int8_t *)tinyml_row(out, y) + (x - out->first_col) * channels + c);
             }
         }

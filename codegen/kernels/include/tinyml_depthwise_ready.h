@@ -14,9 +14,9 @@
 static void compute(const tinyml_depthwise_ready_s8_t *op, region_t *r, tinyml_taps_t rows, uint32_t *planes, int8_t *to)
 {
     const channel_t *channels = (const channel_t *)(const void *)op->channels;
-    const int32_t dense = op->conv.window.stride_x == 1;
+    const int32_t dense = op->depthwise.conv.window.stride_x == 1;
 
-    for (int32_t left = op->conv.out_channels;;) {
+    for (int32_t left = op->depthwise.conv.out_channels;;) {
         if (r->inside && rows.end - rows.first == 3) {
             spread(&r->source);
         } else if (r->inside) {
@@ -43,9 +43,9 @@ static void compute(const tinyml_depthwise_ready_s8_t *op, region_t *r, tinyml_t
 static inline void depthwise_ready(const tinyml_depthwise_ready_s8_t *op, const tinyml_rows_t *in,
                                    const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch)
 {
-    const tinyml_conv_s8_t *conv = &op->conv;
+    const tinyml_conv_s8_t *conv = &op->depthwise.conv;
     const int32_t channels = conv->out_channels, right = tile->col + tile->cols;
-    const int32_t most = tile->cols < op->block_cols ? tile->cols : op->block_cols;
+    const int32_t most = tile->cols < op->depthwise.block_cols ? tile->cols : op->depthwise.block_cols;
     const int32_t limited = conv->out_min > INT8_MIN || conv->out_max < INT8_MAX;
     region_t r = region_of(conv, in, tile->col, most, scratch);
 

@@ -19,7 +19,7 @@ extern "C" {
  *              place of the last one to four that are left when all before have gone in fours
  * patch_bytes  scratch for the inputs of one channel; 3x3 has no use for it
  * block_cols   that many neighbouring outputs of a row, or less, are computed at once: their inputs have to fit; for 3x3
- *              they are 50 columns at most
+ *              they are 50 columns at most. 5x5 and 7x7 compute all of a tile at once where the inputs of that fit
  */
 typedef struct {
     tinyml_conv_s8_t conv;
@@ -28,13 +28,13 @@ typedef struct {
     int32_t block_cols;
 } tinyml_depthwise_s8_t;
 
-/* conv, block_cols as above; no weights, bias, multiplier and shift
- * channels     nine words each: weights times 2^(1 + shift to the left), two int16 a word: rows 0 and 1 of columns 0, 1 and
- *              2, row 2 of columns 0 and 1, of columns 1 and 2; then the tinyml_finish_t of tinyml_depthwise_dsp.h
+/* depthwise    as above, without weights, bias, multiplier and shift; narrow is 0
+ * channels     what the kernels above make of the weights of each, times 2^(1 + shift to the left), two int16 a word; then
+ *              the tinyml_finish_t of tinyml_depthwise_dsp.h. 3x3: rows 0 and 1 of columns 0, 1 and 2, row 2 of columns 0
+ *              and 1, of columns 1 and 2; for others see tinyml_depthwise_planar.h
  */
 typedef struct {
-    tinyml_conv_s8_t conv;
-    int32_t block_cols;
+    tinyml_depthwise_s8_t depthwise;
     const int32_t *channels;
 } tinyml_depthwise_ready_s8_t;
 
@@ -52,11 +52,16 @@ void tinyml_depthwise_3x3_ready_s8_dsp(const tinyml_depthwise_ready_s8_t *op, co
 void tinyml_depthwise_3x3_ready_wide_s8_dsp(const tinyml_depthwise_ready_s8_t *op, const tinyml_rows_t *in,
                                             const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
 /* scratch: 4 * (weights_bytes + patch): weights_bytes = 4 * (4 + kernel * words), words = 4, 6 (stride_x 1) or 3, 4
- * (stride_x 2) for 5x5, 7x7; patch: patch_bytes, or less where the tile has so few rows that its inputs take less. */
+ * (stride_x 2) for 5x5, 7x7; patch: patch_bytes, or what the tile needs to be computed at once where that is less. */
 void tinyml_depthwise_5x5_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);
 void tinyml_depthwise_7x7_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);
+/* The same for tiles of few rows: no call prepares the channels. scratch: 4 * patch. */
+void tinyml_depthwise_5x5_ready_s8_dsp(const tinyml_depthwise_ready_s8_t *op, const tinyml_rows_t *in,
+                                       const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
+void tinyml_depthwise_7x7_ready_s8_dsp(const tinyml_depthwise_ready_s8_t *op, const tinyml_rows_t *in,
+                                       const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);
 
 #ifdef __cplusplus
 }
