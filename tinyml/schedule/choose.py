@@ -92,7 +92,8 @@ class Chooser:
         """The best schedule for an objective among those that fit; the smallest where none does.
 
         Args:
-            standard: cycles that those of `Objective.SRAM` are compared with, where not these kernels' own.
+            standard: cycles that those of the least memory are compared with, where not the fewest of this network with
+                these kernels.
 
         latency, flash: the fewest cycles (loops around streams cost code, too).
         sram: the least memory at no more than `SRAM_CYCLES` times those cycles, and as many more as may be spent on
@@ -104,9 +105,9 @@ class Chooser:
             return self.least(float("inf"))
         if objective in (Objective.LATENCY, Objective.FLASH):
             return fastest
+        smallest = self.least(self._slower * (standard or fastest.cycles))
         if objective is Objective.SRAM:
-            return self.least(self._slower * (standard or fastest.cycles))
-        smallest = self.least(self._slower * fastest.cycles)
+            return smallest
         return min((smallest, fastest), key=lambda c: c.bytes * c.cycles)
 
     def _fastest(self, capacity: int | None) -> Choice | None:
