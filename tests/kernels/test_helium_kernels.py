@@ -33,6 +33,7 @@ _CASES: dict[str, tuple[Op, Callable[[], st.SearchStrategy[graphs.Case]]]] = {
     ),
     "tinyml_fully_connected_s16_mve": (Op.FULLY_CONNECTED, lambda: graphs.fully_connected().map(sixteen_bits)),
     "tinyml_add_s8_mve": (Op.ADD, helium.sums),
+    "tinyml_mul_s8_mve": (Op.MUL, lambda: graphs.binary(Op.MUL)),
     "tinyml_max_pool_s8_mve": (Op.MAX_POOL2D, lambda: graphs.pools(Op.MAX_POOL2D)),
     "tinyml_average_pool_s8_mve": (Op.AVERAGE_POOL2D, lambda: graphs.pools(Op.AVERAGE_POOL2D)),
     "tinyml_lookup_s8_mve": (Op.LOOKUP, helium.lookups),
@@ -60,7 +61,7 @@ def _check(machine: Machine, symbol: str, case: graphs.Case, tiling: Tiling) -> 
     check(machine, symbol, case, tiling)
     node, graph, _ = case
     access = find(symbol, node.op).access
-    names = list(graph.activations(node))
+    names = [n for n in graph.activations(node) if graph.value(n).bytes >= graph.value(node.output).bytes]
     for name in names if access.in_place_any else names[:1] if access.in_place == 0 else []:
         check(machine, symbol, case, Tiling(), {name: 0})
 

@@ -85,6 +85,16 @@ def _needs_rows_and_a_half(node: Node, graph: Graph) -> str | None:
     return None
 
 
+def _needs_channels_and_right_shifts(node: Node, graph: Graph) -> str | None:
+    fields = _params(node, graph).fields
+    for name, operand in zip(node.inputs, _operands(fields), strict=True):
+        if operand["channel_stride"] != 1:
+            return f"takes operands with a number for each channel, {name} repeats one"
+    shift = fields["shift"]
+    assert isinstance(shift, int)
+    return None if -31 <= shift <= -1 else f"shifts products to the right by 1 to 31 bits, this one by {-shift}"
+
+
 def _operands(fields: Mapping[str, Field]) -> list[Mapping[str, Field]]:
     return [operand for name in "ab" if isinstance(operand := fields[name], Mapping)]
 
@@ -125,5 +135,6 @@ KERNELS = (
     _kernel(Op.ADD, "tinyml_add_s8_mve", Isa.MVE, _HALVED, 4),
     _kernel(Op.SUB, "tinyml_sub_s8", Isa.PORTABLE, _INT8, 45),
     _kernel(Op.MUL, "tinyml_mul_s8", Isa.PORTABLE, _INT8, 20),
+    _kernel(Op.MUL, "tinyml_mul_s8_mve", Isa.MVE, _rejects(DType.INT8, _needs_channels_and_right_shifts), 4),
     *(_kernel(op, f"tinyml_{op.value}_s16", Isa.PORTABLE, _INT16, 45, DType.INT16) for op in (Op.ADD, Op.SUB, Op.MUL)),
 )

@@ -61,6 +61,10 @@ void tinyml_sub_s8(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const 
 void tinyml_mul_s8(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                    const tinyml_tile_t *tile, void *scratch);
 
+/* The same for Helium: no operand repeats a channel, and the shift is from -31 to -1. */
+void tinyml_mul_s8_mve(const tinyml_binary_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                       const tinyml_tile_t *tile, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif
