@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import helium_graphs as helium
 import kernel_graphs as graphs
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from s16_graphs import sixteen_bits
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.macs import macs
-from tinyml.ir.ops import Conv2dAttrs, Op, SoftmaxAttrs
+from tinyml.ir.ops import BinaryAttrs, Op, SoftmaxAttrs
 from tinyml.ir.quant import QuantParams
 
 CONV = "tinyml_conv_s16_dsp"
@@ -47,6 +48,9 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
         Op.CONV2D,
         lambda: st.sampled_from(["any", "pointwise"]).flatmap(lambda kind: graphs.convolutions(kind=kind)),
     ),
+    "tinyml_depthwise_s16_dsp": _wide(
+        "tinyml_depthwise_s16_dsp", Op.CONV2D, lambda: graphs.convolutions(kind="depthwise")
+    ),
     **{
         symbol: _wide(symbol, Op.FULLY_CONNECTED, graphs.fully_connected)
         for symbol in ("tinyml_fully_connected_s16", "tinyml_fully_connected_s16_dsp")
@@ -55,6 +59,7 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
         f"tinyml_{op.value}_s16": _wide(f"tinyml_{op.value}_s16", op, partial(graphs.binary, op))
         for op in (Op.ADD, Op.SUB, Op.MUL)
     },
+    "tinyml_add_s16_dsp": _wide("tinyml_add_s16_dsp", Op.ADD, helium.sums),
     "tinyml_max_pool_s16": _wide("tinyml_max_pool_s16", Op.MAX_POOL2D, partial(graphs.pools, Op.MAX_POOL2D)),
     "tinyml_average_pool_s16": _wide(
         "tinyml_average_pool_s16", Op.AVERAGE_POOL2D, partial(graphs.pools, Op.AVERAGE_POOL2D)
@@ -90,16 +95,33 @@ def test_core_agrees(machine: EmulatedCore, symbol: str, data: st.DataObject, ti
     check(machine, symbol, data.draw(_CASES[symbol]()), tiling)
 
 
+def _sum() -> graphs.Case:
+    b = GraphBuilder("g")
+    first, second, third = (QuantParams.per_tensor(scale, 0, DType.INT16) for scale in (0.02, 0.013, 0.03))
+    x, y = b.input("x", (1, 16, 16, 16), DType.INT16, first), b.input("y", (1, 16, 16, 16), DType.INT16, second)
+    return graphs.single(b, b.node(Op.ADD, [x, y], BinaryAttrs(), quant=third), np.random.default_rng(1))
+
+
+_BUDGETS = {
+    "1x1, 10x10, 96 to 48 channels": (CONV, sixteen_bits(helium.convolution(1, 10, 10, 96, 48)), 1.95),
+    "1x1, 24x24, 16 to 32 channels": (CONV, sixteen_bits(helium.convolution(1, 24, 24, 16, 32)), 3.5),
+    "depthwise 3x3, 25x5x64": (
+        "tinyml_depthwise_s16_dsp",
+        sixteen_bits(helium.convolution(3, 25, 5, 64, 64, depthwise=True)),
+        8.4,
+    ),
+    "sum, 16x16x16": ("tinyml_add_s16_dsp", _sum(), 36.0),
+}
+
+
 @pytest.mark.emulated
-def test_instructions(machine: EmulatedCore) -> None:
-    """Of a multiply-accumulate, everything included: 1x1, 10x10, 96 to 48 channels."""
+@pytest.mark.parametrize("name", list(_BUDGETS))
+def test_instructions(machine: EmulatedCore, name: str) -> None:
+    """Of a multiply-accumulate, or of an element of a sum, everything included."""
+    symbol, (node, graph, arrays), budget = _BUDGETS[name]
     if not machine.has_dsp:
         pytest.skip("the core has no SMLAD")
-    rng = np.random.default_rng(1)
-    b = GraphBuilder("g")
-    x = b.input("x", (1, 10, 10, 96), DType.INT16, QuantParams.per_tensor(0.001, 0, DType.INT16))
-    w = b.constant("w", graphs.stored(rng, (48, 1, 1, 96), DType.INT8), QuantParams.per_tensor(0.01, 0))
-    quant = QuantParams.per_tensor(0.01, 0, DType.INT16)
-    node, graph, arrays = graphs.single(b, b.node(Op.CONV2D, [x, w], Conv2dAttrs(), quant=quant), rng)
-    count = machine.instructions(lambda: run(machine, find(CONV, Op.CONV2D), node, graph, arrays))
-    assert count <= 2.2 * macs(node, graph), f"{count / macs(node, graph):.2f}"
+    count = machine.instructions(lambda: run(machine, find(symbol, node.op), node, graph, arrays))
+    work = macs(node, graph) or graph.value(node.output).elements
+    print(f"{symbol}: {count / work:.2f}")
+    assert count <= budget * work

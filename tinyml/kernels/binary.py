@@ -24,6 +24,7 @@ from tinyml.kernels.rows import image_shape
 from tinyml.targets.core import Isa
 
 _MOST_SHIFT = 22
+_MOST_OPERAND_SHIFT = 30
 _FOLDER = {Isa.PORTABLE: "reference", Isa.DSP: "armv7em", Isa.MVE: "armv8_1m"}
 _SUFFIX = {DType.INT8: "s8", DType.INT16: "s16"}
 
@@ -78,6 +79,8 @@ def _needs_rows_and_a_half(node: Node, graph: Graph) -> str | None:
     factors = [(operand["multiplier"], operand["shift"]) for operand in _operands(fields)]
     if (1 << 30, 0) not in factors:
         return "takes an operand that is halved, neither is"
+    if any(isinstance(right, int) and right < -_MOST_OPERAND_SHIFT for _, right in factors):
+        return f"takes operands whose scales are less than 2^{_MOST_OPERAND_SHIFT} apart"
     shift = fields["shift"]
     assert isinstance(shift, int)
     if not -_MOST_SHIFT <= shift <= -1:
@@ -128,6 +131,7 @@ def _kernel(
 
 _INT8, _INT16 = _rejects(DType.INT8), _rejects(DType.INT16, needs_symmetry)
 _HALVED = _rejects(DType.INT8, _needs_rows_and_a_half)
+_HALVED_INT16 = _rejects(DType.INT16, needs_symmetry, _needs_rows_and_a_half)
 
 KERNELS = (
     _kernel(Op.ADD, "tinyml_add_s8", Isa.PORTABLE, _INT8, 45),
@@ -136,5 +140,6 @@ KERNELS = (
     _kernel(Op.SUB, "tinyml_sub_s8", Isa.PORTABLE, _INT8, 45),
     _kernel(Op.MUL, "tinyml_mul_s8", Isa.PORTABLE, _INT8, 20),
     _kernel(Op.MUL, "tinyml_mul_s8_mve", Isa.MVE, _rejects(DType.INT8, _needs_channels_and_right_shifts), 4),
+    _kernel(Op.ADD, "tinyml_add_s16_dsp", Isa.DSP, _HALVED_INT16, 26, DType.INT16),
     *(_kernel(op, f"tinyml_{op.value}_s16", Isa.PORTABLE, _INT16, 45, DType.INT16) for op in (Op.ADD, Op.SUB, Op.MUL)),
 )

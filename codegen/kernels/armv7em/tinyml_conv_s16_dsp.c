@@ -7,10 +7,11 @@
 #include "tinyml_memory.h"
 #include "tinyml_requant.h"
 
-/* sum = {f p, g p, f q, g q} of filters f and g, fours of weights in turn, and columns p and q. */
-static void multiply(const int8_t *weights, const int16_t *p, const int16_t *q, int32_t taps, int32_t sum[4])
+/* sum = {f p, g p, f q, g q} of filters f and g, fours of weights in turn, and columns p and q; each begins with its bias. */
+static void multiply(const int8_t *weights, const int32_t *rescale, const int16_t *p, const int16_t *q, int32_t taps,
+                     int32_t sum[4])
 {
-    int32_t fp = 0, gp = 0, fq = 0, gq = 0;
+    int32_t fp = rescale[0], gp = rescale[2], fq = fp, gq = gp;
 
     for (int32_t k = 0; k < taps; k += 4, weights += 8, p += 4, q += 4) {
 #if defined(__ARM_FEATURE_DSP)
@@ -40,7 +41,7 @@ static void multiply(const int8_t *weights, const int16_t *p, const int16_t *q, 
 }
 
 /* The window of output (y, x), padded with zeros to `taps`; in scratch, or where it lies. */
-static const int16_t *column(const tinyml_conv_s16_t *op, const tinyml_rows_t *in, int32_t y, int32_t x, int32_t taps,
+static const int16_t *column(const tinyml_conv_s16_dsp_t *op, const tinyml_rows_t *in, int32_t y, int32_t x, int32_t taps,
                              int16_t *scratch)
 {
     const tinyml_window_t *w = &op->window;
@@ -70,7 +71,7 @@ static const int16_t *column(const tinyml_conv_s16_t *op, const tinyml_rows_t *i
     return scratch;
 }
 
-void tinyml_conv_s16_dsp(const tinyml_conv_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+void tinyml_conv_s16_dsp(const tinyml_conv_s16_dsp_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                          const tinyml_tile_t *tile, void *scratch)
 {
     const tinyml_window_t *w = &op->window;
@@ -87,11 +88,11 @@ void tinyml_conv_s16_dsp(const tinyml_conv_s16_t *op, const tinyml_rows_t *in, c
             for (int32_t c = 0; c < channels; c += 2) {
                 int32_t sum[4];
                 const int32_t filters = channels - c < 2 ? 1 : 2;
-                multiply(op->weights + c * taps, p, q, taps, sum);
+                const int32_t *rescale = op->rescale + 2 * c;
+                multiply(op->weights + c * taps, rescale, p, q, taps, sum);
                 for (int32_t f = 0; f < filters; ++f) {
                     for (int32_t i = 0; i < outputs; ++i) {
-                        const int32_t scaled = tinyml_requantize_wide(op->bias[c + f] + sum[2 * i + f],
-                                                                      op->multiplier[c + f], op->shift[c + f]);
+                        const int32_t scaled = tinyml_high_word(sum[2 * i + f], rescale[2 * f + 1]);
                         o[i * channels + c + f] = (int16_t)tinyml_clamp(scaled, op->out_min, op->out_max);
                     }
                 }

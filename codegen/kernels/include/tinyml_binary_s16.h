@@ -31,6 +31,11 @@ typedef struct {
 void tinyml_add_s16(const tinyml_binary_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                     const tinyml_tile_t *tile, void *scratch);
 
+/* For SMMULR: two activations of one shape, left_shift 15, shifts from -30 to 0, that of the sum to -1; one operand's factor is 1/2,
+ * as multiplier 2^30 and shift 0. */
+void tinyml_add_s16_dsp(const tinyml_binary_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                        const tinyml_tile_t *tile, void *scratch);
+
 void tinyml_sub_s16(const tinyml_binary_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                     const tinyml_tile_t *tile, void *scratch);
 

@@ -32,11 +32,27 @@ typedef struct {
 void tinyml_conv_s16(const tinyml_conv_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                      const tinyml_tile_t *tile, void *scratch);
 
-/* For SMLAD: one group, and sums below 2^31 on the way. weights [two filters][four taps][filter of the two][0 2 1 3], the taps
- * of a filter padded with zeros to a multiple of four, the filters to one of two.
- * scratch: 4 bytes a tap of the padded filter. */
-void tinyml_conv_s16_dsp(const tinyml_conv_s16_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+/* The same for SMLAD, where sums with their bias stay below 2^31.
+ *
+ * rescale      of each output channel, its bias and its factor times 2^32, which is below 2^31: the high word of a product, rounded
+ */
+typedef struct {
+    const int8_t *weights;
+    const int32_t *rescale;
+    tinyml_window_t window;
+    int32_t out_channels;
+    int32_t out_min;
+    int32_t out_max;
+} tinyml_conv_s16_dsp_t;
+
+/* One group. weights [two filters][four taps][filter of the two][0 2 1 3], the taps of a filter padded with zeros to a multiple
+ * of four, the filters to one of two; rescale for these too. scratch: 4 bytes a tap of the padded filter. */
+void tinyml_conv_s16_dsp(const tinyml_conv_s16_dsp_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                          const tinyml_tile_t *tile, void *scratch);
+
+/* One output channel an input channel, four of them or more. weights [kernel_height][kernel_width][channels]. */
+void tinyml_depthwise_s16_dsp(const tinyml_conv_s16_dsp_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                              const tinyml_tile_t *tile, void *scratch);
 
 /* A fully connected layer: rounded once, as tinyml_fully_connected_s8.h. weights [out][depth]. Sums stay below 2^31, bias
  * included. Row y of the output is computed from `depth` numbers at y * depth: the input lies whole and end to end. */

@@ -24,6 +24,18 @@ static inline int32_t tinyml_high_mul(int32_t a, int32_t b)
     return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
 }
 
+/* The high word of a product, rounded, ties towards plus infinity. */
+static inline int32_t tinyml_high_word(int32_t x, int32_t factor)
+{
+#if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
+    int32_t high;
+    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(x), "r"(factor));
+    return high;
+#else
+    return (int32_t)(((int64_t)x * factor + (INT64_C(1) << 31)) >> 32);
+#endif
+}
+
 /* round(x / 2^exponent), ties away from zero; 0 <= exponent <= 31. */
 static inline int32_t tinyml_divide_pow2(int32_t x, int32_t exponent)
 {
