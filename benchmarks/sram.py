@@ -18,9 +18,8 @@ from tinyml import zoo
 from tinyml.errors import TinymlError
 from tinyml.memory import arena_capacity
 from tinyml.pipeline import ROOMY, Compilation, Options, chooser_of, compile_model, need
-from tinyml.schedule.cost import cycles_of
-from tinyml.schedule.estimate import CALL_CYCLES
-from tinyml.schedule.model import Objective, Schedule, StageKind
+from tinyml.schedule.estimate import cycles_in_all
+from tinyml.schedule.model import Objective
 from tinyml.targets import Board, load_board
 
 
@@ -79,23 +78,12 @@ def model_file(name: str, folder: Path) -> Path:
     return zoo.save(architecture, folder / f"{architecture}.onnx", alpha=float(width), resolution=pixels)
 
 
-def predicted(schedule: Schedule) -> float:
-    """Cycles by the formulas that the search goes by."""
-    total = 0.0
-    for stage in schedule.stages:
-        for worker in stage.stream.workers:
-            total += cycles_of(worker, schedule)
-        if stage.kind is not StageKind.LAYER:
-            total += CALL_CYCLES * len(stage.trace.calls)
-    return total
-
-
 def slower(done: Compilation) -> float:
     """Predicted cycles by those of `--objective latency`, which takes the input the same way."""
     schedule, options = need(done.schedule), done.options
     capacity = arena_capacity(options.board, options.reserved)
     fastest = chooser_of(schedule, replace(options, recompute=0.0)).choose(Objective.LATENCY, capacity)
-    return predicted(schedule) / predicted(fastest.schedule)
+    return cycles_in_all(schedule) / cycles_in_all(fastest.schedule)
 
 
 def row(name: str, bar: Bar, streamed: bool, toolchain: str | None) -> Row:

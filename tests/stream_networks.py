@@ -243,7 +243,7 @@ def random_stages(rng: Random, base: Schedule, stream_input: bool = False, patch
             tilings = _patched(rng, base, estimates.nodes[start : start + len(tilings)], tile)
         tilings = tilings or [Tiling()]
         end = start + sum(tiling.nodes for tiling in tilings)
-        stages.append(base.stage(estimates.nodes[start:end], tilings))
+        stages.append(replace(base.stage(estimates.nodes[start:end], tilings), hosts=rng.random() < 0.5))
         start = end
     return replace(base, stages=tuple(stages))
 

@@ -41,7 +41,7 @@ from tinyml.quantize.observers import OBSERVERS
 from tinyml.quantize.precision import Precision
 from tinyml.schedule import schedule
 from tinyml.schedule.choose import SRAM_CYCLES, Choice, Chooser, better
-from tinyml.schedule.estimate import Stages
+from tinyml.schedule.estimate import Stages, cycles_in_all
 from tinyml.schedule.model import Objective, Schedule, computed_nodes
 from tinyml.schedule.order import reordered
 from tinyml.schedule.parts import with_parts
@@ -347,7 +347,7 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
             others += [{"more_weights": 0, **other} for other in ({}, *others)]
         for kernels in others:
             other = replace(chosen(**kernels), stream_input=options.stream_input)
-            choice = _with_thrift(choice, base, other, options, capacity, standard, chooser.stages)
+            choice = _with_thrift(choice, chooser, other, options, capacity, standard)
     choice = _in_order(choice, base, options, capacity)
     if options.recompute and (options.objective in (Objective.SRAM, Objective.BALANCED) or choice.bytes > capacity):
         standard = chooser.choose(Objective.LATENCY, capacity).cycles
@@ -358,7 +358,8 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
         choice = chooser.with_fewer(choice, chosen(tiles=choice.schedule.tiles))
     if choice.bytes > capacity and _may_spread(options):
         keep, capacity = options.keep_input, sum(room.bytes for room in rooms_of(options.board, options.reserved))
-        spread = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep).choose(options.objective, capacity)
+        spreading = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep, stages=chooser.stages)
+        spread = spreading.choose(options.objective, capacity)
         choice = spread if spread.bytes <= capacity else choice
     return choice.schedule
 
@@ -386,21 +387,19 @@ def _in_order(choice: Choice, base: Schedule, options: Options, capacity: int) -
 
 
 def _with_thrift(
-    choice: Choice,
-    base: Schedule,
-    thrifty: Schedule,
-    options: Options,
-    capacity: int,
-    standard: float,
-    stages: Stages,
+    choice: Choice, chooser: Chooser, thrifty: Schedule, options: Options, capacity: int, standard: float
 ) -> Choice:
     """The better of a choice and of what kernels of less scratch allow, taken where they are of use alone."""
+    base = chooser.base
     if all(thrifty.kernel(node).symbol == base.kernel(node).symbol for node in computed_nodes(base.graph)):
         return choice
     most = (SRAM_CYCLES + options.recompute) * standard if options.objective is Objective.SRAM else math.inf
-    chooser = chooser_of(thrifty, options, stages)
-    found = chooser.choose(options.objective, capacity, standard)
-    for other in (chooser.with_kernels(choice, thrifty, most), chooser.with_fewer(found, base)):
+    others = [chooser.with_kernels(choice, thrifty, most)]
+    if cycles_in_all(thrifty) <= most:
+        thrifty_chooser = chooser_of(thrifty, options, chooser.stages)
+        found = thrifty_chooser.choose(options.objective, capacity, standard)
+        others.append(thrifty_chooser.with_fewer(found, base))
+    for other in others:
         choice = better(choice, other, options.objective, capacity)
     return choice
 

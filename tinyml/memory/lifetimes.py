@@ -128,7 +128,7 @@ def _rings(
         born = {name for name in made if root[name] == name and name not in passing and lifetimes[name].first == step}
         workers = stage.stream.workers
         accesses = [schedule.kernel(worker.node).access for worker in workers]
-        for guest, host in guests(graph, workers, accesses, passing, born).items():
+        for guest, host in guests(graph, workers, accesses, passing, born if stage.hosts else ()).items():
             hosted[guest] = host
             if host in passing:
                 passing[host] = passing[guest] = max(passing[host], stage.trace.shared[guest])

@@ -52,7 +52,7 @@ class Chooser:
         recompute: float = 0.0,
         stages: Stages | None = None,
     ) -> None:
-        self._base = base
+        self.base = base
         work = {node.name: macs(node, base.graph) for node in base.graph.nodes}
         spent = sum(work[name] for name in base.copies)
         self._again = int(recompute * (sum(work.values()) - spent)) - spent
@@ -60,7 +60,7 @@ class Chooser:
         self._measure = measure
         self._estimates = Estimates(base, keep_input, stages)
         self.stages = self._estimates.stages
-        self._known: dict[tuple[tuple[Tiling, ...], ...], Choice] = {}
+        self._known: dict[tuple[tuple[tuple[Tiling, ...], bool], ...], Choice] = {}
         self.points: Sequence[Point] = search(self._estimates, max(self._again, 0))
         if not self.points:
             raise UsageError(
@@ -70,9 +70,9 @@ class Chooser:
             )
 
     def measured(self, point: Point) -> Choice:
-        key = tuple(cut.tilings for cut in point.cuts)
+        key = tuple((cut.tilings, cut.hosts) for cut in point.cuts)
         if key not in self._known:
-            schedule = point.schedule(self._base, self.stages)
+            schedule = point.schedule(self.base, self.stages)
             self._known[key] = Choice(point, schedule, self._measure(schedule))
         return self._known[key]
 
@@ -137,19 +137,25 @@ class Chooser:
                 old, new = choice.schedule.kernel(node), thrifty.kernel(node)
                 cycles += new.cost_in_tiles(node, graph, tile) - old.cost_in_tiles(node, graph, tile)
                 selections[node.name] = thrifty.selections[node.name]
-                found = self._rescheduled(choice, selections, cycles)
-                if cycles <= most and found.bytes < best.bytes:
+                if cycles <= most and (found := self._rescheduled(choice, selections, cycles)).bytes < best.bytes:
                     best = found
-        return best
+        return best if best is choice else self._rehosted(best)
 
     def with_fewer(self, choice: Choice, other: Schedule) -> Choice:
-        """The choice with kernels of another schedule where they need no more memory, node by node."""
-        for name, selection in other.selections.items():
-            if choice.schedule.selections[name].kernel.symbol != selection.kernel.symbol:
-                alike = (name, *(copy for copy, node in choice.schedule.copies.items() if node == name))
-                selections = {**choice.schedule.selections, **dict.fromkeys(alike, selection)}
-                found = self._rescheduled(choice, selections, choice.cycles)
-                choice = found if found.bytes <= choice.bytes else choice
+        """The choice with kernels of another schedule where they need no more memory: all at once, or node by node."""
+        own, copies = choice.schedule.selections, choice.schedule.copies
+        others = [
+            dict.fromkeys((name, *(copy for copy, node in copies.items() if node == name)), selection)
+            for name, selection in other.selections.items()
+            if selection.kernel.symbol != own[name].kernel.symbol
+            and selection.kernel.access.pace == own[name].kernel.access.pace
+        ]
+        every = {name: selection for alike in others for name, selection in alike.items()}
+        if every and (found := self._rescheduled(choice, {**own, **every}, choice.cycles)).bytes <= choice.bytes:
+            return found
+        for alike in others:
+            found = self._rescheduled(choice, {**choice.schedule.selections, **alike}, choice.cycles)
+            choice = found if found.bytes <= choice.bytes else choice
         return choice
 
     def _rescheduled(self, choice: Choice, selections: Mapping[str, Selection], cycles: float) -> Choice:
@@ -171,7 +177,7 @@ class Chooser:
 
     def _polished(self, choice: Choice, cycles: float) -> Choice:
         """The schedule with lower tiles where they save memory that gaps take: estimates do not know of those."""
-        improved = True
+        choice, improved = self._rehosted(choice), True
         while improved and choice.bytes > choice.point.bytes:
             improved = False
             for index, cut in enumerate(choice.point.cuts):
@@ -184,10 +190,22 @@ class Chooser:
                             choice, cut, improved = found, other, True
         return choice
 
+    def _rehosted(self, choice: Choice) -> Choice:
+        """The schedule whose results take in others' values, or no longer do, where the planner finds that better."""
+        for index, cut in enumerate(choice.point.cuts):
+            if self._estimates.cut(cut.start, cut.tilings, not cut.hosts) is not None:
+                cuts, stages = list(choice.point.cuts), list(choice.schedule.stages)
+                cuts[index] = replace(cut, hosts=not cut.hosts)
+                stages[index] = replace(stages[index], hosts=not cut.hosts)
+                schedule = replace(choice.schedule, stages=tuple(stages))
+                found = Choice(replace(choice.point, cuts=tuple(cuts)), schedule, self._measure(schedule))
+                choice = found if found.bytes < choice.bytes else choice
+        return choice
+
     def _retiled(self, cut: Cut) -> Iterable[Cut]:
         for tile in TILES:
             tilings = tuple(replace(t, rows=min(tile, t.rows or tile)) for t in cut.tilings)
-            if tilings != cut.tilings and (other := self._estimates.cut(cut.start, tilings)) is not None:
+            if tilings != cut.tilings and (other := self._estimates.cut(cut.start, tilings, cut.hosts)) is not None:
                 yield other
 
 

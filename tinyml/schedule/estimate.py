@@ -7,13 +7,13 @@ and kernels that take their operands alike share it.
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tinyml.ir.macs import macs
 from tinyml.kernels.rows import row_bytes
 from tinyml.schedule.cost import cycles_of
 from tinyml.schedule.grouping import find_runs, variants
-from tinyml.schedule.model import Schedule, Stage, computed_nodes
+from tinyml.schedule.model import Schedule, Stage, StageKind, computed_nodes
 from tinyml.schedule.overlap import distance, guests
 from tinyml.schedule.patch import windows_of
 from tinyml.schedule.storage import fed_value, storage_lifetimes, storage_roots
@@ -55,6 +55,7 @@ class Cut:
         apart: bytes that live while it runs, where no result overlaps an operand and nothing is lost to gaps.
         again: multiply-accumulates that are computed more than once.
         overlap: the one that saves most.
+        hosts: see `Stage`.
     """
 
     start: int
@@ -64,6 +65,7 @@ class Cut:
     cycles: float
     again: int = 0
     overlap: Overlap | None = None
+    hosts: bool = True
 
     def bytes(self, below: int) -> int:
         """What lives where the result lies at least `below` bytes above the bottom, and close to the operand. What else
@@ -72,6 +74,16 @@ class Cut:
             return self.apart
         both = self.overlap.result_bytes + self.overlap.operand_bytes
         return below + self.overlap.together + max(0, self.apart - both - below)
+
+
+def cycles_in_all(schedule: Schedule) -> float:
+    """Predicted, of a run of a schedule."""
+    total = 0.0
+    for stage in schedule.stages:
+        total += sum(cycles_of(worker, schedule) for worker in stage.stream.workers)
+        if stage.kind is not StageKind.LAYER:
+            total += CALL_CYCLES * len(stage.trace.calls)
+    return total
 
 
 class Stages:
@@ -92,12 +104,12 @@ class Stages:
             self._base.kernel(node).access.pace == other.kernel(node).access.pace for node in self._nodes
         )
 
-    def of(self, start: int, tilings: tuple[Tiling, ...]) -> Stage:
+    def of(self, start: int, tilings: tuple[Tiling, ...], hosts: bool = True) -> Stage:
         """That of the nodes from `start` on which are in the tilings."""
         key = (start, tilings)
         if key not in self._made:
             self._made[key] = self.once(start, tilings)
-        return self._made[key]
+        return self._made[key] if hosts else replace(self._made[key], hosts=False)
 
     def once(self, start: int, tilings: tuple[Tiling, ...]) -> Stage:
         """The same, of which no copy is kept."""
@@ -158,12 +170,13 @@ class Estimates:
         self._prices: dict[tuple[int, Tiling], _Price] = {}
         self._ends = [self._longest(start) for start in range(len(nodes))]
 
-    def cut(self, start: int, tilings: Sequence[Tiling]) -> Cut | None:
-        """The stage of as many nodes as are in the tilings; None where there is none."""
+    def cut(self, start: int, tilings: Sequence[Tiling], hosts: bool = True) -> Cut | None:
+        """The stage of as many nodes as are in the tilings; None where there is none, or it hosts nothing."""
         end = start + sum(tiling.nodes for tiling in tilings)
         if self._ends[start] < end:
             return None
-        return next(self._streams(start, self.stages.of(start, tuple(tilings)), {len(tilings)}), None)
+        cuts = self._streams(start, self.stages.of(start, tuple(tilings)), {len(tilings)})
+        return next((cut for cut in cuts if cut.hosts == hosts), None)
 
     def cuts(self) -> Iterator[Cut]:
         """All stages that might be."""
@@ -254,45 +267,59 @@ class Estimates:
             call: cycles of each call besides those of the kernel.
             counts: of workers, where not all are wanted.
         """
-        workers, calls_of = stage.stream.workers, stage.trace.calls_of
+        workers, trace = stage.stream.workers, stage.trace
         tilings = tuple(tiling_of(worker) for worker in workers)
-        lines = self._lines(start, stage)
+        hosted = self._hosted(start, stage)
+        lines = dict(trace.lines) | dict.fromkeys(hosted, 0)
+        for guest, host in hosted.items():
+            lines[host] = max(trace.lines[host], trace.lines[guest], trace.shared[guest])
         before = [root for root, life in self.life.items() if life.first < start <= life.last]
         if self.fed is not None:
             before = [root for root in before if root not in self.graph.inputs]
         standing = sum(self.size[root] for root in before)
         if self.fed is not None and start == 0:
-            standing += _words(stage.trace.lines[self.fed] * self.row[self.fed])
-        whole: dict[str, int] = {}  # results that have a place for all of their rows -> the worker
+            standing += _words(lines[self.fed] * self.row[self.fed])
+        by: dict[str, int] = {}  # results -> the workers that compute them
+        whole: set[str] = set()  # those that have a place for all of their rows
         dead: list[str] = []
-        distances: dict[tuple[str, str], int] = {}
+        distances: dict[tuple[int, str], int] = {}
         rings = turn = kept = again = 0
         cycles, end = 0.0, start
         for i, (worker, tiling) in enumerate(zip(workers, tilings, strict=True)):
             first, end = end, end + tiling.nodes
             price = self._price(first, tiling, worker)
-            cycles += price.cycles + call * len(calls_of[i])
+            cycles += price.cycles + call * len(trace.calls_of[i])
             turn, kept, again = max(turn, price.turn), kept + price.kept, again + price.again
-            whole |= dict.fromkeys(self._made(worker, first), i)
+            made = self._made(worker, first)
+            by |= dict.fromkeys(made, i)
+            whole.update(made)
             dead += [root for position in range(first, end) for root in self._dead[position] if root in whole]
             if end > start + 1:
-                for root in dead:
-                    del whole[root]
-                    rings += _words(lines[root] * self.row[root])
+                whole.difference_update(dead)
+                rings += sum(_words(lines[root] * self.row[root]) for root in dead)
                 dead.clear()
-            if counts is None or i + 1 in counts:
-                size = standing + sum(self.size[root] for root in whole) + rings + kept + turn
-                dying = [root for root in before if self.life[root].last < end]
-                overlap = self._overlap(stage, whole, dying, distances) if dying else None
-                yield Cut(start, end, tilings[: i + 1], size, cycles, again, overlap)
+            if counts is not None and i + 1 not in counts:
+                continue
+            size = standing + sum(self.size[root] for root in whole) + rings + kept + turn
+            dying = [root for root in before if self.life[root].last < end]
+            writers = {root: [i] for root, i in by.items() if root in whole}
+            taken = [guest for guest, host in hosted.items() if host in whole]
+            if taken and dying:
+                own = sum(_words(trace.lines[root] * self.row[root]) for root in taken)
+                overlap = self._overlap(stage, writers, dying, distances)
+                yield Cut(start, end, tilings[: i + 1], size + own, cycles, again, overlap, hosts=False)
+            for guest in taken:
+                writers[hosted[guest]].append(by[guest])
+            overlap = self._overlap(stage, writers, dying, distances)
+            yield Cut(start, end, tilings[: i + 1], size, cycles, again, overlap)
 
     def _made(self, worker: Worker, first: int) -> list[str]:
         """The buffers of what a worker computes that others read, or that are no part of a patch."""
         positions = range(first, first + len(worker.nodes))
         return [root for position in positions for root in self._born[position] if root not in worker.passing]
 
-    def _lines(self, start: int, stage: Stage) -> dict[str, int]:
-        """Lines of the rings of a stage: none of those values that are made into others in the same place."""
+    def _hosted(self, start: int, stage: Stage) -> Mapping[str, str]:
+        """Values that are made into others in the same place -> those others."""
         made: list[str] = []
         end = start
         for worker in stage.stream.workers:
@@ -300,11 +327,7 @@ class Estimates:
             end += len(worker.nodes)
         rings = {root for root in made if root in self.alone and self.life[root].last < end}
         accesses = [self.base.kernel(worker.node).access for worker in stage.stream.workers]
-        lines = dict(stage.trace.lines)
-        for guest, host in guests(self.graph, stage.stream.workers, accesses, rings, set(made) - rings).items():
-            lines[host] = max(lines[host], lines[guest], stage.trace.shared[guest])
-            lines[guest] = 0
-        return lines
+        return guests(self.graph, stage.stream.workers, accesses, rings, set(made) - rings)
 
     def _price(self, start: int, tiling: Tiling, worker: Worker) -> _Price:
         key = (start, tiling)
@@ -329,26 +352,30 @@ class Estimates:
         )
 
     def _overlap(
-        self, stage: Stage, results: Mapping[str, int], dying: Sequence[str], distances: dict[tuple[str, str], int]
+        self,
+        stage: Stage,
+        writers: Mapping[str, Sequence[int]],
+        dying: Sequence[str],
+        distances: dict[tuple[int, str], int],
     ) -> Overlap | None:
         """The overlap of a result with an operand that saves most.
 
         Args:
-            results: with the workers that compute them.
-            distances: those that are known; others are added.
+            writers: of results, the workers that write where they lie: those that compute them first.
+            distances: of workers from operands, as far as they are known; others are added.
         """
         best: Overlap | None = None
         saved = 0
-        for result, i in results.items():
-            node = stage.stream.workers[i].node
-            if node.outputs != (result,):
+        for result, found in writers.items() if dying else ():
+            if stage.stream.workers[found[0]].node.outputs != (result,):
                 continue
             for operand in dying:
-                if (result, operand) not in distances:
-                    access, read = self.base.kernel(node).access, self.readings[operand]
-                    distances[result, operand] = distance(self.graph, stage.stream, stage.trace, i, access, read)
+                for i in found:
+                    if (i, operand) not in distances:
+                        access, read = self.base.kernel(stage.stream.workers[i].node).access, self.readings[operand]
+                        distances[i, operand] = distance(self.graph, stage.stream, stage.trace, i, access, read)
                 sizes = self.size[result], self.size[operand]
-                overlap = Overlap(result, operand, *sizes, distances[result, operand])
+                overlap = Overlap(result, operand, *sizes, max(distances[i, operand] for i in found))
                 if sum(sizes) - overlap.together > saved:
                     best, saved = overlap, sum(sizes) - overlap.together
         return best

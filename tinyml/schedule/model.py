@@ -86,10 +86,13 @@ class Stage:
     Attributes:
         stream: the nodes in order, each with the rows of a tile.
         trace: the calls of its workers, and the lines that rings take.
+        hosts: results that later stages need take in the values that kernels make into them in place. That saves rings, but
+            such a result is written earlier, and keeps farther from operands that die.
     """
 
     stream: Stream
     trace: Trace
+    hosts: bool = True
 
     @property
     def nodes(self) -> tuple[Node, ...]:

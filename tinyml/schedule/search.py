@@ -37,7 +37,7 @@ class Point:
 
     def schedule(self, base: Schedule, stages: Stages) -> Schedule:
         """The stages, of kernels that they serve."""
-        return replace(base, stages=tuple(stages.of(cut.start, cut.tilings) for cut in self.cuts))
+        return replace(base, stages=tuple(stages.of(cut.start, cut.tilings, cut.hosts) for cut in self.cuts))
 
 
 class _Suffix(NamedTuple):
