@@ -107,6 +107,23 @@ def integer_model() -> Graph:
     return b.build([b.node(Op.RELU, [x], quant=A)])
 
 
+@pytest.mark.parametrize(
+    ("weights", "activations", "said"),
+    [
+        (DType.INT8, DType.INT8, "int8"),
+        (DType.INT4, DType.INT8, "int8, 1 layer w4a8"),
+        (DType.INT8, DType.INT16, "int8, 1 layer w8a16"),
+    ],
+)
+def test_numbers_of_an_integer_model_are_told(weights: DType, activations: DType, said: str) -> None:
+    zero = QuantParams.per_tensor(0.5, 0)
+    b = GraphBuilder("integer")
+    x = b.input("x", (1, 4), activations, zero)
+    w = b.constant("w", np.ones((2, 4), np.int8), zero, weights)
+    y = b.node(Op.FULLY_CONNECTED, [x, w], FullyConnectedAttrs(), quant=zero)
+    assert prepare(b.build([y])).scheme == f"{said}, as in the model file"
+
+
 def test_an_integer_model_is_kept() -> None:
     graph = integer_model()
     model = prepare(graph, calibration=Path("not looked at"), io="float32")

@@ -16,7 +16,7 @@ from tinyml.quantize.mixed import W4A8_SHARE, Budget, Choice, Search, best_withi
 from tinyml.quantize.observers import MeanSquaredError, MinMax, ObserverFactory
 from tinyml.quantize.params import Range
 from tinyml.quantize.pictures import Preprocess
-from tinyml.quantize.precision import Precision, scheme
+from tinyml.quantize.precision import NodePrecision, Precision, scheme
 from tinyml.quantize.qdq import fold_constants, fold_qdq, is_qdq
 from tinyml.quantize.ranges import calibrate, plausible_ranges
 
@@ -258,9 +258,19 @@ def _as_it_came(graph: Graph, calibrated: bool, preprocess: Preprocess | None) -
     folded = fold_qdq(graph) if is_qdq(graph) else graph
     integer_inputs = any(graph.value(i).quant is not None for i in graph.inputs)
     notes = () if not calibrated else ("calibration data is not used: the model came quantized",)
-    return QuantizedModel(
-        folded, "int8, as in the model file", True, None if integer_inputs else preprocess or Preprocess(), None, notes
-    )
+    numbers = f"{scheme(_stored(folded))}, as in the model file"
+    return QuantizedModel(folded, numbers, True, None if integer_inputs else preprocess or Preprocess(), None, notes)
+
+
+def _stored(graph: Graph) -> Precision:
+    """What the layers with weights have that are not int8."""
+    found: dict[str, NodePrecision] = {}
+    for node in graph.nodes:
+        if node.op in WEIGHTED and graph.value(node.inputs[0]).dtype is DType.INT16:
+            found[node.name] = "w8a16"
+        elif node.op in WEIGHTED and graph.value(node.inputs[1]).dtype is DType.INT4:
+            found[node.name] = "w4a8"
+    return found
 
 
 def _check_option(name: str, value: str, known: Iterable[str]) -> None:
