@@ -1,6 +1,6 @@
 """Instructions of a whole inference on a Cortex-M7, counted in the emulator, against the bar of each network, and what
-kinds of layers they go to. Arena, stack, the model's code and its packed weights are beside them: none is traded for speed
-unseen. Goals with larger weights are rows of their own, which name the flag."""
+kinds of layers they go to. Arena (within the bars of `arena.py`), stack, the model's code and its packed weights are beside
+them: none is traded for speed unseen. Goals with larger weights are rows of their own, which name the flag."""
 
 import argparse
 import sys
@@ -9,14 +9,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from arena import BARS as ARENA_BARS
 from common import Row, shared_folder, show, size
 
 from tinyml.ir.graph import Graph
 from tinyml.ir.ops import Conv2dAttrs
 from tinyml.kernels.descriptor import Array, Field
-from tinyml.pipeline import Compilation, Options, compile_model, need
+from tinyml.pipeline import STACK_BYTES, Compilation, Options, compile_model, need
 from tinyml.schedule.model import Objective
-from tinyml.targets import load_board
+from tinyml.targets import load_board, with_limits
 
 # Millions.
 BARS = {
@@ -82,13 +83,15 @@ def weights_ratio(done: Compilation) -> float:
 
 
 def row(model: Path, name: str, bar: float, toolchain: str | None, growth: int = 0) -> Row:
+    board, arena = load_board(BOARD), ARENA_BARS.get(name)
     with tempfile.TemporaryDirectory() as folder:
         options = Options(
             model / f"{name}.tflite",
-            load_board(BOARD),
+            board if arena is None else with_limits(board, arena + STACK_BYTES, None),
             Path(folder),
             toolchain=toolchain,
             objective=Objective.LATENCY,
+            sram_limited=arena is not None,
             weights_growth=growth / 100,
         )
         done = compile_model(options)
@@ -96,6 +99,7 @@ def row(model: Path, name: str, bar: float, toolchain: str | None, growth: int =
     kinds = shares(done)
     code, ratio = image.sizes.model_code_bytes, weights_ratio(done)
     passed = profile.instructions <= bar * 1e6 and profile.stack_bytes <= STACK_BAR
+    passed &= arena is None or need(done.plan).peak_bytes <= arena
     passed &= ratio <= (1 + growth / 100 if growth else WEIGHTS_BAR)
     passed &= all(code <= limit for prefix, limit in CODE_BARS.items() if name.startswith(prefix))
     cells = (
