@@ -340,8 +340,8 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     capacity = arena_capacity(options.board, options.reserved)
     chooser = chooser_of(base, options)
     choice = chooser.choose(options.objective, capacity)
+    standard = chooser.choose(Objective.LATENCY, capacity).cycles
     if options.objective is Objective.SRAM or chooser.measured(chooser.points[-1]).bytes > capacity:
-        standard = chooser.choose(Objective.LATENCY, capacity).cycles
         others: list[dict[str, Any]] = [{"thrift": thrift} for thrift in THRIFT]
         if options.weights_growth:  # kernels of larger weights are so fast that no thrift reaches others
             others += [{"more_weights": 0, **other} for other in ({}, *others)]
@@ -350,7 +350,6 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
             choice = _with_thrift(choice, chooser, other, options, capacity, standard)
     choice = _in_order(choice, base, options, capacity)
     if options.recompute and (options.objective in (Objective.SRAM, Objective.BALANCED) or choice.bytes > capacity):
-        standard = chooser.choose(Objective.LATENCY, capacity).cycles
         live = partial(most_live, _quick_plan(choice.schedule, options))
         create = partial(chooser_of, options=options)
         choice = computed_twice(choice, base, live, create, options.recompute, options.objective, capacity, standard)

@@ -10,7 +10,7 @@ from tinyml.ir.graph import Graph, Node
 from tinyml.memory.plan import Arena, BufferKind, MemoryPlan, Placement
 from tinyml.memory.planner import plan_memory
 from tinyml.memory.regions import FIRMWARE_DATA, rooms_of
-from tinyml.schedule.model import VIEWS
+from tinyml.schedule.model import computed_nodes
 from tinyml.schedule.storage import storage_lifetimes, storage_roots
 from tinyml.targets.board import Board
 
@@ -100,7 +100,7 @@ class LayerMemory:
 
 def layer_memory(graph: Graph) -> tuple[LayerMemory, ...]:
     """Live bytes at each node but views, for graphs that may have no kernels. A plan's own figure is `live_bytes`."""
-    nodes = [node for node in graph.nodes if node.op not in VIEWS]
+    nodes = computed_nodes(graph)
     root = storage_roots(graph)
     lifetimes = storage_lifetimes(graph, [(node,) for node in nodes], root, keep_input=False)
     size = {name: max(graph.value(v).bytes for v in root if root[v] == name) for name in lifetimes}

@@ -1,6 +1,5 @@
 """A schedule as one HTML page that needs nothing else, and its front as an SVG file."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from tinyml.report.arena_plot import memory_plot, stage_text
 from tinyml.report.front_plot import front_plot
 from tinyml.report.page import Tile, render_page
 from tinyml.report.terminal import count, kib, short_name
+from tinyml.schedule.cost import macs_again
 from tinyml.schedule.stream import Worker
 
 _KINDS = {
@@ -155,11 +155,9 @@ def _operations(worker: Worker, graph: Graph) -> str:
     names = "; ".join(f"{node.op.value}{window_text(node, graph)}" for node in worker.nodes)
     if len(worker.nodes) == 1:
         return names
-    patch, work = worker.patch, [macs(node, graph) for node in worker.nodes]
-    shares = [n / math.prod(image) for n, image in zip(patch.computed(worker.tile), patch.images, strict=True)]
-    again = sum(w * (share - 1) for w, share in zip(work, shares, strict=True)) / max(sum(work), 1)
+    again = macs_again(worker, graph) / max(sum(macs(node, graph) for node in worker.nodes), 1)
     rows = "1 row" if worker.tile == 1 else f"{worker.tile} rows"
-    return f"[{names}] in parts of {rows} x {patch.cols} columns, {100 * again:.0f} % again"
+    return f"[{names}] in parts of {rows} x {worker.patch.cols} columns, {100 * again:.0f} % again"
 
 
 def _plain_style() -> str:

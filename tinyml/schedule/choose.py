@@ -182,23 +182,22 @@ class Chooser:
             improved = False
             for index, cut in enumerate(choice.point.cuts):
                 for other in self._retiled(cut):
-                    cuts = (*choice.point.cuts[:index], other, *choice.point.cuts[index + 1 :])
-                    trial = replace(choice.point, cuts=cuts, cycles=choice.cycles - cut.cycles + other.cycles)
+                    trial = choice.point.with_cut(index, other)
                     if trial.cycles <= cycles and trial.again <= self._again:
                         found = self.measured(trial)
                         if found.bytes < choice.bytes:
-                            choice, cut, improved = found, other, True
+                            choice, improved = found, True
         return choice
 
     def _rehosted(self, choice: Choice) -> Choice:
         """The schedule whose results take in others' values, or no longer do, where the planner finds that better."""
         for index, cut in enumerate(choice.point.cuts):
             if self._estimates.cut(cut.start, cut.tilings, not cut.hosts) is not None:
-                cuts, stages = list(choice.point.cuts), list(choice.schedule.stages)
-                cuts[index] = replace(cut, hosts=not cut.hosts)
+                stages = list(choice.schedule.stages)  # which may have other kernels than the point's
                 stages[index] = replace(stages[index], hosts=not cut.hosts)
                 schedule = replace(choice.schedule, stages=tuple(stages))
-                found = Choice(replace(choice.point, cuts=tuple(cuts)), schedule, self._measure(schedule))
+                point = choice.point.with_cut(index, replace(cut, hosts=not cut.hosts))
+                found = Choice(point, schedule, self._measure(schedule))
                 choice = found if found.bytes < choice.bytes else choice
         return choice
 

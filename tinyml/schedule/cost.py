@@ -1,9 +1,11 @@
-"""Predicted cycles of what takes a turn in a stream."""
+"""What takes a turn in a stream: predicted cycles, and work that is done again."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
 from tinyml.ir.graph import Graph, Node
+from tinyml.ir.macs import macs
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.kernels.rows import image_shape, pixel_bytes
 from tinyml.kernels.windows import COLUMNS, ROWS, RowWindow
@@ -36,6 +38,17 @@ def cycles_of(worker: Worker, schedule: Schedule) -> float:
     for position, pixels in enumerate(patch.moved(worker.tile)):
         total += MOVE_CYCLES * pixels * pixel_bytes(graph.value(worker.nodes[position].output))
     return total
+
+
+def macs_again(worker: Worker, graph: Graph) -> int:
+    """Multiply-accumulates that a patch computes more than once."""
+    if len(worker.nodes) == 1:
+        return 0
+    computed = worker.patch.computed(worker.tile)
+    return sum(
+        macs(node, graph) * pixels // math.prod(image) - macs(node, graph)
+        for node, pixels, image in zip(worker.nodes, computed, worker.patch.images, strict=True)
+    )
 
 
 def _part_cycles(kernel: KernelDescriptor, node: Node, graph: Graph, rows: int, cols: int) -> float:

@@ -4,14 +4,12 @@ Estimates know neither alignment nor gaps between buffers. One run of a stream s
 and kernels that take their operands alike share it.
 """
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tinyml.ir.macs import macs
 from tinyml.kernels.rows import row_bytes
-from tinyml.schedule.cost import cycles_of
+from tinyml.schedule.cost import cycles_of, macs_again
 from tinyml.schedule.grouping import find_runs, variants
 from tinyml.schedule.model import Schedule, Stage, StageKind, computed_nodes
 from tinyml.schedule.overlap import distance, guests
@@ -200,7 +198,7 @@ class Estimates:
             self.graph,
             self.accesses,
             passing,
-            lambda w: (workspace(w, self.graph, self.base.kernel).bytes, cycles_of(w, self.base)),
+            self._turn_and_cycles,
         )
         seen: set[tuple[int, tuple[Tiling, ...]]] = set()  # first nodes and tilings of stages that were yielded
         for variant in variants(runs):
@@ -329,6 +327,10 @@ class Estimates:
         accesses = [self.base.kernel(worker.node).access for worker in stage.stream.workers]
         return guests(self.graph, stage.stream.workers, accesses, rings, set(made) - rings)
 
+    def _turn_and_cycles(self, start: int, worker: Worker) -> tuple[int, float]:
+        price = self._price(start, tiling_of(worker), worker)
+        return price.turn, price.cycles
+
     def _price(self, start: int, tiling: Tiling, worker: Worker) -> _Price:
         key = (start, tiling)
         if key not in self._prices:
@@ -337,19 +339,9 @@ class Estimates:
                 cycles_of(worker, self.base),
                 workspace(worker, self.graph, self.base.kernel).bytes,
                 kernel.scratch_bytes(node, self.graph, worker.tile) if worker.reduces else 0,
-                self._again(worker),
+                macs_again(worker, self.graph),
             )
         return self._prices[key]
-
-    def _again(self, worker: Worker) -> int:
-        """Multiply-accumulates that a patch computes more than once."""
-        if len(worker.nodes) == 1:
-            return 0
-        computed = worker.patch.computed(worker.tile)
-        return sum(
-            macs(node, self.graph) * pixels // math.prod(image) - macs(node, self.graph)
-            for node, pixels, image in zip(worker.nodes, computed, worker.patch.images, strict=True)
-        )
 
     def _overlap(
         self,

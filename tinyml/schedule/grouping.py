@@ -52,8 +52,8 @@ class Run:
     options: tuple[Option, ...]
 
 
-Price = Callable[[Worker], tuple[int, float]]
-"""A worker -> bytes of its workspace, and predicted cycles of all of its calls."""
+Price = Callable[[int, Worker], tuple[int, float]]
+"""The position of its first node and a worker -> bytes of its workspace, and predicted cycles of all of its calls."""
 
 
 def find_runs(
@@ -74,13 +74,15 @@ def find_runs(
                 break
             if any(last_read[name] >= end for name in between):
                 continue
-            options = _options(nodes[start:end], graph, accesses[start:end], price)
+            options = _options(start, nodes[start:end], graph, accesses[start:end], price)
             if options:
                 found.append(Run(start, end - start, options))
     return found
 
 
-def _options(nodes: Sequence[Node], graph: Graph, accesses: Sequence[Access], price: Price) -> tuple[Option, ...]:
+def _options(
+    start: int, nodes: Sequence[Node], graph: Graph, accesses: Sequence[Access], price: Price
+) -> tuple[Option, ...]:
     def worker(tiling: Tiling) -> Worker:
         return make_stream(nodes, [tiling], graph, accesses).workers[0]
 
@@ -91,8 +93,8 @@ def _options(nodes: Sequence[Node], graph: Graph, accesses: Sequence[Access], pr
     if _saved(whole, graph, accesses) <= 0:
         return ()
     alone = sum(
-        price(make_stream([node], [Tiling(1)], graph, [access]).workers[0])[1]
-        for node, access in zip(nodes, accesses, strict=True)
+        price(position, make_stream([node], [Tiling(1)], graph, [access]).workers[0])[1]
+        for position, (node, access) in enumerate(zip(nodes, accesses, strict=True), start)
     )
     width = whole.patch.cols
     shapes = {(min(tile, whole.rows), -(-width // strips)) for tile in _TILES for strips in _STRIPS}
@@ -103,7 +105,7 @@ def _options(nodes: Sequence[Node], graph: Graph, accesses: Sequence[Access], pr
                 patch = worker(Tiling(rows, len(nodes), cols, keeps))
             except ValueError:
                 continue
-            size, cycles = price(patch)
+            size, cycles = price(start, patch)
             options.append(Option(tiling_of(patch), size, _saved(patch, graph, accesses), cycles - alone))
     return tuple(_unbeaten(option for option in options if option.saved > 0))
 

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from tinyml.ir.graph import Graph, Node
@@ -149,6 +149,10 @@ class Schedule:
         """
         stream = make_stream(nodes, tilings, self.graph, [self.kernel(node).access for node in nodes])
         return Stage(stream, run_stream(stream))
+
+    def by_layers(self) -> "Schedule":
+        """The graph in its own order, each node a stage."""
+        return replace(self, stages=tuple(self.stage((node,)) for node in computed_nodes(self.graph)))
 
 
 def computed_nodes(graph: Graph) -> tuple[Node, ...]:

@@ -35,6 +35,11 @@ class Point:
         """Multiply-accumulates that are computed more than once."""
         return sum(cut.again for cut in self.cuts)
 
+    def with_cut(self, index: int, cut: Cut) -> "Point":
+        """The schedule with another stage of the same nodes; `bytes` stay those that were estimated before."""
+        cuts = (*self.cuts[:index], cut, *self.cuts[index + 1 :])
+        return replace(self, cuts=cuts, cycles=self.cycles - self.cuts[index].cycles + cut.cycles)
+
     def schedule(self, base: Schedule, stages: Stages) -> Schedule:
         """The stages, of kernels that they serve."""
         return replace(base, stages=tuple(stages.of(cut.start, cut.tilings, cut.hosts) for cut in self.cuts))

@@ -16,7 +16,7 @@ from tinyml.ir.macs import macs
 from tinyml.ir.ops import Op
 from tinyml.kernels.rows import image_shape
 from tinyml.schedule.choose import Choice, Chooser, better
-from tinyml.schedule.model import VIEWS, Objective, Schedule, computed_nodes
+from tinyml.schedule.model import VIEWS, Objective, Schedule
 from tinyml.schedule.storage import storage_lifetimes, storage_roots
 
 
@@ -176,14 +176,13 @@ def without_second_passes(schedule: Schedule) -> Schedule:
     first = {output[copy]: output[node] for copy, node in copies.items()}
     nodes = tuple(replace(node, inputs=_renamed(node.inputs, first)) for node in graph.nodes if node.name not in copies)
     selections = {name: selection for name, selection in schedule.selections.items() if name not in copies}
-    return _by_layers(
-        replace(
-            schedule,
-            graph=graph.with_(nodes=nodes),
-            selections=MappingProxyType(selections),
-            copies=MappingProxyType({}),
-        )
+    once = replace(
+        schedule,
+        graph=graph.with_(nodes=nodes),
+        selections=MappingProxyType(selections),
+        copies=MappingProxyType({}),
     )
+    return once.by_layers()
 
 
 def _with_copies(base: Schedule, one: SecondPass) -> Schedule:
@@ -206,14 +205,13 @@ def _with_copies(base: Schedule, one: SecondPass) -> Schedule:
             copied = []
             node = replace(node, inputs=_renamed(node.inputs, {one.value: again[one.value]}))
         nodes.append(node)
-    return _by_layers(
-        replace(
-            base,
-            graph=graph.with_(nodes=tuple(nodes), values=values),
-            selections=MappingProxyType(selections),
-            copies=MappingProxyType(copies),
-        )
+    twice = replace(
+        base,
+        graph=graph.with_(nodes=tuple(nodes), values=values),
+        selections=MappingProxyType(selections),
+        copies=MappingProxyType(copies),
     )
+    return twice.by_layers()
 
 
 def _renamed(names: Sequence[str | None], to: Mapping[str, str]) -> tuple[str | None, ...]:
@@ -223,7 +221,3 @@ def _renamed(names: Sequence[str | None], to: Mapping[str, str]) -> tuple[str | 
 def _unused(name: str, taken: Container[str]) -> str:
     name = f"{name}_again"
     return _unused(name, taken) if name in taken else name
-
-
-def _by_layers(base: Schedule) -> Schedule:
-    return replace(base, stages=tuple(base.stage((node,)) for node in computed_nodes(base.graph)))

@@ -9,7 +9,7 @@ from tinyml.errors import ModelError
 from tinyml.ir.graph import Graph, Node, Value
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.kernels.registry import candidates
-from tinyml.schedule.model import VIEWS, Candidate, Counted, Objective, Schedule, Selection
+from tinyml.schedule.model import Candidate, Counted, Objective, Schedule, Selection, computed_nodes
 from tinyml.targets.core import Isa
 
 # Kernels of an operation, each with the reason why it cannot serve, or None
@@ -54,8 +54,7 @@ def schedule(
     """
     selections: dict[str, Selection] = {}
     refused: list[tuple[Node, list[tuple[str, str]]]] = []
-    computed = [node for node in graph.nodes if node.op not in VIEWS]
-    offers = [(node, kernels(node, graph, isa)) for node in computed]
+    offers = [(node, kernels(node, graph, isa)) for node in computed_nodes(graph)]
     for node, offered in _affordable(offers, graph, counts, more_weights):
         able = [kernel for kernel, reason in offered if reason is None]
         reasons = [(kernel.symbol, reason) for kernel, reason in offered if reason is not None]
@@ -71,8 +70,7 @@ def schedule(
             "\n".join([f"{graph.name}: {_counted(len(refused))} no kernel", *(_refusal(graph, *r) for r in refused)]),
             "change these operations in the model: the lines below each say what its kernels take",
         )
-    empty = Schedule(graph, (), MappingProxyType(selections), objective)
-    return replace(empty, stages=tuple(empty.stage((node,)) for node in computed))
+    return Schedule(graph, (), MappingProxyType(selections), objective).by_layers()
 
 
 def _affordable(
