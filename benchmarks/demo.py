@@ -197,12 +197,12 @@ def stored(path: Path) -> bytes:
 def spoil(folder: Path, report: dict[str, object]) -> int:
     """A copy of the build's C in which the kernel of additions forgets to round; gives the first layer that has it."""
     shutil.copytree(folder / "int8" / "src", folder / "spoiled")
-    kernel = folder / "spoiled" / "tinyml_add_s8_dsp.c"
+    kernel = folder / "spoiled" / "tinyml_add_weighted_s8_dsp.c"
     text = kernel.read_text(encoding="utf-8")
-    rounding = "half_of(-op->shift) + op->out_offset"
-    assert text.count(rounding) == 1
-    kernel.write_text(text.replace(rounding, "op->out_offset"), encoding="utf-8")
-    OUT.print(f"{kernel.name}: {rounding!r} became 'op->out_offset'", markup=False)
+    rounded, not_rounded = "op->offset + x + y", "op->offset - (1 << 19) + x + y"
+    assert text.count(rounded) == 1
+    kernel.write_text(text.replace(rounded, not_rounded), encoding="utf-8")
+    OUT.print(f"{kernel.name}: {rounded!r} became {not_rounded!r}", markup=False)
     layers = report["layers"]
     assert isinstance(layers, list)
     return next(index for index, layer in enumerate(layers) if layer["op"] == "add")

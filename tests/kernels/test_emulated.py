@@ -55,6 +55,7 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     **{symbol: partial(_planar_depthwise, symbol) for symbol in _PLANAR},
     "tinyml_add_s8": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8", Op.ADD)),
     "tinyml_add_s8_dsp": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_s8_dsp", Op.ADD)),
+    "tinyml_add_weighted_s8_dsp": lambda: graphs.binary(Op.ADD).filter(accepted("tinyml_add_weighted_s8_dsp", Op.ADD)),
     "tinyml_depthwise_s8_dsp": lambda: graphs.convolutions(kind="depthwise").filter(
         accepted("tinyml_depthwise_s8_dsp", Op.CONV2D)
     ),
@@ -128,8 +129,17 @@ def _matrix() -> graphs.Case:
     )
 
 
-@pytest.mark.parametrize("scales", [(0.5, 0.5, 0.5), (0.5, 0.125, 0.25), (0.013, 0.037, 0.041), (0.3, 0.0002, 0.01)])
-def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, float]) -> None:
+@pytest.mark.parametrize(
+    ("scales", "weighted"),
+    [
+        ((0.5, 0.5, 0.5), True),
+        ((0.5, 0.125, 0.25), False),  # of ties, those of negative sums round down
+        ((0.013, 0.037, 0.041), True),
+        ((0.3, 0.0002, 0.01), False),
+        ((0.313, 0.0002, 0.041), True),
+    ],
+)
+def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, float], weighted: bool) -> None:
     """Ties, saturation, equal scales, and scales far apart."""
     b = GraphBuilder("g")
     quants = [QuantParams.per_tensor(scale, zero) for scale, zero in zip(scales, (-128, 17, -3), strict=True)]
@@ -138,7 +148,11 @@ def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, flo
     graph = b.build(["z"])
     first, second = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128))
     arrays = {name: a.astype(np.int8).reshape(1, 64, 64, 16) for name, a in (("x", first), ("y", second))}
-    check(machine, "tinyml_add_s8_dsp", (graph.nodes[0], graph, arrays), Tiling())
+    case = (graph.nodes[0], graph, arrays)
+    check(machine, "tinyml_add_s8_dsp", case, Tiling())
+    assert accepted("tinyml_add_weighted_s8_dsp", Op.ADD)(case) is weighted
+    if weighted:
+        check(machine, "tinyml_add_weighted_s8_dsp", case, Tiling())
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ def test_fully_connected(host: Host, symbol: str, case: graphs.Case, tiling: Til
     [
         (Op.ADD, "tinyml_add_s8"),
         (Op.ADD, "tinyml_add_s8_dsp"),
+        (Op.ADD, "tinyml_add_weighted_s8_dsp"),
         (Op.SUB, "tinyml_sub_s8"),
         (Op.MUL, "tinyml_mul_s8"),
     ],

@@ -24,6 +24,8 @@ from tinyml.kernels.conv_s8 import bias_of
 from tinyml.kernels.descriptor import Access, Array, CParams, KernelDescriptor
 from tinyml.targets.core import Isa
 
+_RESCALING = 55  # instructions of an output, without its products
+
 
 def matrix_params(node: Node, graph: Graph, pack: Callable[[np.ndarray], np.ndarray] = lambda w: w) -> CParams:
     """tinyml_fully_connected_s8_t, its weights [out][depth] packed."""
@@ -76,7 +78,7 @@ def _kernel(symbol: str, folder: str, isa: Isa, cycles_per_mac: float) -> Kernel
         first_reason(needs_dtypes(DType.INT8, DType.INT8), needs_per_tensor_quant, needs_int8_weights),
         matrix_params,
         no_scratch,
-        lambda node, graph: cycles_per_mac * macs(node, graph),
+        lambda node, graph: cycles_per_mac * macs(node, graph) + _RESCALING * graph.value(node.output).elements,
         Access(whole=True),
     )
 

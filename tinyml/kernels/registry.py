@@ -2,6 +2,7 @@
 
 from tinyml.ir.graph import Graph, Node
 from tinyml.kernels import (
+    add_weighted_s8,
     arg_max,
     binary,
     conv_mve,
@@ -53,6 +54,7 @@ KERNELS: tuple[KernelDescriptor, ...] = (
     *fully_connected_mve.KERNELS,
     *fully_connected_w4.KERNELS,
     *binary.KERNELS,
+    *add_weighted_s8.KERNELS,
     *lookup.KERNELS,
     *pool_s8.KERNELS,
     *pool_s8_dsp.KERNELS,
