@@ -123,7 +123,7 @@ def _params(node: Node, graph: Graph) -> CParams:
     return CParams(
         "tinyml_conv_paired_s8_t",
         {
-            "weights": Array("weights", np.ascontiguousarray(_lanes(w.constant), "<i2").view(np.int8)),
+            "weights": Array("weights", np.pad(_lanes(w.constant).astype("<i2").ravel(), (0, 2)).view(np.int8)),
             "rescale": parameter_array("rescale", even.astype(np.int32)),
             "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
             "out_channels": w.shape[0],

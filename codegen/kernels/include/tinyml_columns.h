@@ -49,8 +49,8 @@ __attribute__((naked, noinline)) static void widen_fours(int16_t *column __attri
     __asm__ volatile(
         ".syntax unified \n"
         "push {r4-r11, lr} \n"
-        "add r6, r0, r2, lsl #5 \n"
-        "push {r6} \n"
+        "add r10, r0, r2, lsl #5 \n"
+        "push {r10} \n"
         "pkhbt r3, r3, r3, lsl #16 \n"
         "ldrd r4, r5, [r1, #8] \n"
         "ldrd r1, r2, [r1] \n"
@@ -64,13 +64,13 @@ __attribute__((naked, noinline)) static void widen_fours(int16_t *column __attri
         "sxtab16 r12, r3, r8 \n"
         "sxtab16 lr, r3, r9 \n"
         "stm r0!, {r10, r11, r12, lr} \n"
+        "ldr r10, [sp] \n"
         "sxtab16 r6, r3, r6, ror #8 \n"
         "sxtab16 r7, r3, r7, ror #8 \n"
         "sxtab16 r8, r3, r8, ror #8 \n"
         "sxtab16 r9, r3, r9, ror #8 \n"
         "stm r0!, {r6-r9} \n"
-        "2: ldr r10, [sp] \n"
-        "cmp r0, r10 \n"
+        "2: cmp r0, r10 \n"
         "bne 1b \n"
         "pop {r3-r11, pc} \n");
 }

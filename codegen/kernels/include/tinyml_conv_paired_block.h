@@ -18,35 +18,39 @@
 #include "tinyml_conv_paired_s8.h"
 #include "tinyml_requant.h"
 
-/* One block: pairs of filters from `weights` to `weights_end`, results to out[i][0], out[i][1], out[i][2], ... */
+/* One block: pairs of filters from `weights` on, results to out[i][first], out[i][first + 1], ... out[i][-1]. */
 typedef struct {
     const int8_t *weights;
     const int16_t *columns;
     const int16_t *columns_end;
-    const int8_t *weights_end;
     const int32_t *rescale;
+    int32_t first;
     int8_t *out[OUTPUTS];
     int32_t ties;
 } block_t;
 
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
 
+/* The order lets a Cortex-M7 issue two instructions in most cycles: behind a multiplication comes one that needs neither its
+ * result nor the multiplier, and a load stands two cycles before its word is needed, behind the last reader of its register. */
+
 /* r2 2 * bias, r3 multiplier, r12 rounding, lr shift; r1 is scratch. SHIFT doubles what was summed. */
-#define RESCALE(SUM, SHIFT) \
-    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
-    "add r1, r12, " SUM ", asr #31 \n" \
-    "smmlar " SUM ", " SUM ", r3, r1 \n" \
-    "asr " SUM ", " SUM ", lr \n" \
-    "ssat " SUM ", #8, " SUM "\n"
+#define ADD_BIAS(SUM, SHIFT) "add " SUM ", r2, " SUM ", " SHIFT "\n"
+#define ROUND_TIES(SUM) "add r1, r12, " SUM ", asr #31 \n"
+#define SCALE(SUM, ROUNDING) "smmlar " SUM ", " SUM ", r3, " ROUNDING "\n"
+#define SHIFT_RIGHT(SUM) "asr " SUM ", " SUM ", lr \n"
+#define SATURATE(SUM) "ssat " SUM ", #8, " SUM "\n"
+
+#define RESCALE(SUM, SHIFT) ADD_BIAS(SUM, SHIFT) ROUND_TIES(SUM) SCALE(SUM, "r1") SHIFT_RIGHT(SUM) SATURATE(SUM)
+#define RESCALE_TWO(A, B, SHIFT) \
+    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) ROUND_TIES(A) SCALE(A, "r1") ROUND_TIES(B) SCALE(B, "r1") SHIFT_RIGHT(A) \
+    SATURATE(A) SHIFT_RIGHT(B) SATURATE(B)
 
 #if TINYML_COLUMNS == 4
 
-
-/* Two taps of both filters with four outputs: MAC is smlad, or smuad where the sums begin. 48 bytes of code.
- * r0 weights, r1 columns; r4 r6 r8 r10 sums of both lanes, r5 r7 r9 r11 sums of filter a. */
+/* Two taps of both filters with four outputs: MAC is smlad, or smuad where the sums begin. r0 weights, of which r2 has the
+ * next word; r1 columns, of which r12 and lr have two; r4 r6 r8 r10 sums of both lanes, r5 r7 r9 r11 sums of filter a. */
 #define TAPS(MAC, R4, R5, R6, R7, R8, R9, R10, R11) \
-    "ldr r2, [r0], #4 \n" \
-    "ldrd r12, lr, [r1], #8 \n" \
     "sxtb16 r3, r2 \n" \
     MAC " r4, r12, r2" R4 "\n" \
     MAC " r6, lr, r2" R6 "\n" \
@@ -55,20 +59,28 @@ typedef struct {
     "ldrd r12, lr, [r1], #8 \n" \
     MAC " r8, r12, r2" R8 "\n" \
     MAC " r10, lr, r2" R10 "\n" \
+    "ldr r2, [r0], #4 \n" \
     MAC " r9, r12, r3" R9 "\n" \
     MAC " r11, lr, r3" R11 "\n"
 #define FIRST_TAPS TAPS("smuad", "", "", "", "", "", "", "", "")
-#define NEXT_TAPS TAPS("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
+/* 48 bytes of code. */
+#define NEXT_TAPS \
+    "ldrd r12, lr, [r1], #8 \n" \
+    TAPS("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
+
+#define RESCALE_FOUR(A, B, C, D, SHIFT) \
+    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) ROUND_TIES(A) SCALE(A, "r1") ROUND_TIES(B) SCALE(B, "r1") ADD_BIAS(C, SHIFT) \
+    ROUND_TIES(C) ADD_BIAS(D, SHIFT) SCALE(C, "r1") ROUND_TIES(D) SCALE(D, "r1") SHIFT_RIGHT(A) SATURATE(A) \
+    SHIFT_RIGHT(B) SATURATE(B) SHIFT_RIGHT(C) SATURATE(C) SHIFT_RIGHT(D) SATURATE(D)
 
 /* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
-#define RESCALE_WITHOUT_TIES(SUM, SHIFT) \
-    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
-    "smmlar " SUM ", " SUM ", r3, r12 \n" \
-    "asr " SUM ", " SUM ", lr \n" \
-    "ssat " SUM ", #8, " SUM "\n"
+#define RESCALE_FOUR_WITHOUT_TIES(A, B, C, D, SHIFT) \
+    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) SCALE(A, "r12") ADD_BIAS(C, SHIFT) SCALE(B, "r12") ADD_BIAS(D, SHIFT) \
+    SCALE(C, "r12") SHIFT_RIGHT(A) SCALE(D, "r12") SHIFT_RIGHT(B) SATURATE(A) SHIFT_RIGHT(C) SATURATE(B) SHIFT_RIGHT(D) \
+    SATURATE(C) SATURATE(D)
 
-/* Compilers spill in this loop. After the second push: [sp] columns, 4 columns_end, 8 weights_end, 12 rescale, 16 to 28
- * out, 32 the way into the loop, 36 the way out of it. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+/* Compilers spill in this loop. After the second push: [sp] columns, 4 columns_end, one less where ties show, 8 rescale,
+ * 12 first, 16 to 28 out, 32 the way into the loop. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
 __attribute__((naked, noinline, aligned(4))) static void multiply_block(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
@@ -82,14 +94,13 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_block(const bl
         "adr r12, 3f \n"
         "sub r11, r12, r11 \n"
         "orr r11, r11, #1 \n"
-        "adr r12, 4f \n"
-        "cmp r10, #0 \n"
-        "bne 0f \n"
-        "adr r12, 5f \n"
-        "0: orr r12, r12, #1 \n"
-        "push {r2-r9, r11, r12} \n"
+        "sub r3, r3, r10 \n"
+        "push {r2-r9, r11} \n"
         "mov r0, r1 \n"
-        "1: ldr r1, [sp] \n"
+        "mov r1, r2 \n"
+        "ldr r2, [r0], #4 \n"
+        "ldrd r12, lr, [r1], #8 \n"
+        "1: \n"
         FIRST_TAPS
         "ldr pc, [sp, #32] \n"
         "2: \n"
@@ -101,57 +112,46 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_block(const bl
         NEXT_TAPS
         NEXT_TAPS
         NEXT_TAPS
-        "3: ldr r2, [sp, #4] \n"
-        "cmp r1, r2 \n"
-        "bne.w 2b \n"
-        "ldr r1, [sp, #12] \n"
+        "3: ldr r12, [sp, #4] \n"
+        "cmp r1, r12 \n"
+        "blo.w 2b \n"
+        "ldr r1, [sp, #8] \n"
         "sub r4, r4, r5 \n" /* 256 * the sum of filter b */
         "sub r6, r6, r7 \n"
+        "ldm r1!, {r2, r3, r12, lr} \n"
         "sub r8, r8, r9 \n"
         "sub r10, r10, r11 \n"
+        "bne.w 5f \n"
+        RESCALE_FOUR_WITHOUT_TIES("r5", "r7", "r9", "r11", "lsl #1")
         "ldm r1!, {r2, r3, r12, lr} \n"
-        "ldr pc, [sp, #36] \n"
-        "4: str r1, [sp, #12] \n"
-        RESCALE("r5", "lsl #1")
-        RESCALE("r7", "lsl #1")
-        RESCALE("r9", "lsl #1")
-        RESCALE("r11", "lsl #1")
-        "ldr r1, [sp, #12] \n"
-        "ldm r1!, {r2, r3, r12, lr} \n"
-        "str r1, [sp, #12] \n"
-        RESCALE("r4", "asr #7")
-        RESCALE("r6", "asr #7")
-        RESCALE("r8", "asr #7")
-        RESCALE("r10", "asr #7")
-        "b 6f \n"
-        "5: \n"
-        RESCALE_WITHOUT_TIES("r5", "lsl #1")
-        RESCALE_WITHOUT_TIES("r7", "lsl #1")
-        RESCALE_WITHOUT_TIES("r9", "lsl #1")
-        RESCALE_WITHOUT_TIES("r11", "lsl #1")
-        "ldm r1!, {r2, r3, r12, lr} \n"
-        "str r1, [sp, #12] \n"
-        RESCALE_WITHOUT_TIES("r4", "asr #7")
-        RESCALE_WITHOUT_TIES("r6", "asr #7")
-        RESCALE_WITHOUT_TIES("r8", "asr #7")
-        RESCALE_WITHOUT_TIES("r10", "asr #7")
-        "6: bfi r5, r4, #8, #8 \n"
+        "str r1, [sp, #8] \n"
+        RESCALE_FOUR_WITHOUT_TIES("r4", "r6", "r8", "r10", "asr #7")
+        "4: ldrd r2, r3, [sp, #16] \n"
+        "bfi r5, r4, #8, #8 \n"
         "bfi r7, r6, #8, #8 \n"
-        "bfi r9, r8, #8, #8 \n"
-        "bfi r11, r10, #8, #8 \n"
-        "ldrd r2, r3, [sp, #16] \n"
         "ldrd r12, lr, [sp, #24] \n"
-        "strh r5, [r2], #2 \n"
-        "strh r7, [r3], #2 \n"
-        "strh r9, [r12], #2 \n"
-        "strh r11, [lr], #2 \n"
-        "ldr r1, [sp, #8] \n"
-        "strd r2, r3, [sp, #16] \n"
-        "strd r12, lr, [sp, #24] \n"
-        "cmp r0, r1 \n"
+        "ldr r4, [sp, #12] \n"
+        "ldr r1, [sp] \n"
+        "bfi r9, r8, #8, #8 \n"
+        "strh r5, [r2, r4] \n"
+        "bfi r11, r10, #8, #8 \n"
+        "strh r7, [r3, r4] \n"
+        "strh r9, [r12, r4] \n"
+        "strh r11, [lr, r4] \n"
+        "ldr r2, [r0, #-4] \n" /* the next filters, and the columns once more */
+        "adds r4, #2 \n"
+        "ldrd r12, lr, [r1], #8 \n"
+        "str r4, [sp, #12] \n"
         "bne.w 1b \n"
-        "add sp, sp, #40 \n"
-        "pop {r4-r11, pc} \n");
+        "add sp, sp, #36 \n"
+        "pop {r4-r11, pc} \n"
+        "5: str r1, [sp, #8] \n"
+        RESCALE_FOUR("r5", "r7", "r9", "r11", "lsl #1")
+        "ldr r1, [sp, #8] \n"
+        "ldm r1!, {r2, r3, r12, lr} \n"
+        "str r1, [sp, #8] \n"
+        RESCALE_FOUR("r4", "r6", "r8", "r10", "asr #7")
+        "b 4b \n");
 }
 
 #define PITCH "#16" /* bytes from two taps of an output to its next two, and the binary logarithm of that */
@@ -163,25 +163,25 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_block(const bl
 
 /* Two taps of both filters with two outputs: 28 bytes of code. r4 r6 sums of both lanes, r5 r7 of filter a. */
 #define TAPS_OF_TWO(MAC, R4, R5, R6, R7) \
-    "ldr r2, [r0], #4 \n" \
     "ldrd r12, lr, [r1], " PITCH "\n" \
     "sxtb16 r3, r2 \n" \
     MAC " r4, r12, r2" R4 "\n" \
     MAC " r6, lr, r2" R6 "\n" \
+    "ldr r2, [r0], #4 \n" \
     MAC " r5, r12, r3" R5 "\n" \
     MAC " r7, lr, r3" R7 "\n"
 #define NEXT_TAPS_OF_TWO TAPS_OF_TWO("smlad", ", r4", ", r5", ", r6", ", r7")
 
-/* The same for the first two outputs. r8 rescale, r9 weights_end, r10 and r11 out; [sp] columns, 4 columns_end, 8 the way
- * into the loop. */
+/* The same for the first two outputs. r8 rescale, r9 first, r10 and r11 out; [sp] columns, 4 columns_end, 8 the way into
+ * the loop. */
 __attribute__((naked, noinline, aligned(4))) static void multiply_two(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
         "push {r4-r11, lr} \n"
         "ldm r0, {r1-r7} \n"
-        "mov r8, r5 \n"
-        "mov r9, r4 \n"
+        "mov r8, r4 \n"
+        "mov r9, r5 \n"
         "mov r10, r6 \n"
         "mov r11, r7 \n"
         "sub r4, r3, r2 \n" /* of n + 1 pairs of taps, n mod 8 to begin with */
@@ -192,8 +192,9 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_two(const bloc
         "sub r5, r12, r5, lsl #2 \n"
         "orr r5, r5, #1 \n"
         "push {r2, r3, r5} \n"
-        "mov r0, r1 \n"
-        "1: ldr r1, [sp] \n"
+        "add r0, r1, #4 \n"
+        "1: ldr r2, [r0, #-4] \n"
+        "ldr r1, [sp] \n"
         TAPS_OF_TWO("smuad", "", "", "", "")
         "ldr pc, [sp, #8] \n"
         "2: \n"
@@ -205,22 +206,20 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_two(const bloc
         NEXT_TAPS_OF_TWO
         NEXT_TAPS_OF_TWO
         NEXT_TAPS_OF_TWO
-        "3: ldr r2, [sp, #4] \n"
-        "cmp r1, r2 \n"
+        "3: ldr r12, [sp, #4] \n"
+        "cmp r1, r12 \n"
         "bne.w 2b \n"
         "sub r4, r4, r5 \n"
+        "ldm r8!, {r2, r3, r12, lr} \n"
         "sub r6, r6, r7 \n"
+        RESCALE_TWO("r5", "r7", "lsl #1")
         "ldm r8!, {r2, r3, r12, lr} \n"
-        RESCALE("r5", "lsl #1")
-        RESCALE("r7", "lsl #1")
-        "ldm r8!, {r2, r3, r12, lr} \n"
-        RESCALE("r4", "asr #7")
-        RESCALE("r6", "asr #7")
+        RESCALE_TWO("r4", "r6", "asr #7")
         "bfi r5, r4, #8, #8 \n"
         "bfi r7, r6, #8, #8 \n"
-        "strh r5, [r10], #2 \n"
-        "strh r7, [r11], #2 \n"
-        "cmp r0, r9 \n"
+        "strh r5, [r10, r9] \n"
+        "strh r7, [r11, r9] \n"
+        "adds r9, #2 \n"
         "bne.w 1b \n"
         "add sp, sp, #12 \n"
         "pop {r4-r11, pc} \n");
@@ -236,7 +235,7 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_two(const bloc
 #define NEXT_TAPS_OF_ONE TAPS_OF_ONE("smlad", ", r4", ", r5")
 
 /* The same for the first output alone: maps of an odd number of pixels end with it. r6 columns, r7 columns_end,
- * r8 weights_end, r9 rescale, r10 out, r11 the way into the loop. */
+ * r8 rescale, r9 first, r10 out, r11 the way into the loop. */
 __attribute__((naked, noinline, aligned(4))) static void multiply_one(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
@@ -265,14 +264,14 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_one(const bloc
         NEXT_TAPS_OF_ONE
         "3: cmp r1, r7 \n"
         "bne.w 2b \n"
+        "ldm r8!, {r2, r3, r12, lr} \n"
         "sub r4, r4, r5 \n"
-        "ldm r9!, {r2, r3, r12, lr} \n"
         RESCALE("r5", "lsl #1")
-        "ldm r9!, {r2, r3, r12, lr} \n"
+        "ldm r8!, {r2, r3, r12, lr} \n"
         RESCALE("r4", "asr #7")
         "bfi r5, r4, #8, #8 \n"
-        "strh r5, [r10], #2 \n"
-        "cmp r0, r8 \n"
+        "strh r5, [r10, r9] \n"
+        "adds r9, #2 \n"
         "bne.w 1b \n"
         "pop {r4-r11, pc} \n");
 }
@@ -291,8 +290,8 @@ static void multiply(const block_t *block, int32_t outputs)
 {
     const int32_t taps = (int32_t)(block->columns_end - block->columns) / OUTPUTS;
     const int32_t *r = block->rescale;
-    int32_t channel = 0;
-    for (const int8_t *w = block->weights; w < block->weights_end; w += 2 * taps, r += 8, channel += 2) {
+    const int8_t *w = block->weights;
+    for (int32_t channel = block->first; channel < 0; channel += 2, w += 2 * taps, r += 8) {
         for (int32_t i = 0; i < outputs; ++i) {
             int32_t a = 0, b = 0;
             for (int32_t k = 0; k < taps; ++k) {
@@ -340,15 +339,15 @@ static void multiply_outputs(const block_t *block, int32_t outputs)
 }
 
 /* The last channel of an odd number: its pair has no second one, and no memory for its results. */
-static void multiply_last(block_t *block, int32_t outputs, int8_t *const out[OUTPUTS], int32_t channel)
+static void multiply_last(block_t *block, int32_t outputs, int8_t *const out[OUTPUTS])
 {
     int8_t pair[OUTPUTS][2];
-    for (int32_t i = 0; i < outputs; ++i) {
-        block->out[i] = pair[i];
+    for (int32_t i = 0; i < OUTPUTS; ++i) {
+        block->out[i] = pair[i] + 2;
     }
     multiply_outputs(block, outputs);
     for (int32_t i = 0; i < outputs; ++i) {
-        out[i][channel] = pair[i][0];
+        out[i][0] = pair[i][0];
     }
 }
 
@@ -358,32 +357,27 @@ static void conv_paired(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *
     const tinyml_window_t *w = &op->window;
     const int32_t channels = op->out_channels;
     const int32_t taps = (w->kernel_height * w->kernel_width * w->in_channels + 1) & ~1;
-    const int32_t pairs = channels / 2;
+    const int32_t paired = channels & ~1;
     const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
-    int16_t *columns = scratch;
-    walk_t walk = walk_of(w, in, out, tile, channels, op->in_offset);
+    int16_t *const columns = scratch, *const end = columns + taps * OUTPUTS;
+    tinyml_rows_t behind = *out; /* the pairs of a pixel */
+    behind.base = (int8_t *)out->base + paired;
+    walk_t walk = walk_of(w, in, &behind, tile, channels, op->in_offset);
+    block_t block = {op->weights, columns, end, op->rescale, -paired, {0}, op->ties};
+    block_t last = {op->weights + paired * taps, columns, end, op->rescale + 4 * paired, -2, {0}, op->ties};
 
     tinyml_fill(columns + element(taps - 2), 0, 4 * OUTPUTS); /* a tap past the last stays zero */
     while (walk.left > 0) {
-        int8_t *start[OUTPUTS] = {0};
-        const int32_t outputs = widen_block(&walk, columns, start);
-        block_t block = {op->weights, columns, columns + taps * OUTPUTS, op->weights + pairs * 2 * taps, op->rescale,
-                         {0}, op->ties};
-        for (int32_t i = 0; i < OUTPUTS; ++i) {
-            block.out[i] = start[i];
-        }
-        if (pairs > 0) {
+        const int32_t outputs = widen_block(&walk, columns, block.out);
+        if (paired > 0) {
             multiply_outputs(&block, outputs);
         }
-        if (channels % 2 != 0) {
-            block.weights = block.weights_end;
-            block.weights_end += 2 * taps;
-            block.rescale += 8 * pairs;
-            multiply_last(&block, outputs, start, channels - 1);
+        if (paired < channels) {
+            multiply_last(&last, outputs, block.out);
         }
         for (int32_t i = 0; clamped && i < outputs; ++i) {
-            for (int32_t c = 0; c < channels; ++c) {
-                start[i][c] = (int8_t)tinyml_clamp(start[i][c], op->out_min, op->out_max);
+            for (int8_t *to = block.out[i] - paired; to < block.out[i] - paired + channels; ++to) {
+                *to = (int8_t)tinyml_clamp(*to, op->out_min, op->out_max);
             }
         }
     }

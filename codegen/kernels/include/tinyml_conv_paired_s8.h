@@ -14,6 +14,7 @@ extern "C" {
  * weights      [pair of channels a, b][pair of taps], a word each: two lanes of int16, lane = 256 * b + a.
  *              The word times two inputs gives 256 * (sum of b) + (sum of a); its even bytes, a, give the sum of a alone.
  *              Exact where the sum of b stays below 2^23. An odd number of channels has a b of zeros at its end.
+ *              A word more is read behind the last, and not used.
  * rescale      four numbers a channel, of pairs too: 2 * bias, multiplier, rounding, shift:
  *              out = (high(2 * sum + 2 * bias) + rounding - (1 where that is negative)) >> shift
  *              where high(x) = round(x * multiplier / 2^32) and rounding = 2^(shift - 1) + (output zero point << shift).
