@@ -1,5 +1,7 @@
 """int8 fully connected layers, two outputs in the lanes of a word: include/tinyml_fully_connected_paired_s8.h."""
 
+import math
+
 import numpy as np
 
 from tinyml.ir.dtypes import DType
@@ -26,11 +28,11 @@ _INT32 = 1 << 31
 
 
 def _lanes(w: np.ndarray) -> np.ndarray:
-    """int32 [four outputs][four inputs][0 2 or 1 3][pair of outputs][input]: 256 * b + a."""
+    """int32 [four outputs][four inputs][0 2 or 1 3][pair of outputs][input]: 256 * b + a; past the eights of inputs first."""
     padded = np.pad(w.astype(np.int32), [(0, -n % 4) for n in w.shape])
     fours = padded.reshape(padded.shape[0] // 4, 2, 2, padded.shape[1] // 4, 2, 2)  # pair, a or b; 0 1 or 2 3, which
     lanes: np.ndarray = (fours[:, :, 0] + 256 * fours[:, :, 1]).transpose(0, 2, 4, 1, 3)
-    return lanes
+    return np.roll(lanes, math.ceil(w.shape[1] % 8 / 4), axis=1)
 
 
 def bounds(node: Node, graph: Graph) -> tuple[int, int]:

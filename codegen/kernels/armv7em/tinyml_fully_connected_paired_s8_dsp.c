@@ -1,99 +1,130 @@
 /* Fully connected layer, int8, four outputs at a time, two a lane, for SMLAD. SPDX-License-Identifier: Apache-2.0 */
-#include <stddef.h>
-
 #include "tinyml_fully_connected_paired_s8.h"
 #include "tinyml_requant.h"
 
-/* Some of the outputs of a row, a multiple of four. */
+/* Some of the outputs of a row, a multiple of four. The assembly knows this order. */
 typedef struct {
     const int8_t *x;
-    const int8_t *x_end; /* of the multiple of four */
+    const int8_t *x_end; /* of the multiple of eight */
     const int8_t *weights;
     const int8_t *weights_end;
     const int32_t *rescale;
     int8_t *out;
-    const int8_t *rest; /* inputs that are left, filled up to four; or NULL */
+    const int8_t *rest; /* inputs that are left, filled up to a multiple of four */
+    const int8_t *rest_end;
 } block_t;
 
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
 
-/* Four inputs with four outputs: 64 bytes of code. r8 and r10 sum both lanes, r9 and r11 the lower one. */
+/* Four inputs, whose even ones are in r12 and odd ones in lr, with four outputs. r8 and r10 sum both lanes, r9 and r11 the
+ * lower one. What comes of the next inputs, if anything, is ready when these are done. */
+#define PRODUCTS(NEXT_EVEN, NEXT_ODD) \
+    "smlad r8, r12, r4, r8 \n" \
+    "sxtb16 r4, r4 \n" \
+    "smlad r9, r12, r4, r9 \n" \
+    "smlad r10, r12, r5, r10 \n" \
+    "sxtb16 r5, r5 \n" \
+    "smlad r11, r12, r5, r11 \n" \
+    NEXT_EVEN \
+    "smlad r8, lr, r6, r8 \n" \
+    "sxtb16 r6, r6 \n" \
+    "smlad r9, lr, r6, r9 \n" \
+    "smlad r10, lr, r7, r10 \n" \
+    "sxtb16 r7, r7 \n" \
+    "smlad r11, lr, r7, r11 \n" \
+    NEXT_ODD
+
 #define FOUR \
     "ldr lr, [r1], #4 \n" \
+    "ldm r0!, {r4-r7} \n" \
+    "sxtb16 r12, lr \n" \
+    "sxtb16 lr, lr, ror #8 \n" \
+    PRODUCTS("", "")
+
+/* 128 bytes of code. A load right behind another one costs a Cortex-M4 one cycle instead of two. */
+#define EIGHT \
+    "ldr.w r3, [r1, #4] \n" \
+    "ldr lr, [r1], #8 \n" \
     "ldm.w r0!, {r4-r7} \n" \
     "sxtb16 r12, lr \n" \
     "sxtb16 lr, lr, ror #8 \n" \
-    "sxtb16 r3, r4 \n" \
-    "smlad r8, r12, r4, r8 \n" \
-    "smlad r9, r12, r3, r9 \n" \
-    "sxtb16 r3, r5 \n" \
-    "smlad r10, r12, r5, r10 \n" \
-    "smlad r11, r12, r3, r11 \n" \
-    "sxtb16 r3, r6 \n" \
-    "smlad r8, lr, r6, r8 \n" \
-    "smlad r9, lr, r3, r9 \n" \
-    "sxtb16 r3, r7 \n" \
-    "smlad r10, lr, r7, r10 \n" \
-    "smlad r11, lr, r3, r11 \n"
+    PRODUCTS("sxtb16 r12, r3 \n", "sxtb16 lr, r3, ror #8 \n") \
+    "ldm.w r0!, {r4-r7} \n" \
+    PRODUCTS("", "")
 
 /* SHIFT doubles what was summed. */
 #define RESCALE(SUM, SHIFT) \
     "ldm r1!, {r4-r7} \n" \
     "add " SUM ", r4, " SUM ", " SHIFT "\n" \
     "smmla " SUM ", " SUM ", r5, r6 \n" \
-    "asr " SUM ", " SUM ", r7 \n" \
-    "ssat " SUM ", #8, " SUM "\n"
+    "asr " SUM ", " SUM ", r7 \n"
+#define SATURATE(SUM) "ssat " SUM ", #8, " SUM "\n"
 
-/* r0 weights, r1 x, r2 x_end; [sp] x, 4 weights_end, 8 rescale, 12 out, 16 rest, 20 the way into the loop.
- * Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+/* r0 weights, r1 x, r2 x_end; [sp] weights_end, 4 rescale, 8 out, 12 rest, 16 rest_end, 20 x, 24 the way into the loop, 28 the
+ * way to begin. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
 __attribute__((naked, noinline, aligned(4))) static void multiply(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
         "push {r4-r11, lr} \n"
-        "ldm r0, {r1-r7} \n"
-        "sub r8, r2, r1 \n" /* n fours, n mod 4 of them to begin with */
-        "and r8, r8, #12 \n"
-        "adr r9, 3f \n"
-        "sub r9, r9, r8, lsl #4 \n"
-        "orr r9, r9, #1 \n"
-        "push {r1, r4-r7, r9} \n"
+        "ldm r0, {r1-r8} \n"
+        "sub r9, r2, r1 \n" /* n eights, n mod 4 of them to begin with */
+        "and r9, r9, #24 \n"
+        "adr r10, 3f \n"
+        "sub r10, r10, r9, lsl #4 \n"
+        "orr r10, r10, #1 \n"
+        "mov r9, r1 \n"
+        "mov r11, r10 \n"
+        "cmp r7, r8 \n"
+        "beq 0f \n"
+        "adr r11, 5f \n"
+        "orr r11, r11, #1 \n"
+        "0: push {r4-r11} \n"
         "mov r0, r3 \n"
         "1: \n"
-        "ldr r1, [sp] \n"
-        "movs r3, #0 \n"
-        "mov r8, r3 \n"
-        "mov r9, r3 \n"
-        "mov r10, r3 \n"
-        "mov r11, r3 \n"
-        "ldr pc, [sp, #20] \n"
+        "mov r8, #0 \n"
+        "mov r9, #0 \n"
+        "mov r10, #0 \n"
+        "mov r11, #0 \n"
+        "ldr r1, [sp, #20] \n"
+        "ldr pc, [sp, #28] \n"
         "2: \n"
-        FOUR
-        FOUR
-        FOUR
-        FOUR
+        EIGHT
+        EIGHT
+        EIGHT
+        EIGHT
         "3: cmp r1, r2 \n"
         "bne.w 2b \n"
-        "ldr r1, [sp, #16] \n"
-        "cbz r1, 4f \n"
-        FOUR
-        "4: sub r8, r8, r9 \n" /* 256 times the upper lanes */
+        "ldrd r1, r12, [sp, #4] \n"
+        "sub r8, r8, r9 \n" /* 256 times the upper lanes */
         "sub r10, r10, r11 \n"
-        "ldrd r1, r12, [sp, #8] \n"
         RESCALE("r9", "lsl #1")
         RESCALE("r8", "asr #7")
+        SATURATE("r9")
         RESCALE("r11", "lsl #1")
+        SATURATE("r8")
         RESCALE("r10", "asr #7")
+        SATURATE("r11")
         "bfi r9, r8, #8, #8 \n"
+        SATURATE("r10")
         "bfi r11, r10, #8, #8 \n"
         "pkhbt r9, r9, r11, lsl #16 \n"
         "str r9, [r12], #4 \n"
-        "strd r1, r12, [sp, #8] \n"
-        "ldr r3, [sp, #4] \n"
+        "str r1, [sp, #4] \n"
+        "str r12, [sp, #8] \n"
+        "ldr r3, [sp] \n"
         "cmp r0, r3 \n"
         "bne.w 1b \n"
-        "add sp, sp, #24 \n"
-        "pop {r4-r11, pc} \n");
+        "add sp, sp, #32 \n"
+        "pop {r4-r11, pc} \n"
+        "5: ldr r1, [sp, #12] \n"
+        "6: \n"
+        FOUR
+        "ldr r3, [sp, #16] \n"
+        "cmp r1, r3 \n"
+        "bne 6b \n"
+        "ldr r1, [sp, #20] \n"
+        "ldr pc, [sp, #24] \n");
 }
 
 #else
@@ -121,10 +152,8 @@ static void multiply(const block_t *block)
 
     while (w < block->weights_end) {
         int32_t sum[4] = {0};
+        w = add_products(w, block->rest, block->rest_end, sum);
         w = add_products(w, block->x, block->x_end, sum);
-        if (block->rest) {
-            w = add_products(w, block->rest, block->rest + 4, sum);
-        }
         sum[0] = (sum[0] - sum[1]) >> 8; /* the upper lanes of both pairs */
         sum[2] = (sum[2] - sum[3]) >> 8;
         for (int32_t i = 0; i < 4; ++i, r += 4) {
@@ -160,16 +189,15 @@ void tinyml_fully_connected_paired_s8_dsp(const tinyml_fully_connected_paired_s8
                                           const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch)
 {
     const int32_t outputs = op->out_channels, fours = outputs & ~3;
-    const int32_t whole = op->depth & ~3, depth = (op->depth + 3) & ~3;
+    const int32_t whole = op->depth & ~7, depth = (op->depth + 3) & ~3;
     const int32_t clamped = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
     (void)scratch;
 
     for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
         const int8_t *x = (const int8_t *)in->base + y * op->depth;
         int8_t *o = tinyml_row(out, y);
-        int8_t rest[4] = {0};
-        block_t block = {x, x + whole, op->weights, op->weights + fours * depth, op->rescale, o,
-                         whole < op->depth ? rest : NULL};
+        int8_t rest[8] = {0};
+        block_t block = {x, x + whole, op->weights, op->weights + fours * depth, op->rescale, o, rest, rest + depth - whole};
         for (int32_t k = whole; k < op->depth; ++k) {
             rest[k - whole] = x[k];
         }

@@ -11,7 +11,8 @@ extern "C" {
 /* As tinyml_fully_connected_s8_t, with weights and rescaling prepared.
  *
  * weights      [four outputs a b c d][four inputs][8 lanes of int16]: inputs 0 and 2 of the pair a b, then of c d, then
- *              inputs 1 and 3 of both; lane = 256 * b + a (see tinyml_conv_paired_s8.h). Zeros fill up both fours.
+ *              inputs 1 and 3 of both; lane = 256 * b + a (see tinyml_conv_paired_s8.h). Zeros fill up both fours. The
+ *              fours of inputs past the last multiple of eight come first.
  * rescale      four numbers an output: 2 * bias, multiplier, rounding, shift:
  *              out = (floor((2 * sum + 2 * bias) * multiplier / 2^32) + rounding) >> shift
  *              where rounding = 2^(shift - 1) + (output zero point << shift). The factor has 31 bits:
