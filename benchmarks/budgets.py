@@ -22,7 +22,7 @@ def measured(names: list[str]) -> Iterator[tuple[str, Budget]]:
 
 def row(name: str, table: dict[str, Budget], now: Budget) -> Row:
     before = table.get(name)
-    cells = [name, size(now.instructions), size(now.arena), size(now.code), size(now.weights)]
+    cells = [name, size(now.instructions), size(now.cycles or 0), size(now.arena), size(now.code), size(now.weights)]
     if before is None:
         return [*cells, "", ""], None
     change = 100 * (now.instructions / before.instructions - 1)
@@ -37,7 +37,7 @@ if __name__ == "__main__":
     table = dict(read_table())
     costs = dict(measured(arguments.models))
     rows = [row(name, table, now) for name, now in costs.items()]
-    columns = ("model", "instructions", "arena", "code", "weights", "instructions since", "compiler")
+    columns = ("model", "instructions", "cycles", "arena", "code", "weights", "instructions since", "compiler")
     status = show("Costs", columns, rows)
     if arguments.write:
         write_table(table | costs)

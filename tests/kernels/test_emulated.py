@@ -42,7 +42,7 @@ _CASES: dict[str, Callable[[], st.SearchStrategy[graphs.Case]]] = {
     "tinyml_conv_s8_dsp": graphs.convolutions,
     **{
         symbol: partial(_in_lanes, symbol)
-        for symbol in ("tinyml_conv_paired_s8_dsp", "tinyml_conv_paired_narrow_s8_dsp")
+        for symbol in ("tinyml_conv_paired_s8_dsp", "tinyml_conv_paired_s8_m7", "tinyml_conv_paired_narrow_s8_dsp")
     },
     "tinyml_conv_winograd_s8_dsp": lambda: graphs.squares().filter(accepted("tinyml_conv_winograd_s8_dsp", Op.CONV2D)),
     "tinyml_conv_1x1_s8": lambda: graphs.convolutions(kind="pointwise"),
@@ -161,6 +161,7 @@ def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, flo
         ("tinyml_conv_s8_dsp", _pointwise(), 2.2),
         ("tinyml_conv_paired_s8_dsp", _pointwise(), 1.0),
         ("tinyml_conv_paired_s8_dsp", _spatial(), 1.25),
+        ("tinyml_conv_paired_s8_m7", _spatial(), 1.3),
         ("tinyml_conv_paired_narrow_s8_dsp", _spatial(), 1.4),
         ("tinyml_conv_winograd_s8_dsp", _spatial(), 0.55),
         ("tinyml_conv_s8_dsp", _spatial(), 2.2),

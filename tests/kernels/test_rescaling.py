@@ -16,6 +16,7 @@ from tinyml.ir.ops import Conv2dAttrs, FullyConnectedAttrs, Op
 from tinyml.ir.quant import QuantParams
 
 LANES = "tinyml_conv_paired_s8_dsp"
+DUAL_ISSUE = "tinyml_conv_paired_s8_m7"
 WINOGRAD = "tinyml_conv_winograd_s8_dsp"
 MATRIX = "tinyml_fully_connected_paired_s8_dsp"
 
@@ -25,7 +26,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> EmulatedCore:
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("arm-none-eabi-gcc is not on the PATH")
     return EmulatedCore(
-        build(tmp_path_factory.mktemp("rescaling"), M4, "arm-none-eabi-gcc", [LANES, WINOGRAD, MATRIX]), M4
+        build(tmp_path_factory.mktemp("rescaling"), M4, "arm-none-eabi-gcc", [LANES, DUAL_ISSUE, WINOGRAD, MATRIX]), M4
     )
 
 
@@ -57,7 +58,7 @@ def _both(host: Host, core: EmulatedCore, symbol: str, case: graphs.Case) -> Non
         check(machine, symbol, case, Tiling())
 
 
-@pytest.mark.parametrize("symbol", [LANES, WINOGRAD])
+@pytest.mark.parametrize("symbol", [LANES, DUAL_ISSUE, WINOGRAD])
 @pytest.mark.parametrize("out_zero", [-128, 0, 5, 127])
 @pytest.mark.parametrize("weight", [1, -127])
 def test_powers_of_two_round_ties_away_from_zero(
@@ -70,7 +71,7 @@ def test_powers_of_two_round_ties_away_from_zero(
         _both(host, core, symbol, _layer(symbol, factors, bias, weight, 3, out_zero))
 
 
-@pytest.mark.parametrize("symbol", [LANES, WINOGRAD])
+@pytest.mark.parametrize("symbol", [LANES, DUAL_ISSUE, WINOGRAD])
 @pytest.mark.parametrize("out_zero", [-128, -3, 127])
 def test_any_factor_and_large_sums(host: Host, core: EmulatedCore, symbol: str, out_zero: int) -> None:
     rng = np.random.default_rng(out_zero + 200)
@@ -80,7 +81,7 @@ def test_any_factor_and_large_sums(host: Host, core: EmulatedCore, symbol: str, 
     )
 
 
-@pytest.mark.parametrize("symbol", [LANES, WINOGRAD])
+@pytest.mark.parametrize("symbol", [LANES, DUAL_ISSUE, WINOGRAD])
 def test_channels_whose_output_never_changes(host: Host, core: EmulatedCore, symbol: str) -> None:
     """Dead channels of trained networks: factors next to nothing, none at all, and biases beyond half of int32."""
     factors = np.array([1e-12, 2.0**-40, 1e-9, 0.9, 3.0, 2.0**-8, 0.01])

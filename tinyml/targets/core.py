@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 
 class Isa(enum.Enum):
-    """Instruction-set features that kernels come in versions for."""
+    """Features of cores that kernels come in versions for."""
 
     PORTABLE = "portable"
     DSP = "dsp"  # SMLAD and friends: Cortex-M4, M7, M33
+    DUAL_ISSUE = "dual issue"  # a load beside each multiplication: Cortex-M7
     MVE = "mve"  # Helium: Cortex-M55, M85
     HOST = "host"  # vectors of eight channels: AVX2 where the machine that tinyml runs on has it, Neon on 64-bit Arm
 
@@ -60,7 +61,7 @@ CORES = {
         Core("cortex-m4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "thumb-freestanding-eabihf",
              "cortex_m4+vfp4d16sp", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M4"),
         Core("cortex-m7", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"), "thumb-freestanding-eabihf",
-             "cortex_m7+fp_armv8d16", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M7", has_caches=True),
+             "cortex_m7+fp_armv8d16", frozenset({_P, _D, Isa.DUAL_ISSUE}), True, "UC_CPU_ARM_CORTEX_M7", has_caches=True),
         Core("cortex-m33", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), "thumb-freestanding-eabihf",
              "cortex_m33", frozenset({_P, _D}), True, "UC_CPU_ARM_CORTEX_M33"),
         Core("cortex-m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "thumb-freestanding-eabihf",

@@ -39,6 +39,10 @@ typedef struct {
 void tinyml_conv_paired_s8_dsp(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                const tinyml_tile_t *tile, void *scratch);
 
+/* The same for cores that issue two instructions a cycle: one instruction in twelve more, one cycle in ten less. */
+void tinyml_conv_paired_s8_m7(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                              const tinyml_tile_t *tile, void *scratch);
+
 /* The same, two outputs at a time. scratch: 4 bytes a tap. */
 void tinyml_conv_paired_narrow_s8_dsp(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in,
                                       const tinyml_rows_t *out, const tinyml_tile_t *tile, void *scratch);

@@ -1,0 +1,11 @@
+/* Convolution, int8, two channels a lane, for SMLAD on cores that issue two instructions a cycle, four outputs at a time.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define TINYML_COLUMNS 4
+#define TINYML_DUAL_ISSUE 1
+#include "tinyml_conv_paired_block.h"
+
+void tinyml_conv_paired_s8_m7(const tinyml_conv_paired_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                              const tinyml_tile_t *tile, void *scratch)
+{
+    conv_paired(op, in, out, tile, scratch);
+}
