@@ -273,15 +273,32 @@ static inline void walk_on(walk_t *walk)
     }
 }
 
-/* Whether the windows of this output and those that fill a block lie side by side and inside the image. */
+/* Whether this output and those that fill a block lie in one row. */
+static inline int32_t walk_along(const walk_t *walk)
+{
+    return walk->x + OUTPUTS <= walk->end_col;
+}
+
+/* Whether their windows lie side by side and inside the image. */
 static inline int32_t walk_inside(const walk_t *walk)
 {
     const tinyml_window_t *w = walk->window;
     const int32_t origin = walk->x * w->stride_x - w->pad_left;
 
     return walk->rows.taps.end - walk->rows.taps.first == w->kernel_height && origin >= 0 && w->dilation_x == 1
-           && walk->x + OUTPUTS <= walk->end_col
-           && origin + (OUTPUTS - 1) * w->stride_x + w->kernel_width <= w->in_width;
+           && walk_along(walk) && origin + (OUTPUTS - 1) * w->stride_x + w->kernel_width <= w->in_width;
+}
+
+/* Goes on through this row to the end of the block: where each output's window begins and where it lies. */
+static inline void walk_block(walk_t *walk, const int8_t *pixels[OUTPUTS], int8_t *start[OUTPUTS])
+{
+    const int32_t step = walk->window->stride_x * walk->window->in_channels;
+
+    for (int32_t i = 1; i < OUTPUTS; ++i) {
+        pixels[i] = walk->from += step;
+        start[i] = walk->to += walk->out_channels;
+    }
+    walk->x += OUTPUTS - 1;
 }
 
 /* Widens the windows of the next block, and says where its outputs lie. Their number is a power of two, OUTPUTS or less at
@@ -291,35 +308,37 @@ static inline int32_t widen_block(walk_t *walk, int16_t *columns, int8_t *start[
     const tinyml_window_t *w = walk->window;
     const int32_t outputs = walk->left > 2 ? OUTPUTS : walk->left;
     const int8_t *pixels[OUTPUTS] = {0};
-    int32_t inside = 0;
 
+    walk_on(walk);
+    pixels[0] = walk->from;
+    start[0] = walk->to;
     if (walk->pointwise && outputs > 1) {
-        for (int32_t i = 0; i < OUTPUTS; ++i) {
+        if (walk_along(walk)) {
+            walk_block(walk, pixels, start);
+        } else {
+            for (int32_t i = 1; i < OUTPUTS; ++i) {
+                if (i < walk->left) {
+                    walk_on(walk);
+                }
+                pixels[i] = walk->from;
+                start[i] = walk->to;
+            }
+        }
+        widen_runs(columns, columns, pixels, w->in_channels, w->in_channels & ~3, walk->in_offset);
+    } else if (outputs == OUTPUTS && walk_inside(walk)) {
+        walk_block(walk, pixels, start);
+        widen_windows(w, walk->in_offset, walk->in, pixels, columns);
+    } else {
+        widen_window(w, walk->in_offset, walk->in, &walk->rows, walk->x, columns);
+        for (int32_t i = 1; i < OUTPUTS; ++i) {
             if (i < walk->left) {
                 walk_on(walk);
             }
-            pixels[i] = walk->from;
             start[i] = walk->to;
+            if (i < outputs) {
+                widen_window(w, walk->in_offset, walk->in, &walk->rows, walk->x, columns + 2 * i);
+            }
         }
-        widen_runs(columns, columns, pixels, w->in_channels, w->in_channels & ~3, walk->in_offset);
-        walk->left -= OUTPUTS;
-        return outputs;
-    }
-    for (int32_t i = 0; i < OUTPUTS; ++i) {
-        if (i < walk->left) {
-            walk_on(walk);
-        }
-        pixels[i] = walk->from;
-        start[i] = walk->to;
-        if (i == 0 && outputs == OUTPUTS) {
-            inside = walk_inside(walk);
-        }
-        if (!inside && i < outputs) {
-            widen_window(w, walk->in_offset, walk->in, &walk->rows, walk->x, columns + 2 * i);
-        }
-    }
-    if (inside) {
-        widen_windows(w, walk->in_offset, walk->in, pixels, columns);
     }
     walk->left -= OUTPUTS;
     return outputs;
