@@ -80,7 +80,7 @@ def measure(name: str, model: Path) -> Budget:
         ToolError: the compiler is not installed.
     """
     toolchain = find_toolchain(compiler_of(name))
-    growth = int(name.partition(" --weights-growth ")[2] or 0)
+    growth = name.partition(" --weights-growth ")[2]
     with tempfile.TemporaryDirectory() as folder:
         done = compile_model(
             Options(
@@ -89,7 +89,7 @@ def measure(name: str, model: Path) -> Budget:
                 Path(folder),
                 toolchain=toolchain.name,
                 objective=Objective.LATENCY,
-                weights_growth=growth / 100,
+                weights_growth=int(growth) / 100 if growth else None,
             )
         )
     image, profile = need(done.image), need(done.profile)

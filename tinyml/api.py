@@ -56,7 +56,7 @@ def compile(
     keep_input: bool = False,
     stream_input: bool = False,
     allow_recompute: float = 0.0,
-    weights_growth: float = 0.0,
+    weights_growth: float | None = None,
     autotune: bool = False,
     name: str | None = None,
     labels: Sequence[str] = (),
@@ -87,7 +87,8 @@ def compile(
         cycles, min_sqnr: for precision "mixed".
         input_shapes: input name -> shape, where dimensions are free; "" names the only input.
         allow_recompute: percent of the network's work that may be computed again where that saves memory.
-        weights_growth: percent of flash that weights may take beyond the model's own where that saves cycles.
+        weights_growth: percent of flash that weights may take beyond the model's own where that saves cycles; None: 2 where
+            there is room for them, and nothing with the objective "flash".
         sram, flash, reserve_sram: bytes, or text such as "192K".
         place: wishes about regions of RAM, such as "input=dma", "arena=dtcm" or "auto".
         progress: called with what is under way.
@@ -125,7 +126,7 @@ def compile(
             keep_input=keep_input,
             stream_input=stream_input,
             recompute=allow_recompute / 100,
-            weights_growth=weights_growth / 100,
+            weights_growth=None if weights_growth is None else weights_growth / 100,
             reserve_sram=_bytes(reserve_sram) or 0,
             sram_limited=sram is not None,
             place=tuple(place),

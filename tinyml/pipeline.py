@@ -42,7 +42,7 @@ from tinyml.quantize.precision import Precision
 from tinyml.schedule import schedule
 from tinyml.schedule.choose import SRAM_CYCLES, Choice, Chooser, better
 from tinyml.schedule.estimate import Stages, cycles_in_all
-from tinyml.schedule.model import Objective, Schedule, computed_nodes
+from tinyml.schedule.model import Objective, Schedule, computed_nodes, extra_weights
 from tinyml.schedule.order import reordered
 from tinyml.schedule.parts import with_parts
 from tinyml.schedule.second_pass import computed_twice
@@ -58,8 +58,11 @@ STACK_BYTES = 1024
 THRIFT = (1.0, 1.3)
 """Where memory counts, kernels of less scratch are tried that take up to so many times the cycles of the fastest."""
 
-TILED_CONSTANTS = 1.25
-"""Of a network whose kernels are those for tiles, to those of others: more than it was in any network that we measured."""
+WEIGHTS_GROWTH = 0.02
+"""Of the bytes of a network's weights: what kernels may add to them where the user does not say."""
+
+PACKED_CONSTANTS = 1.25
+"""Bytes of constants as kernels read them, to those of the graph: more than it was in any network that we measured."""
 
 RECOMPUTE = 0.4  # of the work, where the user is told what doing some of it again would save
 MOST_RECOMPUTE = 10  # times the work: more is a slip of the hand
@@ -90,7 +93,8 @@ class Options:
         keep_input: the network must not overwrite its input.
         stream_input: the application hands in rows of the input; it is never there as a whole.
         recompute: share of the network's multiply-accumulates that may be computed again where that saves memory.
-        weights_growth: share of the bytes of the network's weights that kernels may add to them where that saves cycles.
+        weights_growth: share of the bytes of the network's weights that kernels may add to them where that saves cycles;
+            None: `WEIGHTS_GROWTH` where flash has room for that, and is not the objective.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
         sources: a folder with C that is taken instead of what would be emitted: a copy of src/ that somebody may have changed.
         autotune: count the kernels that can compute each node, and take the fastest.
@@ -116,7 +120,7 @@ class Options:
     keep_input: bool = False
     stream_input: bool = False
     recompute: float = 0.0
-    weights_growth: float = 0.0
+    weights_growth: float | None = None
     reserve_sram: int = 0
     sram_limited: bool = False
     place: tuple[str, ...] = ()
@@ -319,22 +323,17 @@ def _cycles(options: Options, precision: str) -> dict[str, int]:
 def _schedule(done: Compilation, _: Say) -> Schedule:
     options, graph = done.options, with_parts(lower(need(done.quantized).graph))
     counts: Counts = {}
+    more = _more_weights(graph, options)
     if options.autotune:
         toolchain = find_toolchain(options.toolchain)
-        counts = count_candidates(
-            graph,
-            options.board,
-            toolchain,
-            options.work_dir / "autotune",
-            larger_weights=options.weights_growth > 0,
-        )
+        counts = count_candidates(graph, options.board, toolchain, options.work_dir / "autotune", more_weights=more)
     chosen = partial(
         schedule,
         graph,
         options.board.core.isa,
         objective=options.objective,
         counts=counts,
-        more_weights=int(options.weights_growth * own_weights(graph)),
+        more_weights=more,
     )
     base = replace(chosen(), stream_input=options.stream_input)
     capacity = arena_capacity(options.board, options.reserved)
@@ -343,7 +342,7 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     standard = chooser.choose(Objective.LATENCY, capacity).cycles
     if options.objective is Objective.SRAM or chooser.measured(chooser.points[-1]).bytes > capacity:
         others: list[dict[str, Any]] = [{"thrift": thrift} for thrift in THRIFT]
-        if options.weights_growth:  # kernels of larger weights are so fast that no thrift reaches others
+        if extra_weights(base):  # kernels of larger weights are so fast that no thrift reaches others
             others += [{"more_weights": 0, **other} for other in ({}, *others)]
         for kernels in others:
             other = replace(chosen(**kernels), stream_input=options.stream_input)
@@ -353,8 +352,7 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
         live = partial(most_live, _quick_plan(choice.schedule, options))
         create = partial(chooser_of, options=options)
         choice = computed_twice(choice, base, live, create, options.recompute, options.objective, capacity, standard)
-    if _has_flash_to_spare(graph, options):
-        choice = chooser.with_fewer(choice, chosen(tiles=choice.schedule.tiles))
+    choice = chooser.with_fewer(choice, chosen(tiles=choice.schedule.tiles))
     if choice.bytes > capacity and _may_spread(options):
         keep, capacity = options.keep_input, sum(room.bytes for room in rooms_of(options.board, options.reserved))
         spreading = Chooser(base, lambda s: _spread_bytes(s, options), keep_input=keep, stages=chooser.stages)
@@ -368,11 +366,14 @@ def own_weights(graph: Graph) -> int:
     return sum(graph.value(node.used[1]).bytes for node in graph.nodes if node.op in WEIGHTED)
 
 
-def _has_flash_to_spare(graph: Graph, options: Options) -> bool:
-    """For kernels that have more constants than others."""
+def _more_weights(graph: Graph, options: Options) -> int:
+    """Bytes that kernels may add to the network's weights."""
+    own = own_weights(graph)
+    if options.weights_growth is not None:
+        return int(options.weights_growth * own)
     constants = sum(value.bytes for value in graph.values.values() if value.is_constant)
-    room = options.board.flash_bytes - CODE_ALLOWANCE
-    return options.objective is not Objective.FLASH and TILED_CONSTANTS * constants <= room
+    room = options.board.flash_bytes - CODE_ALLOWANCE - int(PACKED_CONSTANTS * constants)
+    return 0 if options.objective is Objective.FLASH else max(0, min(int(WEIGHTS_GROWTH * own), room))
 
 
 def _in_order(choice: Choice, base: Schedule, options: Options, capacity: int) -> Choice:
@@ -452,6 +453,7 @@ def _plan(done: Compilation, _: Say) -> MemoryPlan:
             plan,
             options.board,
             reserve_bytes=options.reserved,
+            stack_bytes=options.reserved - options.reserve_sram,
             boards=list_boards(),
             others=lambda: _smaller(need(done.schedule), options),
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinyml.ir.ops import Op
-from tinyml.pipeline import Compilation, Options, compile_model, need, own_weights
+from tinyml.pipeline import WEIGHTS_GROWTH, Compilation, Options, compile_model, need, own_weights
 from tinyml.report.document import make_report
 from tinyml.schedule.model import Objective
 from tinyml.targets import choose_target, load_board
@@ -41,6 +41,27 @@ def test_weights_grow_where_it_saves_the_most_and_no_further(model: Path) -> Non
         if node.op is Op.CONV2D and selections[node.name].kernel.symbol == LARGER
     ]
     assert filters == [16, 16, 32]
+
+
+def test_by_default_weights_grow_by_two_percent_where_tiles_are(tmp_path: Path) -> None:
+    """Kernels that have channels ready are those for tiles. What they add is what the files of the build show."""
+    model = save("mobilenet_v1", tmp_path / "mobilenet.onnx")
+
+    def emitted(growth: float | None, objective: Objective = Objective.SRAM) -> Compilation:
+        options = Options(model, load_board("stm32h7"), tmp_path, weights_growth=growth, objective=objective)
+        return compile_model(options, stop_after="emit")
+
+    def added(done: Compilation) -> int:
+        return make_report(done).flash.added_weights_bytes
+
+    none, default, grown = emitted(0.0), emitted(None), emitted(0.2)
+    own = own_weights(need(none.schedule).graph)
+    assert added(none) == added(emitted(None, Objective.FLASH)) == 0
+    assert 0 < added(default) <= own * WEIGHTS_GROWTH < added(grown) <= own / 5
+    for done in (default, grown):
+        sizes = [need(d.bundle).weights_bytes + need(d.bundle).parameters_bytes for d in (none, done)]
+        assert sizes[1] - sizes[0] == added(done)
+        assert need(done.plan).peak_bytes <= need(none.plan).peak_bytes
 
 
 def test_growth_keeps_nothing_from_fitting(model: Path) -> None:

@@ -94,6 +94,11 @@ def test_options_are_named_only_where_they_make_it_fit() -> None:
     assert short == "  lower, but not enough alone: let the run overwrite its input (no --keep-input): 55,296 bytes"
     with pytest.raises(DoesNotFitError, match=re.escape("reserve at most 8,192 bytes (--reserve-sram)")):
         fits(plan_memory(scheduled(mobilenet_v1_quarter())), board("b", 65_536), reserve_bytes=10_000)
+    with pytest.raises(DoesNotFitError) as refused:  # all of it is the stack's
+        fits(
+            plan_memory(scheduled(mobilenet_v1_quarter())), board("b", 65_536), reserve_bytes=10_000, stack_bytes=10_000
+        )
+    assert "--reserve-sram" not in str(refused.value.hint)
 
 
 def test_other_ways_are_named_with_what_they_take() -> None:

@@ -92,7 +92,7 @@ def test_kernels_of_larger_weights_are_counted_where_weights_may_grow(fresh: Pat
     x = b.input("x", (1, 4, 4, 4), DType.INT8, q)
     w = b.constant("w", np.ones((4, 3, 3, 4), np.int8), QuantParams.per_tensor(0.01, 0))
     graph = b.build([b.node(Op.CONV2D, [x, w], Conv2dAttrs(padding=((1, 1), (1, 1))), quant=q)])
-    counts = count_candidates(graph, BOARD, find_toolchain(None), tmp_path, larger_weights=True)
+    counts = count_candidates(graph, BOARD, find_toolchain(None), tmp_path, more_weights=1 << 20)
     larger = (graph.nodes[0].name, "tinyml_conv_winograd_s8_dsp")
     assert larger in counts
     assert larger[1] not in {trial.kernel.symbol for trial in _trials(graph)}

@@ -93,6 +93,37 @@ def test_larger_weights_go_where_a_byte_saves_the_most() -> None:
     assert [faster(n) for n in (0, 10, 50, 60, 150, 160)] == [[], [2], [1], [1, 2], [1, 2], [0, 1, 2]]
 
 
+def test_tiles_that_cost_too_much_come_first() -> None:
+    """Two layers: tiles of one row cost the second 6 % more, and a byte saves more in the first."""
+    b = GraphBuilder("tiles")
+    names = [b.input("x", (1, 4, 4, 2), DType.INT8, Q)]
+    for i in range(2):
+        w = b.constant(f"w{i}", np.zeros((2, 1, 1, 2), np.int8), Q)
+        names.append(b.node(Op.CONV2D, [names[-1], w], Conv2dAttrs(), quant=Q))
+    graph = b.build([names[-1]])
+    first, second = (node.name for node in graph.nodes)
+    in_tiles = {first: 1049.0, second: 1060.0}
+    saved = {first: 500.0, second: 100.0}
+    plain = replace(
+        descriptor("plain", Op.CONV2D, 1000.0),
+        tile_cost=lambda node, graph, rows: in_tiles[node.name] if rows == 1 else 1000,
+    )
+    ready = replace(
+        descriptor("ready", Op.CONV2D, 1000.0),
+        tile_cost=lambda node, graph, rows: in_tiles[node.name] - saved[node.name] if rows == 1 else 1000,
+        extra_weights=lambda node, graph: 10,
+    )
+
+    def ready_in(tiles: dict[str, int]) -> list[str]:
+        kernels = [(plain, None), (ready, None)]
+        chosen = schedule(graph, PORTABLE, kernels=lambda *_: kernels, more_weights=10, tiles=tiles).selections
+        return [name for name, selection in chosen.items() if selection.kernel is ready]
+
+    assert ready_in({first: 1, second: 1}) == [second]
+    assert ready_in({first: 1, second: 4}) == [first]
+    assert ready_in({}) == []
+
+
 def test_of_equal_kernels_the_first_is_chosen() -> None:
     conv = [("a", 1.0, None), ("b", 1.0, None)]
     result = schedule(small_graph(), PORTABLE, kernels=offering(conv2d=conv, softmax=[("s", 1.0, None)]))

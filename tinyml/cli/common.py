@@ -159,9 +159,9 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
     group.add_argument(
         "--weights-growth",
         type=_percent,
-        default=0.0,
         metavar="PCT",
-        help="let weights take up to PCT %% more flash than in the model where that saves cycles (default: nothing)",
+        help="let weights take up to PCT %% more flash than in the model where that saves cycles (default: 2 where "
+        "there is room; nothing with --objective flash)",
     )
     group.add_argument(
         "--objective",
@@ -262,7 +262,7 @@ def options_of(arguments: argparse.Namespace, work_dir: Path) -> Options:
         keep_input=arguments.keep_input,
         stream_input=arguments.stream_input,
         recompute=arguments.allow_recompute / 100,
-        weights_growth=arguments.weights_growth / 100,
+        weights_growth=None if arguments.weights_growth is None else arguments.weights_growth / 100,
         reserve_sram=_size("--reserve-sram", arguments.reserve_sram),
         sram_limited=arguments.sram is not None,
         place=tuple(arguments.place),

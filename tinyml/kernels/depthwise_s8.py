@@ -37,12 +37,14 @@ from tinyml.kernels.lanes_w4 import in_eights
 from tinyml.targets.core import Isa
 
 _SCRATCH = 2000  # bytes that 5x5 and 7x7 are content with, if the window lets them; more would mean fewer blocks
+_LOW = 4  # rows of the tiles that channels are ready for, as the scheduler tries them
 _MOST_SHIFT = 22
 _MOST_LEFT_SHIFT = 6
 # Of tinyml_depthwise_rows.h: bytes of a pair of columns in a plane, and of a channel; pairs in a plane for any rows, and in
 # one for narrow rows.
 _PAIR_BYTES, _CHANNEL_BYTES = 12, 36
 _PAIRS, _NARROW_PAIRS = 25, 9
+_SCALE_BYTES = 9  # of a channel's bias, multiplier and shift
 
 
 def _needs_planes(size: int) -> Callable[[Node, Graph], str | None]:
@@ -121,12 +123,12 @@ def _weights_bytes(node: Node, graph: Graph) -> int:
     return 4 * (4 + size * (size - 1 if attrs_of(node).stride[1] == 1 else (size + 1) // 2))
 
 
-def _room(node: Node, graph: Graph) -> int:
+def _room(node: Node, graph: Graph, ready: bool) -> int:
     """Bytes that a plane may have: all of the input, or less where that is too much."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
     _, height, width, _ = graph.value(node.output).shape
     whole = _pitch(width, size, stride_x) * ((height - 1) * stride_y + size)
-    room = _SCRATCH // 4 - _weights_bytes(node, graph)
+    room = _SCRATCH // 4 - (0 if ready else _weights_bytes(node, graph))
     return min(whole, max(room // 4 * 4, _pitch(2, size, stride_x) * size))
 
 
@@ -136,51 +138,50 @@ def _plane(node: Node, graph: Graph, cols: int, rows: int) -> int:
     return _pitch(cols, size, stride_x) * ((rows - 1) * stride_y + size)
 
 
-def _rows_that_fit(node: Node, graph: Graph, cols: int) -> int:
+def _rows_that_fit(node: Node, graph: Graph, cols: int, ready: bool) -> int:
     """In a block of that width."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
-    return (_room(node, graph) // _pitch(cols, size, stride_x) - size) // stride_y + 1
+    return (_room(node, graph, ready) // _pitch(cols, size, stride_x) - size) // stride_y + 1
 
 
-def _block_instructions(node: Node, graph: Graph, cols: int, rows: int) -> float:
+def _block_instructions(node: Node, graph: Graph, cols: int, rows: int, ready: bool) -> float:
     """Of four channels of a tile in blocks of that width, about."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
     four, two = 23 + size * (2 * size + 5), 21 + size * (size + 4)
-    turns = math.ceil(rows / min(_rows_that_fit(node, graph, cols), rows))
+    turns = math.ceil(rows / min(_rows_that_fit(node, graph, cols, ready), rows))
     pairs = _pitch(cols, size, stride_x) / 4
     spread = (rows + turns * (size / stride_y - 1)) * stride_y * (60 + 15 * pairs)
     sums = 4 * rows * (30 + cols // 4 * four + (cols % 4 + 1) // 2 * two)
     return math.ceil(graph.value(node.output).shape[2] / cols) * (turns * 300 + spread + sums)
 
 
-def _planar_block(node: Node, graph: Graph) -> int:
-    """The width of blocks that takes the fewest instructions for whole tensors: wide blocks share few columns with their
-    neighbours, but their rows do not all fit, and low ones share many rows."""
+def _planar_block(node: Node, graph: Graph, ready: bool) -> int:
+    """The width of blocks that takes the fewest instructions for whole tensors, or for the tiles that channels are ready for:
+    wide blocks share few columns with their neighbours, but their rows do not all fit, and low ones share many rows."""
     _, height, width, _ = graph.value(node.output).shape
-    widths = [c for c in (*range(2, width, 2), width) if _plane(node, graph, c, 1) <= _room(node, graph)]
-    best: int = min(reversed(widths), key=lambda cols: _block_instructions(node, graph, cols, height))
+    rows = min(height, _LOW) if ready else height
+    widths = [c for c in (*range(2, width, 2), width) if _plane(node, graph, c, 1) <= _room(node, graph, ready)]
+    best: int = min(reversed(widths), key=lambda cols: _block_instructions(node, graph, cols, rows, ready))
     return best
 
 
-def _patch_bytes(node: Node, graph: Graph) -> int:
-    """Bytes of a plane at most: for whole tensors, and for tiles of one row at once."""
+def _patch_bytes(node: Node, graph: Graph, ready: bool) -> int:
+    """Bytes of a plane at most: for whole tensors, and for tiles of few rows at once."""
     _, height, width, _ = graph.value(node.output).shape
-    block = _planar_block(node, graph)
-    row = _plane(node, graph, width, 1)
-    whole = _plane(node, graph, block, min(_rows_that_fit(node, graph, block), height))
-    return max(whole, row if row <= _room(node, graph) else 0)
+    block, room = _planar_block(node, graph, ready), _room(node, graph, ready)
+    tiles = [_plane(node, graph, width, rows) for rows in range(1, min(height, _LOW if ready else 1) + 1)]
+    whole = _plane(node, graph, block, min(_rows_that_fit(node, graph, block, ready), height))
+    return max(whole, *(size for size in tiles if size <= room), 0)
 
 
-def _planar_cost(node: Node, graph: Graph, rows: int, per_word: int = 20) -> float:
-    """per_word: instructions of a call for a word of weights of four channels."""
+def _planar_cost(node: Node, graph: Graph, rows: int, ready: bool = False) -> float:
     _, height, width, channels = graph.value(node.output).shape
-    words = _weights_bytes(node, graph) // 4
-    call = 150 + per_word * words + _widening(node, graph) if per_word else 20
+    call = 20 if ready else 150 + 20 * (_weights_bytes(node, graph) // 4) + _widening(node, graph)
 
     def tile(rows: int) -> float:
-        at_once = _plane(node, graph, width, rows) <= _patch_bytes(node, graph)
-        cols = width if at_once else _planar_block(node, graph)
-        return call + _block_instructions(node, graph, cols, rows)
+        at_once = _plane(node, graph, width, rows) <= _patch_bytes(node, graph, ready)
+        cols = width if at_once else _planar_block(node, graph, ready)
+        return call + _block_instructions(node, graph, cols, rows, ready)
 
     full, rest = divmod(height, rows)
     return math.ceil(channels / 4) * (full * tile(rows) + (tile(rest) if rest else 0))
@@ -188,20 +189,24 @@ def _planar_cost(node: Node, graph: Graph, rows: int, per_word: int = 20) -> flo
 
 def _planar_ready_cost(node: Node, graph: Graph, rows: int) -> float:
     """Of a tensor in one call, what the kernel costs that prepares the channels: see `_ready_cost`."""
-    whole = rows >= graph.value(node.output).shape[1]
-    return _planar_cost(node, graph, rows) if whole else _planar_cost(node, graph, rows, per_word=0)
+    return _planar_cost(node, graph, rows, ready=rows < graph.value(node.output).shape[1])
+
+
+def _planes_scratch(node: Node, graph: Graph, rows: int, ready: bool) -> int:
+    width = graph.value(node.output).shape[2]
+    return 4 * min(_plane(node, graph, width, rows), _patch_bytes(node, graph, ready))
 
 
 def _planar_ready_scratch(node: Node, graph: Graph, rows: int) -> int:
-    return 4 * min(_plane(node, graph, graph.value(node.output).shape[2], rows), _patch_bytes(node, graph))
+    return _planes_scratch(node, graph, rows, ready=True)
 
 
 def _planar_scratch(node: Node, graph: Graph, rows: int) -> int:
-    return 4 * _weights_bytes(node, graph) + _planar_ready_scratch(node, graph, rows)
+    return 4 * _weights_bytes(node, graph) + _planes_scratch(node, graph, rows, ready=False)
 
 
-def _planar_params(node: Node, graph: Graph) -> CParams:
-    return _params(node, graph, _patch_bytes(node, graph), _planar_block(node, graph))
+def _planar_params(node: Node, graph: Graph, ready: bool = False) -> CParams:
+    return _params(node, graph, _patch_bytes(node, graph, ready), _planar_block(node, graph, ready))
 
 
 def _row_block(node: Node, graph: Graph) -> int:
@@ -283,7 +288,7 @@ def _ready_params(node: Node, graph: Graph) -> CParams:
         bias_of(node, graph, fold_zero_point=True).astype(np.int64) << 1 + left,
     ]
     words = np.concatenate([pairs[..., 0] & 0xFFFF | pairs[..., 1] << 16, np.stack(finish, axis=1)], axis=1)
-    prepared = (_row_params if weights.shape[1] == 3 else _planar_params)(node, graph).fields
+    prepared = (_row_params(node, graph) if weights.shape[1] == 3 else _planar_params(node, graph, ready=True)).fields
     conv = prepared["conv"]
     assert isinstance(conv, Mapping)
     unused = dict.fromkeys(("weights", "bias", "multiplier", "shift"))
@@ -294,6 +299,13 @@ def _ready_params(node: Node, graph: Graph) -> CParams:
             "channels": Array("weights", words.astype(np.uint32).view(np.int32)),
         },
     )
+
+
+def _ready_extra(node: Node, graph: Graph) -> int:
+    """Bytes of `_ready_params` beyond weights of one byte and the bias, the multiplier and the shift of a channel."""
+    channels = graph.value(node.output).shape[-1]
+    ready = _CHANNEL_BYTES if _taps(node, graph) == 9 else _weights_bytes(node, graph)
+    return channels * (ready - _taps(node, graph) - _SCALE_BYTES)
 
 
 def _pairs_of_taps(size: int, stride: int) -> list[tuple[int, int]]:
@@ -385,6 +397,7 @@ def _spread(
     params: Callable[[Node, Graph], CParams],
     scratch: Callable[[Node, Graph, int], int],
     cost: Callable[[Node, Graph, int], float],
+    extra_weights: Callable[[Node, Graph], int] | None = None,
 ) -> KernelDescriptor:
     symbol = f"tinyml_depthwise_{name}_s8_dsp"
     return KernelDescriptor(
@@ -398,6 +411,7 @@ def _spread(
         scratch,
         whole(cost),
         tile_cost=cost,
+        extra_weights=extra_weights,
     )
 
 
@@ -443,6 +457,7 @@ KERNELS = (
         _ready_params,
         _ready_scratch(_NARROW_PAIRS),
         _ready_cost,
+        _ready_extra,
     ),
     _spread(
         "3x3_ready_wide",
@@ -450,6 +465,7 @@ KERNELS = (
         _ready_params,
         _ready_scratch(_PAIRS),
         _ready_cost,
+        _ready_extra,
     ),
     *(
         _spread(f"{size}x{size}", _rejects_spread(size), _planar_params, _planar_scratch, _planar_cost)
@@ -462,6 +478,7 @@ KERNELS = (
             _ready_params,
             _planar_ready_scratch,
             _planar_ready_cost,
+            _ready_extra,
         )
         for size in (5, 7)
     ),

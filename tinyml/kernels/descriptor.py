@@ -96,8 +96,8 @@ class KernelDescriptor:
         tile_cost: predicted cycles of a whole node, computed in tiles of that many output rows; None where calls of the
             kernel cost next to nothing by themselves.
         access_of: `access` of a node, where it depends on that: see `for_node`.
-        extra_weights: bytes that its weights take beyond those of the node. It is taken where the user lets weights grow.
-            None: hardly any, it is taken wherever it is the fastest.
+        extra_weights: bytes that its weights, and what it has ready for each channel, take beyond those of the node. It is
+            taken as far as weights may grow. None: hardly any, it is taken wherever it is the fastest.
     """
 
     symbol: str

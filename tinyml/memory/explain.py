@@ -140,13 +140,15 @@ def fits(
     board: Board,
     *,
     reserve_bytes: int = 0,
+    stack_bytes: int = 0,
     boards: Iterable[Board] = (),
     others: Callable[[], Iterable[tuple[str, int]]] = tuple,
 ) -> None:
     """Returns where the board has room for the arenas.
 
     Args:
-        reserve_bytes: RAM that the application keeps (`--reserve-sram`).
+        reserve_bytes: RAM that the application keeps (`--reserve-sram`), and the stack's share of a limit.
+        stack_bytes: that share.
         boards: others that the message may suggest.
         others: what else the user could do, and the arena that it would take: called where it does not fit.
 
@@ -168,7 +170,7 @@ def fits(
                 *(f"  {b.bytes:>11,}  {b.kind.value:<10}  {shortened(b.name)}" for b in peak.buffers),
             ]
         ),
-        _remedies(plan, board, reserve_bytes, boards, others()),
+        _remedies(plan, board, reserve_bytes, stack_bytes, boards, others()),
     )
 
 
@@ -187,11 +189,12 @@ def _remedies(
     plan: MemoryPlan,
     board: Board,
     reserve_bytes: int,
+    stack_bytes: int,
     boards: Iterable[Board],
     others: Iterable[tuple[str, int]],
 ) -> str:
     """What would make it fit: options first, as they cost nothing, each of them tried."""
-    needed, free = plan.peak_bytes, arena_capacity(board)
+    needed, free = plan.peak_bytes, arena_capacity(board, stack_bytes)
     remedies: list[str] = []
     short: list[str] = []
     if needed <= free:
@@ -199,7 +202,7 @@ def _remedies(
     overwriting = plan_memory(plan.schedule, keep_input=False).peak_bytes
     for what, size in (("let the run overwrite its input (no --keep-input)", overwriting), *others):
         if size < needed:
-            (remedies if size <= free - reserve_bytes else short).append(f"{what}: {size:,} bytes")
+            (remedies if size <= arena_capacity(board, reserve_bytes) else short).append(f"{what}: {size:,} bytes")
     roomy = [
         b.id for b in boards if b.id != board.id and not b.core.hosted and arena_capacity(b, reserve_bytes) >= needed
     ]

@@ -52,7 +52,7 @@ class _Trial:
 
 
 def count_candidates(
-    graph: Graph, board: Board, toolchain: Toolchain, work_dir: Path, *, larger_weights: bool = False
+    graph: Graph, board: Board, toolchain: Toolchain, work_dir: Path, *, more_weights: int = 0
 ) -> Counts:
     """What kernels cost on each node that more than one can compute; of one call for the whole node. Kernels that are
     predicted to take several times as long as another are left out.
@@ -60,7 +60,7 @@ def count_candidates(
     Args:
         graph: as it will be scheduled.
         work_dir: where the firmware is made.
-        larger_weights: count kernels, too, whose weights take more bytes than the node's.
+        more_weights: count kernels, too, whose weights take up to so many bytes more than the node's.
 
     Raises:
         ToolError: the emulator cannot run the board, or the compiler fails.
@@ -70,7 +70,7 @@ def count_candidates(
             f"--autotune counts kernels in the emulator, which cannot run {board.core.name} ({board.title})",
             "build without it: then the kernels' own formulas decide",
         )
-    trials = [trial for node in graph.nodes for trial in _trials(node, graph, board, toolchain, larger_weights)]
+    trials = [trial for node in graph.nodes for trial in _trials(node, graph, board, toolchain, more_weights)]
     known = {trial.key: _read(trial.key) for trial in trials}
     missing = {trial.key: trial for trial in trials if known[trial.key] is None}
     if missing:
@@ -81,13 +81,11 @@ def count_candidates(
     return MappingProxyType({trial: counted for trial, counted in counts.items() if counted is not None})
 
 
-def _trials(
-    node: Node, graph: Graph, board: Board, toolchain: Toolchain, larger_weights: bool = False
-) -> Iterable[_Trial]:
+def _trials(node: Node, graph: Graph, board: Board, toolchain: Toolchain, more_weights: int = 0) -> Iterable[_Trial]:
     if node.op in VIEWS or node.op in UPDATES:
         return
     able = [kernel for kernel, reason in candidates(node, graph, board.core.isa) if reason is None]
-    able = [kernel for kernel in able if larger_weights or kernel.extra_weights is None]
+    able = [k for k in able if k.extra_weights is None or k.extra_weights(node, graph) <= more_weights]
     costs = [kernel.cost(node, graph) for kernel in able]
     promising = [kernel for kernel, cost in zip(able, costs, strict=True) if cost <= _HOPELESS * min(costs)]
     if len(promising) > 1:

@@ -13,7 +13,7 @@ from tinyml.errors import ToolError
 from tinyml.ir.graph import Graph, Value
 from tinyml.memory import live_bytes
 from tinyml.pipeline import Compilation, need
-from tinyml.schedule.model import Candidate
+from tinyml.schedule.model import Candidate, extra_weights
 
 SCHEMA_VERSION: Literal[1] = 1
 _log = logging.getLogger(__name__)
@@ -340,9 +340,7 @@ def _stack_bounds(image: FirmwareImage) -> tuple[int | None, int | None]:
 
 def _flash(done: Compilation) -> FlashSection:
     limit = done.options.board.flash_bytes
-    chosen = need(done.schedule)
-    larger = [(chosen.kernel(node).extra_weights, node) for stage in chosen.stages for node in stage.nodes]
-    added = sum(extra(node, chosen.graph) for extra, node in larger if extra is not None)
+    added = extra_weights(need(done.schedule))
     if done.image is None:
         weights = need(done.bundle).weights_bytes + need(done.bundle).parameters_bytes
         return FlashSection(None, None, None, weights, added, weights, limit)

@@ -8,7 +8,7 @@ from tinyml.errors import UsageError
 from tinyml.ir.graph import Node
 from tinyml.ir.macs import macs
 from tinyml.schedule.estimate import TILES, Cut, Estimates, Stages
-from tinyml.schedule.model import Objective, Schedule, Selection
+from tinyml.schedule.model import Objective, Schedule, Selection, extra_weights
 from tinyml.schedule.search import Point, search
 from tinyml.schedule.stream import Tiling
 
@@ -128,6 +128,7 @@ class Chooser:
             old, new = choice.schedule.kernel(node), thrifty.kernel(node)
             return old.scratch_bytes(node, graph, tile) - new.scratch_bytes(node, graph, tile)
 
+        most_weights = max(extra_weights(choice.schedule), extra_weights(thrifty))
         for stage in choice.schedule.stages:
             selections, cycles = dict(best.schedule.selections), best.cycles
             nodes = [(node, worker.tile) for worker in stage.stream.workers for node in worker.nodes]
@@ -137,31 +138,37 @@ class Chooser:
                 old, new = choice.schedule.kernel(node), thrifty.kernel(node)
                 cycles += new.cost_in_tiles(node, graph, tile) - old.cost_in_tiles(node, graph, tile)
                 selections[node.name] = thrifty.selections[node.name]
-                if cycles <= most and (found := self._rescheduled(choice, selections, cycles)).bytes < best.bytes:
-                    best = found
+                exchanged = self._exchanged(choice, selections)
+                if cycles <= most and extra_weights(exchanged) <= most_weights:
+                    size = self._measure(exchanged)
+                    if size < best.bytes:
+                        best = Choice(replace(choice.point, cycles=cycles), exchanged, size)
         return best if best is choice else self._rehosted(best)
 
     def with_fewer(self, choice: Choice, other: Schedule) -> Choice:
-        """The choice with kernels of another schedule where they need no more memory: all at once, or node by node."""
+        """The choice with kernels of another schedule where they need no more memory: all at once, or node by node. Their
+        weights take no more than in either schedule."""
         own, copies = choice.schedule.selections, choice.schedule.copies
+        most = max(extra_weights(choice.schedule), extra_weights(other))
+        smaller_first = sorted(other.selections.items(), key=lambda pair: pair[1].kernel.extra_weights is not None)
         others = [
             dict.fromkeys((name, *(copy for copy, node in copies.items() if node == name)), selection)
-            for name, selection in other.selections.items()
+            for name, selection in smaller_first
             if selection.kernel.symbol != own[name].kernel.symbol
             and selection.kernel.access.pace == own[name].kernel.access.pace
         ]
         every = {name: selection for alike in others for name, selection in alike.items()}
-        if every and (found := self._rescheduled(choice, {**own, **every}, choice.cycles)).bytes <= choice.bytes:
-            return found
-        for alike in others:
-            found = self._rescheduled(choice, {**choice.schedule.selections, **alike}, choice.cycles)
-            choice = found if found.bytes <= choice.bytes else choice
+        for alike in (every, *others) if others else ():
+            exchanged = self._exchanged(choice, {**choice.schedule.selections, **alike})
+            if extra_weights(exchanged) <= most and (size := self._measure(exchanged)) <= choice.bytes:
+                choice = Choice(choice.point, exchanged, size)
+                if alike is every:
+                    break
         return choice
 
-    def _rescheduled(self, choice: Choice, selections: Mapping[str, Selection], cycles: float) -> Choice:
+    def _exchanged(self, choice: Choice, selections: Mapping[str, Selection]) -> Schedule:
         """The same stages with other kernels."""
-        schedule = replace(choice.schedule, selections=MappingProxyType(dict(selections)))
-        return Choice(replace(choice.point, cycles=cycles), schedule, self._measure(schedule))
+        return replace(choice.schedule, selections=MappingProxyType(dict(selections)))
 
     def least(self, cycles: float) -> Choice:
         """The least memory at no more than that many cycles."""

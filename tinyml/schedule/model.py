@@ -158,3 +158,10 @@ class Schedule:
 def computed_nodes(graph: Graph) -> tuple[Node, ...]:
     """Those that take a step, in order."""
     return tuple(node for node in graph.nodes if node.op not in VIEWS)
+
+
+def extra_weights(schedule: Schedule) -> int:
+    """Bytes that its kernels take beyond the network's weights: see `KernelDescriptor`. Copies share those of their nodes."""
+    nodes = [node for node in computed_nodes(schedule.graph) if node.name not in schedule.copies]
+    larger = [(schedule.kernel(node).extra_weights, node) for node in nodes]
+    return sum(extra(node, schedule.graph) for extra, node in larger if extra is not None)

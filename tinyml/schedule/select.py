@@ -20,6 +20,9 @@ Candidates = Callable[[Node, Graph, frozenset[Isa]], _Offered]
 
 _ROWS = 2  # of a tile, where kernels are compared by their scratch
 
+BEARABLE = 1.05
+"""Times the cycles of a whole node that tiles may cost: beyond that it comes first where weights may grow."""
+
 # (name of a node, symbol of a kernel) -> what it costs there
 Counts = Mapping[tuple[str, str], Counted]
 
@@ -44,8 +47,8 @@ def schedule(
     Where kernels of a node were counted, the least count decides, and those that were not are out; otherwise the least
     prediction.
 
-    Kernels whose weights take more bytes than the node's are taken, for no more than `more_weights` of them in all, where
-    they save the most for a byte.
+    Kernels whose constants take more bytes than the node's are taken, for no more than `more_weights` of them in all, where
+    they save the most cycles for a byte.
 
     Layer by layer the objectives coincide; `objective` is recorded for the stages that follow.
 
@@ -55,7 +58,8 @@ def schedule(
     selections: dict[str, Selection] = {}
     refused: list[tuple[Node, list[tuple[str, str]]]] = []
     offers = [(node, kernels(node, graph, isa)) for node in computed_nodes(graph)]
-    for node, offered in _affordable(offers, graph, counts, more_weights):
+    heights = tiles if thrift is None else dict.fromkeys((node.name for node, _ in offers), _ROWS)
+    for node, offered in _affordable(offers, graph, counts, more_weights, heights):
         able = [kernel for kernel, reason in offered if reason is None]
         reasons = [(kernel.symbol, reason) for kernel, reason in offered if reason is not None]
         if able:
@@ -74,41 +78,54 @@ def schedule(
 
 
 def _affordable(
-    offers: Sequence[tuple[Node, _Offered]], graph: Graph, counts: Counts, more_weights: int
+    offers: Sequence[tuple[Node, _Offered]], graph: Graph, counts: Counts, more_weights: int, tiles: Mapping[str, int]
 ) -> Iterator[tuple[Node, _Offered]]:
-    """The offers, in which kernels of larger weights are refused but where they save the most for a byte."""
-    savings: list[tuple[float, int, str, str]] = []  # for a byte, bytes, node, kernel
+    """The offers, in which kernels of larger weights are refused but where they save the most for a byte, first of all in
+    tiles that cost more than is bearable."""
+    savings: list[tuple[bool, float, int, str]] = []  # whether it is unbearable, cycles for a byte, bytes, node
     for node, offered in offers:
         able = [kernel for kernel, reason in offered if reason is None]
         if all(kernel.extra_weights is None for kernel in able):
             continue
-        costs = dict(zip(able, _costs(node, graph, able, counts), strict=True))
-        least = min((cost for kernel, cost in costs.items() if kernel.extra_weights is None), default=math.inf)
-        for kernel, cost in costs.items():
+        tile = tiles.get(node.name)
+        tried = _tried(node, able, counts)
+        plain = [kernel for kernel in tried if kernel.extra_weights is None]
+        least, whole = (
+            min((_cost(node, graph, kernel, counts, rows) for kernel in plain), default=math.inf)
+            for rows in (tile, None)
+        )
+        for kernel in tried:
+            cost = _cost(node, graph, kernel, counts, tile)
             if kernel.extra_weights is not None and cost < least:
                 extra = kernel.extra_weights(node, graph)
-                savings.append(((least - cost) / extra, extra, node.name, kernel.symbol))
-    taken: dict[str, str] = {}
-    for _, extra, name, symbol in sorted(savings, reverse=True):
-        if extra <= more_weights and name not in taken:
-            taken[name] = symbol
+                savings.append((least > BEARABLE * whole, (least - cost) / extra, extra, node.name))
+    granted: dict[str, int] = {}
+    for _, _, extra, name in sorted(savings, reverse=True):
+        if extra <= more_weights and name not in granted:
+            granted[name] = extra
             more_weights -= extra
     for node, offered in offers:
-        yield node, [(kernel, reason or _too_large(kernel, node, graph, taken)) for kernel, reason in offered]
+        most = granted.get(node.name, 0)
+        yield node, [(kernel, reason or _too_large(kernel, node, graph, most)) for kernel, reason in offered]
 
 
-def _too_large(kernel: KernelDescriptor, node: Node, graph: Graph, taken: Mapping[str, str]) -> str | None:
-    if kernel.extra_weights is None or taken.get(node.name) == kernel.symbol:
+def _too_large(kernel: KernelDescriptor, node: Node, graph: Graph, most: int) -> str | None:
+    if kernel.extra_weights is None or (extra := kernel.extra_weights(node, graph)) <= most:
         return None
-    return f"its weights take {kernel.extra_weights(node, graph):,} bytes more than the model's, see --weights-growth"
+    return f"its weights take {extra:,} bytes more than the model's, see --weights-growth"
 
 
-def _costs(node: Node, graph: Graph, able: Sequence[KernelDescriptor], counts: Counts) -> list[float]:
-    """What was counted, then infinity where nothing was; where nothing was counted at all, what is predicted."""
-    counted = [counts.get((node.name, kernel.symbol)) for kernel in able]
-    if any(counted):
-        return [math.inf if count is None else count.cost for count in counted]
-    return [kernel.cost(node, graph) for kernel in able]
+def _tried(node: Node, able: Sequence[KernelDescriptor], counts: Counts) -> Sequence[KernelDescriptor]:
+    """Those that were counted; all where none was."""
+    return [kernel for kernel in able if (node.name, kernel.symbol) in counts] or able
+
+
+def _cost(node: Node, graph: Graph, kernel: KernelDescriptor, counts: Counts, tile: int | None) -> float:
+    """Counted or predicted, in tiles of so many rows. What a kernel costs there beyond its count, of the whole node, is in the
+    proportion that was predicted."""
+    predicted, counted = kernel.cost(node, graph), counts.get((node.name, kernel.symbol))
+    cost = predicted if counted is None else counted.cost
+    return cost if tile is None else cost * kernel.cost_in_tiles(node, graph, tile) / predicted
 
 
 def _fastest(
@@ -119,28 +136,22 @@ def _fastest(
     counts: Counts,
     tile: int | None = None,
 ) -> Selection:
-    """The kernel of least cost in tiles of so many rows; among equals the first that is offered. What a kernel costs beyond
-    its count, of the whole node, is in the proportion that was predicted."""
-    predicted = [kernel.cost(node, graph) for kernel in able]
-    counted = [counts.get((node.name, kernel.symbol)) for kernel in able]
-    tried = [i for i, count in enumerate(counted) if count is not None]
-    costs = [predicted[i] if count is None else count.cost for i, count in enumerate(counted)]
-    unit = ""
-    if tile is not None:
-        slower = [kernel.cost_in_tiles(node, graph, tile) / cost for kernel, cost in zip(able, predicted, strict=True)]
-        costs = [cost * times for cost, times in zip(costs, slower, strict=True)]
-        unit = f" in tiles of {tile}"
-    best = min(tried or range(len(able)), key=lambda i: costs[i])
-    verdicts = [f"{cost:,.0f} {_unit(count)}{unit}" for cost, count in zip(costs, counted, strict=True)]
+    """The kernel of least cost in tiles of so many rows; among equals the first that is offered."""
+    tried = _tried(node, able, counts)
+    costs = {kernel.symbol: _cost(node, graph, kernel, counts, tile) for kernel in able}
+    counted = {kernel.symbol: counts.get((node.name, kernel.symbol)) for kernel in able}
+    best = min(tried, key=lambda kernel: costs[kernel.symbol])
+    unit = "" if tile is None else f" in tiles of {tile}"
+    verdicts = {symbol: f"{cost:,.0f} {_unit(counted[symbol])}{unit}" for symbol, cost in costs.items()}
     reason = (
-        f"{verdicts[best]}, the least of {len(tried or able)}" if len(able) > 1 else "the only one that can compute it"
+        f"{verdicts[best.symbol]}, the least of {len(tried)}" if len(able) > 1 else "the only one that can compute it"
     )
+    ranked = sorted(able, key=lambda kernel: kernel is not best)
     offered = [
-        Candidate(kernel.symbol, predicted[i], counted[i], reason if i == best else verdicts[i])
-        for i, kernel in enumerate(able)
+        Candidate(k.symbol, k.cost(node, graph), counted[k.symbol], reason if k is best else verdicts[k.symbol])
+        for k in ranked
     ]
-    offered.insert(0, offered.pop(best))
-    return Selection(able[best], reason, (*offered, *(Candidate(symbol, None, None, why) for symbol, why in refusals)))
+    return Selection(best, reason, (*offered, *(Candidate(symbol, None, None, why) for symbol, why in refusals)))
 
 
 def _alike(able: Sequence[KernelDescriptor], kernel: KernelDescriptor) -> list[KernelDescriptor]:
