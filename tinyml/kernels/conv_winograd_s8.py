@@ -103,7 +103,7 @@ def _params(node: Node, graph: Graph) -> CParams:
 
 def _scratch(node: Node, graph: Graph, rows: int) -> int:
     channels = graph.value(node.inputs[0]).shape[-1]
-    return 64 * channels * _passes(node, graph)[0] + max(24 * channels, 320)
+    return 64 * channels * _passes(node, graph)[0] + max(24 * channels, 256)
 
 
 def _extra_weights(node: Node, graph: Graph) -> int:
@@ -116,7 +116,7 @@ def _cost(node: Node, graph: Graph, rows: int) -> float:
     _, height, width, filters = graph.value(node.output).shape
     channels = graph.value(node.inputs[0]).shape[-1]
     across = math.ceil(width / 4)
-    block = 400 + 69 * channels + filters / 4 * (550 + 88 * channels)
+    block = 400 + 69 * channels + filters / 4 * (510 + 88 * channels)
     edge = 200 + 40 * channels  # where the image ends, the input is copied first
 
     def pairs(count: int) -> float:

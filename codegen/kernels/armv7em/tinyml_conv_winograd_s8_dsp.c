@@ -110,7 +110,7 @@ typedef struct {
     "ldr r10, [sp, #220] \n" \
     "add r0, r0, r10 \n"
 
-/* [sp] rows, 16 pitch, 20 values, 24 column, 28 next, 32 end; below it the six columns, 32 bytes each, the last one first:
+/* [sp] rows, 16 pitch, 20 values, 24 column, 28 next, 32 end, 36 bytes of each pixel that are done; below it the six columns, 32 bytes each, the last one first:
  * row 0 of the transformed at 0, row 2 at 8, 3 at 16, 1 at 24. */
 __attribute__((naked, noinline)) static void transform(const patch_t *patch __attribute__((unused)))
 {
@@ -118,8 +118,9 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
         ".syntax unified \n"
         "push {r4-r11, lr} \n"
         "ldm r0, {r0-r8} \n"
-        "push {r0-r8} \n"
-        "1: mov r12, #0 \n"
+        "mov r12, #0 \n"
+        "push {r0-r8, r12} \n"
+        "1: \n"
         COLUMN("16")
         COLUMN("48")
         COLUMN("80")
@@ -135,17 +136,16 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
         NEXT_ROW
         ROW("16")
         "add sp, sp, #192 \n"
-        "ldm sp, {r0-r5} \n"
-        "add r0, r0, #4 \n"
-        "add r1, r1, #4 \n"
-        "add r2, r2, #4 \n"
-        "add r3, r3, #4 \n"
+        "ldrd r4, r12, [sp, #32] \n"
+        "ldm sp, {r0-r3} \n"
+        "ldr r5, [sp, #20] \n"
+        "add r12, r12, #4 \n"
         "add r5, r5, #16 \n"
-        "stm sp, {r0-r5} \n"
-        "ldr r6, [sp, #32] \n"
-        "cmp r5, r6 \n"
+        "str r5, [sp, #20] \n"
+        "str r12, [sp, #36] \n"
+        "cmp r5, r4 \n"
         "bne.w 1b \n"
-        "add sp, sp, #36 \n"
+        "add sp, sp, #40 \n"
         "pop {r4-r11, pc} \n");
 }
 
@@ -167,7 +167,14 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
 #define NEXT_STEP STEP("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
 #define NEXT_FOUR NEXT_STEP NEXT_STEP NEXT_STEP NEXT_STEP
 
-/* r4 to r7 of one filter: r3 multiplier, r12 rounding, lr shift; r8 to r11 are scratch. */
+/* The rest of an element's products, from the way at WAY on the stack. */
+#define RUN(WAY) \
+    "adr.w r2, 10f + 1 \n" \
+    "str r2, [sp] \n" \
+    "ldr pc, [sp, #" WAY "] \n" \
+    "10: \n"
+
+/* The sums of one filter, r4 to r7: r3 multiplier, r12 rounding, lr shift; r8 to r11 are scratch. */
 #define RESCALE \
     "asr r8, r4, #31 \n" \
     "asr r9, r5, #31 \n" \
@@ -180,32 +187,19 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
     "smmla r5, r5, r3, r9 \n" \
     "add r11, r12, r11, lsl #1 \n" \
     "smmla r6, r6, r3, r10 \n" \
-    "smmla r7, r7, r3, r11 \n" \
-    SHIFT
+    "smmla r7, r7, r3, r11 \n"
 
 /* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
 #define RESCALE_WITHOUT_TIES \
     "smmla r4, r4, r3, r12 \n" \
     "smmla r5, r5, r3, r12 \n" \
     "smmla r6, r6, r3, r12 \n" \
-    "smmla r7, r7, r3, r12 \n" \
-    SHIFT
-#define SHIFT \
-    "asr r4, r4, lr \n" \
-    "asr r5, r5, lr \n" \
-    "ssat r4, #8, r4 \n" \
-    "asr r6, r6, lr \n" \
-    "ssat r5, #8, r5 \n" \
-    "asr r7, r7, lr \n" \
-    "ssat r6, #8, r6 \n" \
-    "ssat r7, #8, r7 \n"
+    "smmla r7, r7, r3, r12 \n"
 
 /* One filter, the four pixels of a row: AT bytes into the sums of each column lies what the row is computed from, at OUT
- * on the stack where they go. r1 sums. */
+ * on the stack where they go, from the last to the first. r0 counts filters, r1 sums, r2 bias. */
 #define FINISH_ROW(AT, OUT, RESCALE_FOUR) \
-    "ldr r2, [sp, #24] \n" \
     "ldrd r6, r7, [r1, #" AT "] \n" \
-    "ldm r2, {r2, r3, r12, lr} \n" \
     "ldrd r4, r5, [r1, #128 + " AT "] \n" \
     "ldrd r8, r9, [r1, #192 + " AT "] \n" \
     "ldrd r10, r11, [r1, #64 + " AT "] \n" \
@@ -220,35 +214,53 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
     "add r6, r6, r10 \n" \
     "add r7, r7, r11 \n" \
     RESCALE_FOUR \
-    "add r2, sp, #" OUT "\n" \
-    "ldm r2, {r8-r11} \n" \
-    "strb r7, [r11], #1 \n" \
-    "strb r5, [r10], #1 \n" \
-    "strb r6, [r9], #1 \n" \
-    "strb r4, [r8], #1 \n" \
-    "stm r2, {r8-r11} \n"
+    "asr r4, r4, lr \n" \
+    "asr r5, r5, lr \n" \
+    "ldrd r8, r9, [sp, #" OUT "] \n" \
+    "ssat r4, #8, r4 \n" \
+    "asr r6, r6, lr \n" \
+    "ldrd r10, r11, [sp, #8 + " OUT "] \n" \
+    "ssat r5, #8, r5 \n" \
+    "asr r7, r7, lr \n" \
+    "ssat r7, #8, r7 \n" \
+    "ssat r6, #8, r6 \n" \
+    "strb r7, [r11, r0] \n" \
+    "strb r5, [r10, r0] \n" \
+    "strb r6, [r9, r0] \n" \
+    "strb r4, [r8, r0] \n"
+
+/* Four filters, from r0 on. Of each of the sums a filter takes 8 bytes. */
 #define FINISH(RESCALE_FOUR) \
-    FINISH_ROW("32", "52", RESCALE_FOUR) \
-    FINISH_ROW("0", "36", RESCALE_FOUR)
+    "11: \n" \
+    "ldr r2, [sp, #24] \n" \
+    "add r2, r2, r0, lsl #4 \n" \
+    "ldm r2, {r2, r3, r12, lr} \n" \
+    FINISH_ROW("32", "60", RESCALE_FOUR) \
+    FINISH_ROW("0", "44", RESCALE_FOUR) \
+    "add r0, r0, #1 \n" \
+    "tst r0, #3 \n" \
+    "add r1, r1, #8 \n" \
+    "bne 11b \n"
 
 /* Of the sums of a column: with M the sums of rows 0 to 3, row 0 is M1 + M2 + M0, and row 1 is 2 M1 - (M1 + M2) + M3. So all
  * but one of the additions are those of the products.
  *
  * [sp] return address of the steps, 4 the way into them, 8 the same for one less, 12 sums, 16 those of the next column,
- * 20 their end, 24 rescale, 28 weights_end, 32 values, 36 to 64 out, 68 the way to finish. The sums, 32 bytes each: M1,
- * M1 + M2, and of each column row 0 and row 1. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
+ * 20 their end, 24 rescale, 28 filters done, 32 weights of the next ones, 36 weights_end, 40 values, 44 to 72 out, 76 the
+ * way to finish, 80 M1 and 112 M1 + M2. The sums, 32 bytes each: of each column row 0 and row 1. Aligned, because adr
+ * counts from a word: GCC's -Os and -O0 do not. */
 __attribute__((naked, noinline, aligned(4))) static void multiply(const block_t *block __attribute__((unused)))
 {
     __asm__ volatile(
         ".syntax unified \n"
         "push {r4-r11, lr} \n"
-        "sub sp, sp, #72 \n"
+        "sub sp, sp, #144 \n"
         "ldm r0!, {r1-r7} \n"
-        "str r2, [sp, #28] \n"
-        "str r3, [sp, #32] \n"
+        "mov r8, #0 \n"
+        "strd r6, r8, [sp, #24] \n"
+        "strd r2, r3, [sp, #36] \n"
         "str r5, [sp, #12] \n"
-        "str r6, [sp, #24] \n"
-        "add r5, r5, #320 \n"
+        "add r5, r5, #256 \n"
         "str r5, [sp, #20] \n"
         "adr r2, 9f \n"
         "mov r3, #22 \n" /* half a step's code, for a channel */
@@ -256,35 +268,31 @@ __attribute__((naked, noinline, aligned(4))) static void multiply(const block_t 
         "orr r2, r2, #1 \n"
         "add r3, r2, #44 \n"
         "strd r2, r3, [sp, #4] \n"
-        "adr r2, 5f \n"
+        "adr.w r2, 5f + 1 \n"
         "cmp r7, #0 \n"
         "bne 0f \n"
-        "adr r2, 6f \n"
-        "0: orr r2, r2, #1 \n"
-        "str r2, [sp, #68] \n"
-        "mov lr, r1 \n"
+        "adr.w r2, 6f + 1 \n"
+        "0: str r2, [sp, #76] \n"
         "ldm r0, {r4-r11} \n"
-        "add r0, sp, #36 \n"
+        "add r0, sp, #44 \n"
         "stm r0, {r4-r11} \n"
-        "mov r0, lr \n"
-        "1: ldr r1, [sp, #32] \n"
+        "mov r0, r1 \n"
+        "1: ldr r1, [sp, #40] \n"
         "ldr r2, [sp, #12] \n"
-        "add r2, r2, #64 \n"
         "str r2, [sp, #16] \n"
         "2: \n"
         FIRST_STEP
-        "bl 7f \n"
-        "ldr r2, [sp, #12] \n"
+        RUN("8")
+        "add r2, sp, #80 \n"
         "stm r2, {r4-r11} \n"
-        "bl 8f \n"
-        "ldr r2, [sp, #12] \n"
-        "add r2, r2, #32 \n"
+        RUN("4")
+        "add r2, sp, #112 \n"
         "stm r2, {r4-r11} \n"
-        "bl 8f \n"
+        RUN("4")
         "ldr r2, [sp, #16] \n"
         "stm r2!, {r4-r11} \n"
         "str r2, [sp, #16] \n"
-        "ldr r2, [sp, #12] \n"
+        "add r2, sp, #80 \n"
         "ldm r2!, {r4-r11} \n"
         "ldm r2!, {r3, r12, lr} \n"
         "rsb r4, r3, r4, lsl #1 \n"
@@ -297,35 +305,27 @@ __attribute__((naked, noinline, aligned(4))) static void multiply(const block_t 
         "ldrd r3, r12, [r2] \n"
         "rsb r10, r3, r10, lsl #1 \n"
         "rsb r11, r12, r11, lsl #1 \n"
-        "bl 8f \n"
+        RUN("4")
         "ldrd r2, r3, [sp, #16] \n"
         "stm r2!, {r4-r11} \n"
         "str r2, [sp, #16] \n"
         "cmp r2, r3 \n"
         "bne 2b \n"
         "sub r1, r2, #256 \n"
-        "4: ldr pc, [sp, #68] \n"
+        "str r0, [sp, #32] \n"
+        "ldr r0, [sp, #28] \n"
+        "ldr pc, [sp, #76] \n"
         "5: \n"
         FINISH(RESCALE)
         "b 3f \n"
         "6: \n"
         FINISH(RESCALE_WITHOUT_TIES)
-        "3: ldrd r2, r3, [sp, #20] \n" /* a filter takes 8 bytes of each of the sums, four of them 32 */
-        "add r3, r3, #16 \n"
-        "str r3, [sp, #24] \n"
-        "add r1, r1, #8 \n"
-        "sub r2, r2, #224 \n"
-        "cmp r1, r2 \n"
-        "bne.w 4b \n"
-        "ldr r1, [sp, #28] \n"
+        "3: str r0, [sp, #28] \n"
+        "ldrd r0, r1, [sp, #32] \n"
         "cmp r0, r1 \n"
         "bne.w 1b \n"
-        "add sp, sp, #72 \n"
+        "add sp, sp, #144 \n"
         "pop {r4-r11, pc} \n"
-        "7: str lr, [sp] \n"
-        "ldr pc, [sp, #8] \n"
-        "8: str lr, [sp] \n"
-        "ldr pc, [sp, #4] \n"
         NEXT_FOUR NEXT_FOUR NEXT_FOUR NEXT_FOUR
         NEXT_FOUR NEXT_FOUR NEXT_FOUR NEXT_FOUR
         "9: ldr pc, [sp] \n");
@@ -409,13 +409,17 @@ static void multiply(const block_t *block)
 
 #endif
 
-/* Copies what a block sees, columns from `col` to `end` of it, with what is outside around them. */
+/* Completes what a block sees, of which the image has columns from `col` to `end`: rows that lack some of them, or all, are
+ * copied with what is outside around them. */
 static void gather(const tinyml_conv_winograd_s8_t *op, const int8_t *rows[ROWS], int32_t col, int32_t end, int8_t *to)
 {
     const int32_t channels = op->window.in_channels;
     const uint32_t outside = ((uint32_t)op->outside & UINT32_C(0xff)) * UINT32_C(0x1010101);
 
     for (int32_t i = 0; i < ROWS; ++i, to += COLS * channels) {
+        if (rows[i] != 0 && end - col == COLS) {
+            continue;
+        }
         const int32_t first = rows[i] != 0 ? col : COLS, last = rows[i] != 0 ? end : COLS;
         tinyml_fill(to, outside, first * channels);
         tinyml_copy(to + first * channels, rows[i], (last - first) * channels);
@@ -428,10 +432,13 @@ static void gather(const tinyml_conv_winograd_s8_t *op, const int8_t *rows[ROWS]
  * null. */
 static void find_pixels(int8_t *out[PIXELS], int8_t *const rows[2], int32_t at, int32_t filters, int32_t cols)
 {
-    int8_t *const first = rows[0] + at, *const second = rows[1] != 0 ? rows[1] + at : 0;
-    for (int32_t i = 0; i < PIXELS / 2; ++i) {
-        out[i] = i < cols ? first + i * filters : first;
-        out[PIXELS / 2 + i] = i < cols && second != 0 ? second + i * filters : first;
+    const int32_t one = cols > 1 ? filters : 0, two = cols > 2 ? 2 * filters : 0, three = cols > 3 ? 3 * filters : 0;
+    for (int32_t i = 0; i < 2; ++i, out += PIXELS / 2) {
+        int8_t *const first = (rows[i] != 0 ? rows[i] : rows[0]) + at;
+        out[0] = first;
+        out[1] = first + one;
+        out[2] = first + two;
+        out[3] = first + three;
     }
 }
 

@@ -47,7 +47,7 @@ typedef struct {
     int32_t out_max;
 } tinyml_conv_winograd_s8_t;
 
-/* scratch: 64 bytes a channel of input and block of a pass, and 24 more a channel or 320 in all, whichever is more. */
+/* scratch: 64 bytes a channel of input and block of a pass, and 24 more a channel or 256 in all, whichever is more. */
 void tinyml_conv_winograd_s8_dsp(const tinyml_conv_winograd_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                                  const tinyml_tile_t *tile, void *scratch);
 
