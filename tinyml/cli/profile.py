@@ -29,7 +29,13 @@ from tinyml.report.built import Built, open_build
 from tinyml.report.document import LayerSection
 from tinyml.report.profile import ProfileDocument, compare, profile_build
 from tinyml.report.profile_page import profile_page
-from tinyml.report.profile_text import candidates_table, changes_table, profile_summary, profile_table
+from tinyml.report.profile_text import (
+    candidates_table,
+    changes_table,
+    profile_summary,
+    profile_table,
+    refusals_table,
+)
 from tinyml.report.terminal import short_source
 
 MOST_RUNS = 10_000
@@ -140,6 +146,8 @@ def _why(arguments: argparse.Namespace, built: Built) -> int:
     )
     out.print()
     out.print(candidates_table(layer))
+    out.print()
+    out.print(refusals_table(layer))
     if all(candidate.instructions is None for candidate in layer.candidates):
         reason = "nothing to choose from" if _choices(layer) < 2 else "built without --autotune"
         out.print(f"\nno trials were counted: {reason}", markup=False)

@@ -27,9 +27,11 @@ def needs_dtypes(inputs: DType, output: DType) -> Reject:
     """Activations in and out have these types."""
 
     def rejects(node: Node, graph: Graph) -> str | None:
-        for name in graph.activations(node):
+        names = graph.activations(node)
+        for name in names:
             if graph.value(name).dtype is not inputs:
-                return f"takes {inputs.value}, input {name} is {graph.value(name).dtype.value}"
+                which = "the input" if len(names) == 1 else f"input {name}"
+                return f"takes {inputs.value}, {which} is {graph.value(name).dtype.value}"
         out = graph.value(node.outputs[0])
         if out.dtype is not output:
             return f"gives {output.value}, output {out.name} is {out.dtype.value}"
@@ -154,7 +156,7 @@ def needs_weights(*dtypes: DType, bias_dtype: DType = DType.INT32) -> Reject:
         if not w.is_constant:
             return f"weights {w.name} must be constant"
         if w.dtype not in dtypes or w.quant is None:
-            return f"takes quantized {wanted} weights, {w.name} is {w.dtype.value}"
+            return f"takes quantized {wanted} weights, these are {w.dtype.value}"
         if w.quant.axis not in (None, 0):
             return f"takes one scale an output channel, {w.name} has one an index of axis {w.quant.axis}"
         if any(w.quant.zero_point):

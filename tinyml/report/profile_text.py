@@ -95,19 +95,34 @@ def profile_table(profile: ProfileDocument, width: int) -> Table:
 
 
 def candidates_table(layer: LayerSection) -> Table:
-    """The kernels that a layer could have, the chosen one first."""
+    """The kernels that can compute a layer, the chosen one first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("kernel")
     for name in ("predicted cycles", "counted instructions", "modelled cycles"):
         table.add_column(name, justify="right")
     table.add_column("why", overflow="fold")
-    for index, candidate in enumerate(layer.candidates):
+    able = [candidate for candidate in layer.candidates if candidate.predicted is not None]
+    for index, candidate in enumerate(able):
         figures = (candidate.predicted, candidate.instructions, candidate.cycles)
         table.add_row(
             Text(candidate.kernel.removeprefix("tinyml_"), style="" if index else "bold"),
             *("" if figure is None else f"{figure:,.0f}" for figure in figures),
             Text(("taken: " if not index else "") + candidate.verdict),
         )
+    return table
+
+
+def refusals_table(layer: LayerSection) -> Table:
+    """Why the other kernels of its operation cannot, and which they are."""
+    refused: dict[str, list[str]] = {}
+    for candidate in layer.candidates:
+        if candidate.predicted is None:
+            refused.setdefault(candidate.verdict, []).append(candidate.kernel.removeprefix("tinyml_"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("cannot compute it", overflow="fold")
+    table.add_column("kernels")
+    for reason, kernels in refused.items():
+        table.add_row(Text(reason), Text(", ".join(kernels)))
     return table
 
 
