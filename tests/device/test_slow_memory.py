@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import unicorn
+from unicorn import arm_const
 
 from tinyml.device.emulator import Cost, EmulatedBoard
 from tinyml.device.emulator.memory import SlowMemory, slow_memory
-from tinyml.device.emulator.meter import _Lines
+from tinyml.device.emulator.meter import _Lines, attach
 from tinyml.targets import generic_target, load_board
 from tinyml.targets.board import Board, Cache
 
@@ -85,3 +87,31 @@ def test_milliseconds_are_not_stated_where_the_flash_is_another_chip() -> None:
     board = load_board("stm32h7")
     assert board.cache is not None and clock_of(board) == 480_000_000
     assert clock_of(replace(board, cache=replace(board.cache, external=True))) is None
+
+
+# cmp r0, #1; itt lt; ldrlt r3, [r2]; movlt r4, #1; b.n 1f; nop; 1: cmp r0, #0; b.n 2f; adds r6, #1; 2: adds r6, #2; bx lr
+_CONDITIONAL = bytes.fromhex("0128 bcbf 1368 0124 00e0 00bf 0028 00e0 0136 0236 7047")
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("value", [0, 5])
+def test_a_watched_load_in_an_it_sequence_leaves_no_condition_behind(value: int, native: bool) -> None:
+    """Unicorn takes the block behind such a load for the rest of the sequence, unless the hook puts that right."""
+    core = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
+    core.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M7)
+    for address in (0x1000, 0x8000, 0x2000_0000):
+        core.mem_map(address, 0x1000)
+    core.mem_write(0x1000, _CONDITIONAL)
+    meter = attach(core, 0x1000, lambda address, size: Cost(1, 1), (), lambda _: None, native)
+    meter.fuel = 100
+    meter.watch_memory(core, SlowMemory(32, 128, 128, False, ((0x2000_0000, 0x2000_1000, 7),)))
+    for register, word in (
+        (arm_const.UC_ARM_REG_R0, value),
+        (arm_const.UC_ARM_REG_R2, 0x2000_0000),
+        (arm_const.UC_ARM_REG_LR, 0x8001),
+    ):
+        core.reg_write(register, word)
+    core.emu_start(0x1001, 0x8000)
+    assert core.reg_read(arm_const.UC_ARM_REG_R6) == 2
+    assert meter.total == Cost(3, 10 if value == 0 else 3, 7 if value == 0 else 0)

@@ -97,8 +97,7 @@ class EmulatedBoard:
         self._entries = {self.program.symbol(name).address: name for name in watch}
 
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
-        # A conditional load that is skipped, and that a page border parts from its IT instruction, leaves Unicorn 2.1 in the
-        # condition for good where memory is watched. Borders are every 1 KiB by default.
+        # Unicorn parts blocks at borders of pages, every 1 KiB by default, and the models start each with an empty pipeline.
         self._uc.ctl_set_page_size(_PAGE)
         self._uc.ctl_set_tcg_buffer_size(_TRANSLATION_BYTES)
         self._uc.ctl_set_cpu_model(getattr(arm_const, board.core.unicorn_model))

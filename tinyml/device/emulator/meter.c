@@ -20,6 +20,7 @@ typedef struct {
     uint32_t instructions;
     uint32_t cycles;
     uint32_t watched; /* the listener is told when control gets here */
+    uint32_t tests;   /* conditions, by IT */
 } block_t;
 
 /* Lines of slow memory that are at hand: `ways` tags a set, the one used last in front. A tag is a line's number plus
@@ -39,9 +40,11 @@ typedef struct {
 
 typedef struct {
     block_t *slots;
-    void (*price)(block_t *block); /* fills in the last three members of a new block */
+    void (*price)(block_t *block); /* fills in the last four members of a new block */
     void (*listener)(uint32_t address);
     int (*emu_stop)(void *engine);
+    int (*reg_read)(void *engine, int id, void *value);
+    int (*reg_write)(void *engine, int id, const void *value);
     uint64_t instructions; /* executed so far */
     uint64_t cycles;
     uint64_t alarm;     /* the core stops before the next block once this many cycles have passed */
@@ -59,7 +62,12 @@ typedef struct {
     uint32_t line_shift;   /* log2 of bytes in a line */
     uint32_t prefetch;     /* the line behind the last one of code is fetched while that is executed */
     uint32_t last_line;    /* of code */
+    int32_t status;        /* number of the status register */
+    uint32_t tests;        /* those of this block and of the one before, which may end amid an IT sequence */
+    uint32_t tests_before; /* of the block before alone */
 } meter_t;
+
+#define IT_STATE UINT32_C(0x0600fc00) /* bits of the status register */
 
 /* Whether a line was not at hand; now it is. */
 static int misses(const cache_t *cache, uint32_t line)
@@ -105,14 +113,28 @@ static void fetch_code(meter_t *meter, uint32_t address, uint32_t bytes)
     }
 }
 
+/* For a hook amid an IT sequence Unicorn 2.1 writes down how far that is, and forgets to erase it: whatever block it looks up
+ * next, it takes for the rest of the sequence. */
+static void end_condition(const meter_t *meter, void *engine)
+{
+    uint32_t status = 0;
+    (void)meter->reg_read(engine, meter->status, &status);
+    if ((status & IT_STATE) != 0u) {
+        status &= ~IT_STATE;
+        (void)meter->reg_write(engine, meter->status, &status);
+    }
+}
+
 EXPORT void tinyml_on_access(void *engine, int type, uint64_t address, int bytes, int64_t value, void *user)
 {
     meter_t *meter = user;
     const region_t *region = region_of(meter, (uint32_t)address);
-    (void)engine;
     (void)type;
     (void)bytes; /* an access that spans two lines counts for the first */
     (void)value;
+    if (meter->tests != 0u) {
+        end_condition(meter, engine);
+    }
     if (region != 0 && misses(&meter->data, (uint32_t)address >> meter->line_shift)) {
         meter->waits += region->cycles;
         meter->cycles += region->cycles;
@@ -159,6 +181,8 @@ EXPORT void tinyml_on_block(void *engine, uint64_t address, uint32_t bytes, void
     meter->fuel -= (int64_t)block->instructions;
     meter->instructions += block->instructions;
     meter->cycles += block->cycles;
+    meter->tests = block->tests | meter->tests_before;
+    meter->tests_before = block->tests;
     if (meter->region_count != 0u) {
         fetch_code(meter, block->address, block->bytes);
     }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 import unicorn
+from unicorn import arm_const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from tinyml.device.emulator import native
@@ -21,6 +22,13 @@ Listener = Callable[[int], None]
 
 NOWHERE = 1  # no Thumb instruction has an odd address
 NEVER = 1 << 63
+_IT_STATE = 0x0600_FC00  # bits of the status register
+
+
+def _tests(uc: unicorn.Uc, address: int, size: int) -> bool:
+    """Whether a block has an IT instruction, or a half of a longer one that looks like it."""
+    halves = memoryview(bytes(uc.mem_read(address, size & ~1))).cast("H")
+    return any(half & 0xFF00 == 0xBF00 and half & 0xF for half in halves)
 
 
 class Meter(Protocol):
@@ -65,6 +73,8 @@ class PythonMeter:
         self._cycles = 0
         self._waits = 0
         self._memory: SlowMemory | None = None
+        self._testing: set[tuple[int, int]] = set()  # blocks that test conditions
+        self._tests = self._tests_before = False  # of this block and of the one before, of the one before alone
         uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
 
     def watch_memory(self, uc: unicorn.Uc, memory: SlowMemory) -> None:
@@ -90,11 +100,15 @@ class PythonMeter:
         cost = self._known.get((address, size))
         if cost is None:
             cost = self._known[address, size] = self._price(address, size)
+            if _tests(uc, address, size):
+                self._testing.add((address, size))
         if address in self._watched or address == self.return_to:
             self._listener(address)
         self.fuel -= cost.instructions
         self._instructions += cost.instructions
         self._cycles += cost.cycles
+        tests = (address, size) in self._testing
+        self._tests, self._tests_before = tests or self._tests_before, tests
         if self._memory is not None:
             self._fetch_code(self._memory, address, size)
 
@@ -109,6 +123,8 @@ class PythonMeter:
 
     def _on_access(self, uc: unicorn.Uc, access: int, address: int, size: int, value: int, _: object) -> None:
         assert self._memory is not None
+        if self._tests:  # see end_condition of meter.c
+            uc.reg_write(arm_const.UC_ARM_REG_CPSR, uc.reg_read(arm_const.UC_ARM_REG_CPSR) & ~_IT_STATE)
         cycles = self._memory.cycles_of(address)
         if cycles is not None and self._data.misses(address // self._memory.line_bytes):
             self._wait(cycles)
@@ -142,6 +158,7 @@ class _Block(ctypes.Structure):
         ("instructions", ctypes.c_uint32),
         ("cycles", ctypes.c_uint32),
         ("watched", ctypes.c_uint32),
+        ("tests", ctypes.c_uint32),
     )
 
 
@@ -169,6 +186,8 @@ class _Shared(ctypes.Structure):
         ("price", _PRICE),
         ("listener", _LISTENER),
         ("emu_stop", ctypes.c_void_p),
+        ("reg_read", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
         ("instructions", ctypes.c_uint64),
         ("cycles", ctypes.c_uint64),
         ("alarm", ctypes.c_uint64),
@@ -186,6 +205,9 @@ class _Shared(ctypes.Structure):
         ("line_shift", ctypes.c_uint32),
         ("prefetch", ctypes.c_uint32),
         ("last_line", ctypes.c_uint32),
+        ("status", ctypes.c_int32),
+        ("tests", ctypes.c_uint32),
+        ("tests_before", ctypes.c_uint32),
     )
 
 
@@ -213,6 +235,7 @@ class NativeMeter:
             cost = price(block.address, block.bytes)
             block.instructions, block.cycles = cost.instructions, cost.cycles
             block.watched = block.address in watched
+            block.tests = _tests(uc, block.address, block.bytes)
 
         slots = _slots_for(code_bytes)
         # Unicorn and meter.c keep pointers to all of these for as long as `uc` lives.
@@ -222,6 +245,9 @@ class NativeMeter:
             price=_PRICE(price_block),
             listener=_LISTENER(listener),
             emu_stop=ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p),
+            reg_read=ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p),
+            reg_write=ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p),
+            status=arm_const.UC_ARM_REG_CPSR,
             mask=slots - 1,
             return_to=NOWHERE,
             alarm=NEVER,
