@@ -50,7 +50,7 @@ def _params(node: Node, graph: Graph) -> CParams:
     return CParams(
         "tinyml_conv_w4_t",
         {
-            "weights": Array("weights", lanes(filters)),
+            "weights": Array("weights", np.pad(lanes(filters).ravel(), (0, 4))),
             "rescale": parameter_array("rescale", fours[:, (0, 2, 1, 3)].astype(np.int32)),
             "window": window_fields(x, (w.shape[1], w.shape[2]), attrs.stride, attrs.padding, attrs.dilation),
             "out_channels": w.shape[0],

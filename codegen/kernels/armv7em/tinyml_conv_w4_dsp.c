@@ -26,9 +26,9 @@ typedef struct {
 
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
 
-/* Two taps of four filters with four outputs: 48 bytes of code. r0 weights, r1 columns; r4 to r7 sum R, r8 to r11 Q. */
+/* Two taps of four filters with four outputs: 48 bytes of code. r0 weights, of which r2 has the next word; r1 columns; r4 to
+ * r7 sum R, r8 to r11 Q. Where an operand has its last reader, a Cortex-M7 loads the next one beside it. */
 #define TAPS_RQ \
-    "ldr r2, [r0], #4 \n" \
     "ldrd r12, lr, [r1], #8 \n" \
     "uxtb16 r3, r2 \n" \
     "smlad r4, r12, r2, r4 \n" \
@@ -38,12 +38,12 @@ typedef struct {
     "ldrd r12, lr, [r1], #8 \n" \
     "smlad r6, r12, r2, r6 \n" \
     "smlad r7, lr, r2, r7 \n" \
+    "ldr r2, [r0], #4 \n" \
     "smlad r10, r12, r3, r10 \n" \
     "smlad r11, lr, r3, r11 \n"
 
 /* The same for A, r4 to r7, and C, r8 to r11: 52 bytes. */
 #define TAPS_AC \
-    "ldr r2, [r0], #4 \n" \
     "ldrd r12, lr, [r1], #8 \n" \
     "and r3, r2, #0x000f000f \n" \
     "and r2, r2, #0x0f000f00 \n" \
@@ -52,59 +52,55 @@ typedef struct {
     "smlad r8, r12, r2, r8 \n" \
     "smlad r9, lr, r2, r9 \n" \
     "ldrd r12, lr, [r1], #8 \n" \
-    "smlad r6, r12, r3, r6 \n" \
-    "smlad r7, lr, r3, r7 \n" \
     "smlad r10, r12, r2, r10 \n" \
-    "smlad r11, lr, r2, r11 \n"
+    "smlad r11, lr, r2, r11 \n" \
+    "ldr r2, [r0], #4 \n" \
+    "smlad r6, r12, r3, r6 \n" \
+    "smlad r7, lr, r3, r7 \n"
 
 #define EIGHT_TIMES(what) what what what what what what what what
 
 /* r2 2 * bias, r3 multiplier, r12 rounding, lr shift; r1 is scratch. SHIFT doubles what was summed. */
-#define RESCALE(SUM, SHIFT) \
-    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
-    "add r1, r12, " SUM ", asr #31 \n" \
-    "smmlar " SUM ", " SUM ", r3, r1 \n" \
-    "asr " SUM ", " SUM ", lr \n" \
-    "ssat " SUM ", #8, " SUM "\n"
+#define ADD_BIAS(SUM, SHIFT) "add " SUM ", r2, " SUM ", " SHIFT "\n"
+#define ROUND_TIES(SUM) "add r1, r12, " SUM ", asr #31 \n"
+#define SCALE(SUM, ROUNDING) "smmlar " SUM ", " SUM ", r3, " ROUNDING "\n"
+#define SHIFT_RIGHT(SUM) "asr " SUM ", " SUM ", lr \n"
+#define LEFT(SUM) "lsl " SUM ", " SUM ", r1 \n"
+#define SATURATE(SUM) "ssat " SUM ", #8, " SUM "\n"
+
+#define RESCALE(SUM, SHIFT) ADD_BIAS(SUM, SHIFT) ROUND_TIES(SUM) SCALE(SUM, "r1") SHIFT_RIGHT(SUM) SATURATE(SUM)
+#define RESCALE_FOUR(A, B, C, D, SHIFT) \
+    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) ROUND_TIES(A) SCALE(A, "r1") ROUND_TIES(B) SCALE(B, "r1") ADD_BIAS(C, SHIFT) \
+    ROUND_TIES(C) ADD_BIAS(D, SHIFT) SCALE(C, "r1") ROUND_TIES(D) SCALE(D, "r1") SHIFT_RIGHT(A) SATURATE(A) \
+    SHIFT_RIGHT(B) SATURATE(B) SHIFT_RIGHT(C) SATURATE(C) SHIFT_RIGHT(D) SATURATE(D)
+
+/* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
+#define RESCALE_FOUR_WITHOUT_TIES(A, B, C, D, SHIFT) \
+    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) SCALE(A, "r12") ADD_BIAS(C, SHIFT) SCALE(B, "r12") ADD_BIAS(D, SHIFT) \
+    SCALE(C, "r12") SHIFT_RIGHT(A) SCALE(D, "r12") SHIFT_RIGHT(B) SATURATE(A) SHIFT_RIGHT(C) SATURATE(B) SHIFT_RIGHT(D) \
+    SATURATE(C) SATURATE(D)
 
 /* r2 bias, r3 multiplier, r12 zero point, r1 shift to the left. SHIFT undoes the lane's. */
-#define RESCALE_LEFT(SUM, SHIFT) \
-    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
-    "lsl " SUM ", " SUM ", r1 \n" \
-    "smmlar " SUM ", " SUM ", r3, r12 \n" \
-    "ssat " SUM ", #8, " SUM "\n"
+#define RESCALE_LEFT(SUM, SHIFT) ADD_BIAS(SUM, SHIFT) LEFT(SUM) SCALE(SUM, "r12") SATURATE(SUM)
+#define RESCALE_FOUR_LEFT(A, B, C, D, SHIFT) \
+    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) LEFT(A) LEFT(B) SCALE(A, "r12") ADD_BIAS(C, SHIFT) SCALE(B, "r12") \
+    LEFT(C) ADD_BIAS(D, SHIFT) SCALE(C, "r12") LEFT(D) SATURATE(A) SCALE(D, "r12") SATURATE(B) SATURATE(C) \
+    SATURATE(D)
 
 /* A channel of all outputs. */
-#define CHANNEL(P, Q, R, S, SHIFT, SHIFT_LEFT) \
+#define CHANNEL(A, B, C, D, SHIFT, LANE) \
     "ldm r1!, {r2, r3, r12, lr} \n" \
     "str r1, [sp, #12] \n" \
     "lsrs r1, lr, #8 \n" \
     "bne 7f \n" \
-    RESCALE(P, SHIFT) \
-    RESCALE(Q, SHIFT) \
-    RESCALE(R, SHIFT) \
-    RESCALE(S, SHIFT) \
+    RESCALE_FOUR(A, B, C, D, SHIFT) \
     "b 8f \n" \
     "7: \n" \
-    RESCALE_LEFT(P, SHIFT_LEFT) \
-    RESCALE_LEFT(Q, SHIFT_LEFT) \
-    RESCALE_LEFT(R, SHIFT_LEFT) \
-    RESCALE_LEFT(S, SHIFT_LEFT) \
+    RESCALE_FOUR_LEFT(A, B, C, D, LANE) \
     "8: ldr r1, [sp, #12] \n"
-
-/* As RESCALE where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
-#define RESCALE_PLAIN(SUM, SHIFT) \
-    "add " SUM ", r2, " SUM ", " SHIFT "\n" \
-    "smmlar " SUM ", " SUM ", r3, r12 \n" \
-    "asr " SUM ", " SUM ", lr \n" \
-    "ssat " SUM ", #8, " SUM "\n"
-
-#define CHANNEL_PLAIN(P, Q, R, S, SHIFT) \
+#define CHANNEL_WITHOUT_TIES(A, B, C, D, SHIFT) \
     "ldm r1!, {r2, r3, r12, lr} \n" \
-    RESCALE_PLAIN(P, SHIFT) \
-    RESCALE_PLAIN(Q, SHIFT) \
-    RESCALE_PLAIN(R, SHIFT) \
-    RESCALE_PLAIN(S, SHIFT)
+    RESCALE_FOUR_WITHOUT_TIES(A, B, C, D, SHIFT)
 
 /* Results of a channel, r8 to r11, into the words of four channels, r4 to r7. */
 #define INSERT(AT) \
@@ -124,7 +120,8 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_block(const bl
         "sub sp, sp, #48 \n"
         "ldm r0!, {r1-r10} \n"
         "mov r11, r0 \n" /* zero */
-        "mov r0, r1 \n"
+        "add r0, r1, #4 \n" /* one word ahead, as weights_end is in the end */
+        "add r4, r4, #4 \n"
         "sub r12, r3, r2 \n" /* 16 bytes of columns a pair of taps: of n pairs, n mod 8 to begin with, */
         "and r12, r12, #112 \n"
         "add r1, r12, r12, lsl #1 \n" /* 48 bytes of code each, */
@@ -144,14 +141,15 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_block(const bl
         "str r11, [sp] \n"
         "push {r2-r10} \n"
         "1: ldr r1, [sp] \n"
-        "ldrd r3, r2, [sp, #36] \n"
+        "ldr r3, [sp, #36] \n"
+        "ldr r2, [r0, #-4] \n"
         "str r0, [sp, #48] \n"
         "ldm r3, {r4-r11} \n"
-        "bx r2 \n"
+        "ldr pc, [sp, #40] \n"
         "2: \n"
         EIGHT_TIMES(TAPS_RQ)
-        "3: ldr r2, [sp, #4] \n"
-        "cmp r1, r2 \n"
+        "3: ldr r3, [sp, #4] \n"
+        "cmp r1, r3 \n"
         "bne.w 2b \n"
         "sub r4, r4, r8 \n"
         "sub r5, r5, r9 \n"
@@ -161,14 +159,15 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_block(const bl
         "stm r1, {r4-r11} \n"
         "ldr r1, [sp] \n"
         "ldr r3, [sp, #36] \n"
-        "ldrd r2, r0, [sp, #44] \n"
+        "ldr r0, [sp, #48] \n"
+        "ldr r2, [r0, #-4] \n"
         "add r3, r3, #32 \n"
         "ldm r3, {r4-r11} \n"
-        "bx r2 \n"
+        "ldr pc, [sp, #44] \n"
         "4: \n"
         EIGHT_TIMES(TAPS_AC)
-        "5: ldr r2, [sp, #4] \n"
-        "cmp r1, r2 \n"
+        "5: ldr r3, [sp, #4] \n"
+        "cmp r1, r3 \n"
         "bne.w 4b \n"
         "add r1, sp, #68 \n"
         "ldm r1, {r2, r3, r12, lr} \n"
@@ -199,16 +198,16 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_block(const bl
         CHANNEL("r8", "r9", "r10", "r11", "asr #11", "asr #12")
         "b 6f \n"
         "10: \n"
-        CHANNEL_PLAIN("r4", "r5", "r6", "r7", "lsl #1")
-        CHANNEL_PLAIN("r8", "r9", "r10", "r11", "asr #7")
+        CHANNEL_WITHOUT_TIES("r4", "r5", "r6", "r7", "lsl #1")
+        CHANNEL_WITHOUT_TIES("r8", "r9", "r10", "r11", "asr #7")
         INSERT("#16")
         "add r2, sp, #68 \n"
         "ldm r2, {r8-r11} \n"
-        CHANNEL_PLAIN("r8", "r9", "r10", "r11", "asr #3")
+        CHANNEL_WITHOUT_TIES("r8", "r9", "r10", "r11", "asr #3")
         INSERT("#8")
         "add r2, sp, #52 \n"
         "ldm r2, {r8-r11} \n"
-        CHANNEL_PLAIN("r8", "r9", "r10", "r11", "asr #11")
+        CHANNEL_WITHOUT_TIES("r8", "r9", "r10", "r11", "asr #11")
         "str r1, [sp, #12] \n"
         "6: \n"
         INSERT("#24")
@@ -238,14 +237,14 @@ __attribute__((naked, noinline, aligned(4))) static void multiply_block(const bl
     "smlad r6, r12, r3, r6 \n" \
     "smlad r7, r12, r2, r7 \n"
 
-#define CHANNEL_OF_ONE(P, SHIFT, SHIFT_LEFT) \
+#define CHANNEL_OF_ONE(P, SHIFT, LANE) \
     "ldm r8!, {r2, r3, r12, lr} \n" \
     "lsrs r1, lr, #8 \n" \
     "bne 7f \n" \
     RESCALE(P, SHIFT) \
     "b 8f \n" \
     "7: \n" \
-    RESCALE_LEFT(P, SHIFT_LEFT) \
+    RESCALE_LEFT(P, LANE) \
     "8: \n"
 
 /* The same for the first output alone: tiles of 4 n + 1 pixels end with it. r8 rescale, r9 out, r10 columns_end, r11 the way

@@ -25,7 +25,8 @@ void tinyml_depthwise_w4(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, co
 /* As tinyml_conv_s8_t, one group, with weights and rescaling prepared for tinyml_conv_w4_dsp.
  *
  * weights      [four channels a b c d][pair of taps], a word each: two lanes of 16 bits, see tinyml_lanes_w4.h. Filters of
- *              zeros fill up the last four. The order of taps is that of tinyml_columns.h.
+ *              zeros fill up the last four. The order of taps is that of tinyml_columns.h. A word more is read behind the
+ *              last, and not used.
  * rescale      four numbers a channel, of each four in the order a c b d, as in tinyml_conv_paired_s8.h. Where the factor is 1/2 or more: bias,
  *              multiplier, output zero point, 256 * left: out = high((sum + bias) << left) + output zero point
  * plain        1 where out_min is at least the output's zero point, so that how negative numbers round does not show, and
