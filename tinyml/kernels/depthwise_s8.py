@@ -45,6 +45,8 @@ _MOST_LEFT_SHIFT = 6
 _PAIR_BYTES, _CHANNEL_BYTES = 12, 36
 _PAIRS, _NARROW_PAIRS = 25, 9
 _SCALE_BYTES = 9  # of a channel's bias, multiplier and shift
+# Of tinyml_depthwise_dsp.h: the shift of a channel that is finished evenly, and what stands for it.
+_EVEN_SHIFT, _EVEN = 10, 0x40000000
 
 
 def _needs_planes(size: int) -> Callable[[Node, Graph], str | None]:
@@ -110,7 +112,15 @@ def _needs_small_sums(node: Node, graph: Graph) -> str | None:
         return f"shifts by {-_MOST_SHIFT} to {_MOST_LEFT_SHIFT} bits, this one by {shift.min()} to {shift.max()}"
     if (_largest_sums(node, graph) << np.maximum(shift, 0)).max() >= 1 << 30:
         return "sums have to stay below 2^30, these may not"
+    if not _hides_ties(node, graph) and shift.max() >= 0:
+        return "without a clamp that hides how negative sums are rounded, all have to shift to the right"
     return None
+
+
+def _hides_ties(node: Node, graph: Graph) -> bool:
+    """Whether results below zero, the only ones whose ties are rounded down, are clamped anyway."""
+    out = graph.value(node.output)
+    return activation_range(attrs_of(node).clamp, quant_of(out))[0] >= zero_point_of(out)
 
 
 def _pitch(cols: int, size: int, stride: int) -> int:
@@ -144,15 +154,28 @@ def _rows_that_fit(node: Node, graph: Graph, cols: int, ready: bool) -> int:
     return (_room(node, graph, ready) // _pitch(cols, size, stride_x) - size) // stride_y + 1
 
 
-def _block_instructions(node: Node, graph: Graph, cols: int, rows: int, ready: bool) -> float:
-    """Of four channels of a tile in blocks of that width, about."""
+# Counted instructions of four outputs of a channel, by size of the window and stride.
+_FOUR = {(5, 1): 105, (5, 2): 110, (7, 1): 181, (7, 2): 181}
+
+
+def _block_instructions(node: Node, graph: Graph, cols: int, rows: int, tile: int) -> float:
+    """Of four channels of a tensor in tiles of so many rows, in blocks of that width and height, about."""
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
-    four, two = 23 + size * (2 * size + 5), 21 + size * (size + 4)
-    turns = math.ceil(rows / min(_rows_that_fit(node, graph, cols, ready), rows))
-    pairs = _pitch(cols, size, stride_x) / 4
-    spread = (rows + turns * (size / stride_y - 1)) * stride_y * (60 + 15 * pairs)
-    sums = 4 * rows * (30 + cols // 4 * four + (cols % 4 + 1) // 2 * two)
-    return math.ceil(graph.value(node.output).shape[2] / cols) * (turns * 300 + spread + sums)
+    (_, in_height, in_width, _), pad_top = graph.value(node.inputs[0]).shape, attrs_of(node).padding[0][0]
+    _, height, width, _ = graph.value(node.output).shape
+    turns = [
+        (y, min(y + rows, top + tile, height))
+        for top in range(0, height, tile)
+        for y in range(top, min(top + tile, height), rows)
+    ]
+    spread = sum(
+        min((end - 1) * stride_y - pad_top + size, in_height) - max(y * stride_y - pad_top, 0) for y, end in turns
+    )
+    pairs = min(_pitch(cols, size, stride_x) / 4, in_width / 2 + 1)
+    odd = (0, 10 + 6 * size, 10 + 14 * size, 18 + 20 * size)[cols % 4]
+    sums = 4 * height * (20 + cols // 4 * _FOUR[size, stride_x] + odd)
+    padding = 0 if cols == width and rows == tile else 40  # of a row; if a tile is one block, it is the first channels'
+    return math.ceil(width / cols) * (300 * len(turns) + spread * (50 + padding + 14 * pairs) + sums)
 
 
 def _planar_block(node: Node, graph: Graph, ready: bool) -> int:
@@ -161,7 +184,8 @@ def _planar_block(node: Node, graph: Graph, ready: bool) -> int:
     _, height, width, _ = graph.value(node.output).shape
     rows = min(height, _LOW) if ready else height
     widths = [c for c in (*range(2, width, 2), width) if _plane(node, graph, c, 1) <= _room(node, graph, ready)]
-    best: int = min(reversed(widths), key=lambda cols: _block_instructions(node, graph, cols, rows, ready))
+    fit = {cols: min(_rows_that_fit(node, graph, cols, ready), rows) for cols in widths}
+    best: int = min(reversed(widths), key=lambda cols: _block_instructions(node, graph, cols, fit[cols], rows))
     return best
 
 
@@ -176,15 +200,14 @@ def _patch_bytes(node: Node, graph: Graph, ready: bool) -> int:
 
 def _planar_cost(node: Node, graph: Graph, rows: int, ready: bool = False) -> float:
     _, height, width, channels = graph.value(node.output).shape
-    call = 20 if ready else 150 + 20 * (_weights_bytes(node, graph) // 4) + _widening(node, graph)
-
-    def tile(rows: int) -> float:
-        at_once = _plane(node, graph, width, rows) <= _patch_bytes(node, graph, ready)
-        cols = width if at_once else _planar_block(node, graph, ready)
-        return call + _block_instructions(node, graph, cols, rows, ready)
-
-    full, rest = divmod(height, rows)
-    return math.ceil(channels / 4) * (full * tile(rows) + (tile(rest) if rest else 0))
+    call = 20 if ready else 170 + 35 * (_weights_bytes(node, graph) // 4) + _widening(node, graph)
+    cols, tile = width, min(rows, height)
+    together = tile
+    if _plane(node, graph, width, tile) > _patch_bytes(node, graph, ready):
+        cols = _planar_block(node, graph, ready)
+        together = min(_rows_that_fit(node, graph, cols, ready), tile)
+    blocks = _block_instructions(node, graph, cols, together, tile)
+    return math.ceil(channels / 4) * (math.ceil(height / rows) * call + blocks)
 
 
 def _planar_ready_cost(node: Node, graph: Graph, rows: int) -> float:
@@ -219,9 +242,8 @@ def _row_block(node: Node, graph: Graph) -> int:
 def _row_sums(node: Node, graph: Graph, cols: int) -> float:
     """Counted instructions of four channels of a row."""
     stride = attrs_of(node).stride[1]
-    fours, twos = cols // 4, (cols % 4 + 1) // 2
-    sums = 20 + 4 * (25 + 47 * fours + 26 * twos + (0 if stride == 1 else fours + 2 * twos))
-    return 64 + 18 * (cols * stride) + sums
+    fours, odd = cols // 4, (0, 14, 23, 38)[cols % 4]
+    return 77 + 18 * (cols * stride) + 4 * (20 + (42 if stride == 1 else 45) * fours + odd)
 
 
 def _row_cost(node: Node, graph: Graph, rows: int) -> float:
@@ -229,7 +251,7 @@ def _row_cost(node: Node, graph: Graph, rows: int) -> float:
     _, height, width, channels = graph.value(node.output).shape
     row = 50 + _row_sums(node, graph, min(_row_block(node, graph), width))
     blocks = width / min(_row_block(node, graph), width)
-    call = 200 + math.ceil(channels / 4) * (200 + 80 * math.ceil(blocks) + _widening(node, graph))
+    call = 200 + math.ceil(channels / 4) * (330 + 80 * math.ceil(blocks) + _widening(node, graph))
     return math.ceil(height / rows) * call + height * blocks * math.ceil(channels / 4) * row
 
 
@@ -274,18 +296,22 @@ def _needs_narrow_rows(node: Node, graph: Graph) -> str | None:
 def _ready_params(node: Node, graph: Graph) -> CParams:
     """What the other kernel prepares, see tinyml_finish_t."""
     multiplier, shift = _factors(node, graph)
-    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
-    weights = graph.value(node.inputs[1]).constant
-    taps = weights.reshape(weights.shape[0], -1).astype(np.int64) << (1 + left)[:, None]
+    weights, out = graph.value(node.inputs[1]).constant, graph.value(node.output)
+    zero, hides = zero_point_of(out), _hides_ties(node, graph)
+    bias = bias_of(node, graph, fold_zero_point=True).astype(np.int64)
+    right = np.maximum(-shift, 0)
+    even = (right >= _EVEN_SHIFT - 7) & (right < _EVEN_SHIFT) & (np.abs(bias) < 1 << 22) & hides
+    left = np.where(even, _EVEN_SHIFT + 1 - right, 1 + np.maximum(shift, 0))
+    taps = weights.reshape(weights.shape[0], -1).astype(np.int64) << left[:, None]
     pairs = np.pad(taps, ((0, 0), (0, 1)))[:, _pairs_of_taps(weights.shape[1], attrs_of(node).stride[1])]
-    out = graph.value(node.output)
-    zero, (low, _) = zero_point_of(out), activation_range(attrs_of(node).clamp, quant_of(out))
-    ties = (low < zero) & (right > 0)
+    rounding = np.where(shift > 0, zero, (2 * zero + 1 << right) >> 1)
+    even_rounding = (2 * zero + 1 << _EVEN_SHIFT - 1) + (1 << np.maximum(left - 2, 0))
+    ties = (right > 0) & (not hides)
     finish = [
         multiplier,
-        np.where(shift > 0, zero, (2 * zero + 1 << right) >> 1),
-        np.where(ties, right - (1 << 31), right),
-        bias_of(node, graph, fold_zero_point=True).astype(np.int64) << 1 + left,
+        np.where(even, even_rounding, rounding),
+        np.where(even, _EVEN, np.where(ties, right - (1 << 31), right)),
+        bias << left,
     ]
     words = np.concatenate([pairs[..., 0] & 0xFFFF | pairs[..., 1] << 16, np.stack(finish, axis=1)], axis=1)
     prepared = (_row_params(node, graph) if weights.shape[1] == 3 else _planar_params(node, graph, ready=True)).fields
@@ -340,9 +366,11 @@ def _cost_of_taps(tap: float, output: float) -> Callable[[Node, Graph], float]:
 
 
 def _any_cost(node: Node, graph: Graph, rows: int) -> float:
+    """Counted instructions: of taps and outputs; of four channels in a call, and of a row of them."""
     _, height, _, channels = graph.value(node.output).shape
-    calls = math.ceil(height / rows) * (60 + math.ceil(channels / 4) * _widening(node, graph))
-    return _cost_of_taps(5, 50)(node, graph) + calls
+    calls, fours = math.ceil(height / rows), math.ceil(channels / 4)
+    apart = 60 * calls + fours * (calls * (150 + _widening(node, graph)) + 110 * height)
+    return _cost_of_taps(3.8, 37)(node, graph) + apart
 
 
 def _needs_blocks(node: Node, graph: Graph) -> str | None:

@@ -3,36 +3,26 @@
  * Four channels are prepared in scratch, then all rows of the tile are computed for them.
  */
 #define TINYML_DEPTHWISE_PAIRS 25
+#include "tinyml_depthwise_prepare.h"
 #include "tinyml_depthwise_rows.h"
 
-/* Two taps of four channels. */
-static inline void prepare_taps(const int8_t *a, const int8_t *b, uint32_t *to)
-{
-    const int32_t size = sizeof(channel_t) / 4;
-    uint32_t pair[4];
-
-    tinyml_interleave(a, b, pair);
-    to[0] = tinyml_twice(pair[0]);
-    to[size] = tinyml_twice(pair[1]);
-    to[2 * size] = tinyml_twice(pair[2]);
-    to[3 * size] = tinyml_twice(pair[3]);
-}
-
-/* Channels c to c + 3, which come after `before` others. */
-static void prepare(const tinyml_depthwise_s8_t *op, int32_t before, int32_t c, channel_t to[4])
+/* Prepares channels c to c + 3, which come after `before` others. */
+TINYML_STEP static void prepare(const tinyml_depthwise_s8_t *op, int32_t before, int32_t c, channel_t *to)
 {
     int8_t wide[4 * 9];
     const tinyml_weights_t weights = tinyml_weights_of(op, before, c, 9, wide);
     const int32_t step = weights.step;
     const int8_t *w = weights.first, *v = w + 3 * step;
+    const int32_t size = sizeof(channel_t) / 4;
+    int32_t factor[4];
 
-    prepare_taps(w, v, &to->weights[0]);
-    prepare_taps(w + step, v + step, &to->weights[1]);
-    prepare_taps(w + 2 * step, v + 2 * step, &to->weights[2]);
+    tinyml_finish_four(&op->conv, c, &to->finish, size, factor);
+    tinyml_spread_taps(w, v, factor, &to->weights[0], size);
+    tinyml_spread_taps(w + step, v + step, factor, &to->weights[1], size);
+    tinyml_spread_taps(w + 2 * step, v + 2 * step, factor, &to->weights[2], size);
     v += 3 * step;
-    prepare_taps(v, v + step, &to->weights[3]);
-    prepare_taps(v + step, v + 2 * step, &to->weights[4]);
-    tinyml_finish_four(&op->conv, c, to->weights, 5);
+    tinyml_spread_taps(v, v + step, factor, &to->weights[3], size);
+    tinyml_spread_taps(v + step, v + 2 * step, factor, &to->weights[4], size);
 }
 
 /* Clamps four channels, for ranges less than int8. */

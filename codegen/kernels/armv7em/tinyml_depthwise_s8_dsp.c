@@ -7,60 +7,83 @@
 #include "tinyml_depthwise_dsp.h"
 #include "tinyml_window.h"
 
-/* Adds `count` taps of four channels; from each tap to the next, `step` and `weights_step` bytes. */
-static inline void add_taps(const int8_t *x, int32_t step, const int8_t *weights, int32_t weights_step, int32_t count,
-                            int32_t offset, int32_t sum[4])
-{
+/* Taps at equal distances. The assembly knows the order. */
+typedef struct {
+    int32_t step;         /* bytes from a tap to the next */
+    int32_t weights_step; /* and those of the weights */
+    uint32_t offset;      /* of the input, twice */
+    int32_t count;
+} taps_t;
+
 #if TINYML_DEPTHWISE_ASSEMBLY
-    const int16x2_t both = (int16x2_t)(((uint32_t)offset & UINT32_C(0xffff)) * UINT32_C(0x10001));
-    int32_t s0 = sum[0], s1 = sum[1], s2 = sum[2], s3 = sum[3];
-    for (; count > 1; count -= 2, x += 2 * step, weights += 2 * weights_step) {
-        const uint32_t u = tinyml_load_word(x), v = tinyml_load_word(x + step);
-        uint32_t low, high, pair[4];
-        tinyml_interleave(weights, weights + weights_step, pair);
-        __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(low) : "r"(u), "r"(v));
-        __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(high) : "r"(v), "r"(u));
-        s0 = __smlad(tinyml_add_even(both, low), (int16x2_t)pair[0], s0);
-        s1 = __smlad(tinyml_add_odd(both, low), (int16x2_t)pair[1], s1);
-        s2 = __smlad(tinyml_add_even(both, high), (int16x2_t)pair[2], s2);
-        s3 = __smlad(tinyml_add_odd(both, high), (int16x2_t)pair[3], s3);
-    }
-    if (count > 0) {
-        const uint32_t u = tinyml_load_word(x), w = tinyml_load_word(weights);
-        const int32_t x_even = (int32_t)tinyml_add_even(both, u), x_odd = (int32_t)tinyml_add_odd(both, u);
-        const int32_t w_even = (int32_t)tinyml_even(w), w_odd = (int32_t)tinyml_odd(w);
-        s0 = __smlabb(x_even, w_even, s0);
-        s1 = __smlabb(x_odd, w_odd, s1);
-        s2 = __smlatt(x_even, w_even, s2);
-        s3 = __smlatt(x_odd, w_odd, s3);
-    }
-    sum[0] = s0;
-    sum[1] = s1;
-    sum[2] = s2;
-    sum[3] = s3;
-#else
-    for (; count > 0; --count, x += step, weights += weights_step) {
-        for (int32_t c = 0; c < 4; ++c) {
-            sum[c] += weights[c] * (x[c] + offset);
-        }
-    }
-#endif
+
+/* Registers: r0 input, r1 weights, r2 and r8 their steps, r4 to r7 sums, r9 offset, lr count, the others scratch. */
+#define FIRST \
+    "ldr r3, [r0]\n ldr r10, [r1]\n sxtab16 r11, r9, r3\n sxtb16 r12, r10\n smlabb r4, r11, r12, r4\n" \
+    "sxtab16 r3, r9, r3, ror #8\n smlatt r6, r11, r12, r6\n sxtb16 r10, r10, ror #8\n"
+#define LAST "smlabb r5, r3, r10, r5\n smlatt r7, r3, r10, r7\n"
+#define SECOND \
+    "sxtab16 r3, r9, r11\n sxtb16 r10, r12\n smlabb r4, r3, r10, r4\n sxtab16 r11, r9, r11, ror #8\n" \
+    "smlatt r6, r3, r10, r6\n sxtb16 r12, r12, ror #8\n smlabb r5, r11, r12, r5\n smlatt r7, r11, r12, r7\n"
+
+/* Adds taps of four channels. */
+__attribute__((naked)) TINYML_STEP static void add_taps(UNUSED const int8_t *x, UNUSED const int8_t *weights,
+                                                        UNUSED const taps_t *taps, UNUSED int32_t sum[4])
+{
+    __asm__(".syntax unified\n"
+            "push {r3-r11, lr}\n ldm r2, {r2, r8, r9, lr}\n ldm r3, {r4-r7}\n subs lr, #2\n blo 2f\n"
+            "1:\n" FIRST "ldr r11, [r0, r2]\n ldr r12, [r1, r8]\n" LAST
+            "add r0, r0, r2, lsl #1\n add r1, r1, r8, lsl #1\n" SECOND "subs lr, #2\n bhs 1b\n"
+            "2:\n adds lr, #1\n bne 3f\n" FIRST LAST
+            "3:\n ldr r3, [sp]\n stm r3, {r4-r7}\n pop {r3-r11, pc}\n");
 }
 
-/* Adds a column of taps, from the row of the input at `x` on, where a ring may come to its end. */
-static void add_column(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const int8_t *x, tinyml_weights_t weights,
-                       int32_t count, int32_t sum[4])
+/* Four outputs. */
+__attribute__((naked)) TINYML_STEP static void put(UNUSED const int32_t sum[4], UNUSED const tinyml_finish_t finish[4],
+                                                   UNUSED int8_t *out)
 {
-    const int32_t step = op->window.dilation_y * in->row_bytes, size = in->rows * in->row_bytes;
+    __asm__(".syntax unified\n"
+            "push {r4-r7}\n"
+            ".rept 4\n"
+            "ldr r3, [r0], #4\n ldm r1!, {r4-r7}\n add r3, r7, r3, lsl #1\n smmulr r3, r3, r4\n"
+            "and r12, r3, r6\n add r3, r5\n add r3, r3, r12, asr #31\n asr r3, r6\n ssat r3, #8, r3\n strb r3, [r2], #1\n"
+            ".endr\n"
+            "pop {r4-r7}\n bx lr\n");
+}
 
-    while (count > 0) {
+#else
+
+static void add_taps(const int8_t *x, const int8_t *weights, const taps_t *taps, int32_t sum[4])
+{
+    for (int32_t k = 0; k < taps->count; ++k, x += taps->step, weights += taps->weights_step) {
+        for (int32_t c = 0; c < 4; ++c) {
+            sum[c] += weights[c] * (x[c] + tinyml_half(taps->offset, 0));
+        }
+    }
+}
+
+static void put(const int32_t sum[4], const tinyml_finish_t finish[4], int8_t *out)
+{
+    for (int32_t c = 0; c < 4; ++c) {
+        out[c] = tinyml_finish(&finish[c], 2 * sum[c] + finish[c].bias);
+    }
+}
+
+#endif
+
+/* Adds a column of taps, from the row of the input at `x` on, where a ring may come to its end. */
+static void add_column(const tinyml_rows_t *in, const int8_t *x, const int8_t *weights, taps_t taps, int32_t sum[4])
+{
+    const int32_t size = in->rows * in->row_bytes;
+
+    for (int32_t left = taps.count; left > 0; left -= taps.count) {
         const int32_t room = size - 1 - (int32_t)(x - (const int8_t *)in->base); /* bytes behind x */
-        const int32_t run = room / step + 1 < count ? room / step + 1 : count;
-        add_taps(x, step, weights.first, weights.step, run, op->in_offset, sum);
-        weights.first += run * weights.step;
-        count -= run;
-        if (count > 0) {
-            x += run * step - size;
+        const int32_t run = room / taps.step + 1;
+        taps.count = run < left ? run : left;
+        add_taps(x, weights, &taps, sum);
+        weights += taps.count * taps.weights_step;
+        if (taps.count < left) {
+            x += taps.count * taps.step - size;
         }
     }
 }
@@ -71,27 +94,28 @@ static void compute_row(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, con
                         int8_t *out)
 {
     const tinyml_window_t *w = &op->window;
-    const int32_t channels = op->out_channels, step = w->dilation_x * channels;
+    const int32_t channels = op->out_channels, column = w->kernel_width == 1;
     const int32_t limited = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
     const int32_t weights_row = w->kernel_width * weights.step;
+    taps_t taps = {column ? w->dilation_y * in->row_bytes : w->dilation_x * channels, weights.step,
+                   ((uint32_t)op->in_offset & UINT32_C(0xffff)) * UINT32_C(0x10001), rows.end - rows.first};
 
     weights.first += rows.first * weights_row;
     for (int32_t x = tile->col; x < tile->col + tile->cols; ++x, out += channels) {
         const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
         const int8_t *i = row + (cols.origin + cols.first * w->dilation_x - in->first_col) * channels + c;
-        tinyml_weights_t seen = {weights.first + cols.first * weights.step, weights.step};
+        const int8_t *seen = weights.first + cols.first * weights.step;
         int32_t sum[4] = {0, 0, 0, 0};
-        if (w->kernel_width == 1) {
-            add_column(op, in, i, seen, cols.first < cols.end ? rows.end - rows.first : 0, sum);
+        if (column && cols.first < cols.end) {
+            add_column(in, i, seen, taps, sum);
         } else if (cols.first < cols.end) {
-            for (int32_t left = rows.end - rows.first; left > 0; --left, seen.first += weights_row) {
-                add_taps(i, step, seen.first, seen.step, cols.end - cols.first, op->in_offset, sum);
+            taps.count = cols.end - cols.first;
+            for (int32_t left = rows.end - rows.first; left > 0; --left, seen += weights_row) {
+                add_taps(i, seen, &taps, sum);
                 i = left > 1 ? tinyml_row_below(in, i, w->dilation_y) : i;
             }
         }
-        for (int32_t k = 0; k < 4; ++k) {
-            out[k] = tinyml_finish(&finish[k], 2 * sum[k] + finish[k].bias);
-        }
+        put(sum, finish, out);
         for (int32_t k = 0; limited && k < 4; ++k) {
             out[k] = (int8_t)tinyml_clamp(out[k], op->out_min, op->out_max);
         }
@@ -108,14 +132,17 @@ void tinyml_depthwise_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_
     for (int32_t next = 0; next < channels; next += 4) {
         const int32_t c = next + 4 <= channels ? next : channels - 4; /* the last four once more */
         const tinyml_weights_t weights = tinyml_weights_of(op, next, c, w->kernel_height * w->kernel_width, scratch);
-        uint32_t words[4 * TINYML_FINISH_WORDS];
-        tinyml_finish_four(conv, c, words, 0);
+        tinyml_finish_t finish[4];
+        for (int32_t k = 0; k < 4; ++k) {
+            tinyml_finish_channel(&finish[k], conv->multiplier[c + k], -conv->shift[c + k], conv->bias[c + k],
+                                  tinyml_outputs_of(conv));
+        }
         for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
             const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
             const int8_t *const row =
                 rows.first < rows.end ? tinyml_row(in, rows.origin + rows.first * w->dilation_y) : in->base;
             int8_t *const o = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * channels + c;
-            compute_row(conv, in, tile, rows, row, c, weights, (const tinyml_finish_t *)(const void *)words, o);
+            compute_row(conv, in, tile, rows, row, c, weights, finish, o);
         }
     }
 }

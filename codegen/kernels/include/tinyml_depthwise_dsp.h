@@ -14,6 +14,9 @@
  * registers on their own. */
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
 #define TINYML_DEPTHWISE_ASSEMBLY 1
+#define UNUSED __attribute__((unused))
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
 #else
 #define TINYML_DEPTHWISE_ASSEMBLY 0
 #endif
@@ -57,13 +60,18 @@ static inline tinyml_weights_t tinyml_weights_of(const tinyml_depthwise_s8_t *op
     return weights;
 }
 
-/* Both halves doubled. */
-static inline uint32_t tinyml_twice(uint32_t pair)
+/* Both halves times a power of two. */
+static inline uint32_t tinyml_times(uint32_t pair, int32_t factor)
 {
 #if TINYML_DEPTHWISE_ASSEMBLY
-    return (uint32_t)__sadd16((int16x2_t)pair, (int16x2_t)pair);
+    uint32_t low, high;
+    __asm__("smulbb %0, %1, %2" : "=r"(low) : "r"(pair), "r"(factor));
+    __asm__("smultb %0, %1, %2" : "=r"(high) : "r"(pair), "r"(factor));
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(low) : "0"(low), "r"(high));
+    return low;
 #else
-    return (pair & UINT32_C(0x7fff7fff)) << 1;
+    const uint32_t f = (uint32_t)factor;
+    return (pair * f & UINT32_C(0xffff)) | (pair >> 16) * f << 16;
 #endif
 }
 
@@ -73,50 +81,45 @@ static inline int32_t tinyml_half(uint32_t pair, int32_t upper)
     return (int16_t)(upper ? pair >> 16 : pair & UINT32_C(0xffff));
 }
 
-/* How the sums of a channel become outputs. Bias and weights are multiplied by two, as the high half of a product with the
- * multiplier wants it, and by the left shift, if any. */
+/* How the sums of a channel become outputs. Bias and weights are multiplied by a power of two: by two, as the high half of a
+ * product with the multiplier wants it, and by the left shift, if any; or so that all channels shift to the right by
+ * TINYML_EVEN_SHIFT, an instruction's constant. Then both roundings are one, before that shift. */
 typedef struct {
     int32_t multiplier;
     int32_t rounding; /* of the right shift; the zero point of the output included */
     int32_t shift;    /* to the right, in the low byte; negative where ties of negative sums have to be rounded away from
-                         zero, since no clamp hides them */
+                         zero, since no clamp hides them; or TINYML_EVEN */
     int32_t bias;
 } tinyml_finish_t;
 
 enum { TINYML_FINISH_WORDS = sizeof(tinyml_finish_t) / 4 };
 
-/* Finishes a channel whose factor shifts to the left, and shifts `count` words of its weights. */
-static void tinyml_finish_left(tinyml_finish_t *f, int32_t offset, int32_t left, uint32_t *weights, int32_t count)
+#define TINYML_EVEN 0x40000000
+#define TINYML_EVEN_SHIFT 10
+
+/* How an output is rounded. */
+typedef struct {
+    int32_t offset; /* 2 * zero point + 1 */
+    int32_t ties;   /* INT32_MIN where those of negative sums matter */
+} tinyml_outputs_t;
+
+static inline tinyml_outputs_t tinyml_outputs_of(const tinyml_conv_s8_t *op)
 {
-    f->rounding = offset;
-    f->shift = 0;
-    f->bias = tinyml_shift_left(f->bias, left);
-    for (; left > 0; --left) {
-        for (int32_t k = 0; k < count; ++k) {
-            weights[k] = tinyml_twice(weights[k]);
-        }
-    }
+    const tinyml_outputs_t outputs = {2 * op->out_offset + 1, op->out_min < op->out_offset ? INT32_MIN : 0};
+    return outputs;
 }
 
-/* Finishes channels c to c + 3: `count` words of doubled weights each, and behind them a tinyml_finish_t. */
-static inline void tinyml_finish_four(const tinyml_conv_s8_t *op, int32_t c, uint32_t *weights, int32_t count)
+/* Finishes a channel whose factor is multiplier * 2^(-31 - right). Returns by how many bits its weights shift to the left. */
+static inline int32_t tinyml_finish_channel(tinyml_finish_t *f, int32_t multiplier, int32_t right, int32_t bias,
+                                            tinyml_outputs_t outputs)
 {
-    const int32_t *multiplier = op->multiplier + c, *bias = op->bias + c;
-    const int8_t *shift = op->shift + c;
-    const int32_t offset = 2 * op->out_offset + 1, ties = op->out_min < op->out_offset ? INT32_MIN : 0;
+    const int32_t left = right < 0 ? 1 - right : 1;
 
-    for (const int8_t *const end = shift + 4; shift < end; weights += count + TINYML_FINISH_WORDS) {
-        tinyml_finish_t *const f = (tinyml_finish_t *)(void *)(weights + count);
-        const int32_t right = -*shift++;
-        f->multiplier = *multiplier++;
-        f->bias = tinyml_shift_left(*bias++, 1);
-        if (right >= 0) {
-            f->rounding = tinyml_shift_left(offset, right) >> 1;
-            f->shift = right | (-right & ties);
-        } else {
-            tinyml_finish_left(f, offset >> 1, -right, weights, count);
-        }
-    }
+    f->multiplier = multiplier;
+    f->rounding = tinyml_shift_left(outputs.offset, right < 0 ? 0 : right) >> 1;
+    f->shift = right < 0 ? 0 : right | (-right & outputs.ties);
+    f->bias = tinyml_shift_left(bias, left);
+    return left;
 }
 
 static inline int8_t tinyml_finish(const tinyml_finish_t *f, int32_t sum)
@@ -128,6 +131,10 @@ static inline int8_t tinyml_finish(const tinyml_finish_t *f, int32_t sum)
     __asm__("ssat %0, #8, %1" : "=r"(result) : "r"((high + f->rounding) >> (f->shift & 31)));
     return (int8_t)result;
 #else
+    if (f->shift == TINYML_EVEN) {
+        const int32_t high = (int32_t)((int64_t)sum * f->multiplier >> 32);
+        return (int8_t)tinyml_clamp((high + f->rounding) >> TINYML_EVEN_SHIFT, -128, 127);
+    }
     const int32_t high = (int32_t)(((int64_t)sum * f->multiplier + (INT64_C(1) << 31)) >> 32);
     const int32_t tie = f->shift < 0 && high < 0 ? -1 : 0;
     return (int8_t)tinyml_clamp((high + tie + f->rounding) >> (f->shift & 31), -128, 127);

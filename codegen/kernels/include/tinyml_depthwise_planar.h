@@ -13,7 +13,7 @@
 #ifndef TINYML_DEPTHWISE_PLANAR_H
 #define TINYML_DEPTHWISE_PLANAR_H
 
-#include "tinyml_depthwise_dsp.h"
+#include "tinyml_depthwise_prepare.h"
 #include "tinyml_window.h"
 
 enum { K = TINYML_DEPTHWISE_SIZE, DENSE_WORDS = K - 1, SPARSE_WORDS = (K + 1) / 2 };
@@ -27,14 +27,14 @@ static const uint8_t dense_taps[DENSE_WORDS] = {
 #endif
 };
 
-/* A block of outputs: `main` bytes of each row in fours, then `tail` bytes in twos. The assembly knows this order. */
+/* A block of outputs: `main` bytes of each row in fours, then the odd ones. The assembly knows this order. */
 typedef struct {
-    int32_t rewind;   /* from below the window of four outputs to that of the next four, in bytes of the plane */
+    int32_t rewind;   /* from the last row of the window of four outputs to that of the next four, in bytes of the plane */
     int32_t step;     /* from an output to its right neighbour */
     int32_t unused;   /* room for the end of the fours */
-    int32_t tail;
-    int32_t last;     /* from the first of the last two outputs to the second: 0 where there is just one */
-    int32_t in_next;  /* from behind a row of outputs to the next row: input plane */
+    uint32_t odd;     /* bit 31: two more, bit 30: and one */
+    int32_t cols;
+    int32_t in_next;  /* from where a row of outputs ends to the next row: input plane */
     int32_t out_next; /* and output */
     int32_t rows;
     int32_t main;
@@ -49,20 +49,8 @@ static inline void put(uint32_t *to, int32_t size, const uint32_t pair[4])
     to[3 * size] = pair[3];
 }
 
-/* Two taps of four channels, doubled; `size` words from a channel to the next. */
-static inline void spread_taps(const int8_t *a, const int8_t *b, uint32_t *to, int32_t size)
-{
-    uint32_t pair[4];
-
-    tinyml_interleave(a, b, pair);
-    to[0] = tinyml_twice(pair[0]);
-    to[size] = tinyml_twice(pair[1]);
-    to[2 * size] = tinyml_twice(pair[2]);
-    to[3 * size] = tinyml_twice(pair[3]);
-}
-
 /* Weights and tinyml_finish_t of channels c to c + 3, which come after `before` others. */
-static void spread_weights(const tinyml_depthwise_s8_t *op, int32_t before, int32_t c, int32_t words, uint32_t *to)
+TINYML_STEP static void spread_weights(const tinyml_depthwise_s8_t *op, int32_t before, int32_t c, int32_t words, uint32_t *to)
 {
     static const int8_t none[4] = {0, 0, 0, 0};
     int8_t wide[4 * K * K];
@@ -70,203 +58,288 @@ static void spread_weights(const tinyml_depthwise_s8_t *op, int32_t before, int3
     const int32_t step = weights.step, size = K * words + TINYML_FINISH_WORDS;
     const int8_t *row = weights.first;
     uint32_t *next = to;
+    int32_t factor[4];
 
+    tinyml_finish_four(&op->conv, c, to + K * words, size, factor);
     for (int32_t ky = 0; ky < K; ++ky, row += K * step, next += words) {
         if (words == DENSE_WORDS) {
             for (int32_t j = 0; j < DENSE_WORDS; ++j) {
                 const int8_t *a = row + dense_taps[j] * step;
-                spread_taps(a, a + step, next + j, size);
+                tinyml_spread_taps(a, a + step, factor, next + j, size);
             }
         } else {
             for (int32_t j = 0; j < SPARSE_WORDS; ++j) {
                 const int8_t *a = row + 2 * j * step;
-                spread_taps(a, 2 * j + 1 < K ? a + step : none, next + j, size);
+                tinyml_spread_taps(a, 2 * j + 1 < K ? a + step : none, factor, next + j, size);
             }
         }
     }
-    tinyml_finish_four(&op->conv, c, to, K * words);
 }
 
-/* A row of four planes, `size` words apart, from `words` pairs of columns that lie wholly inside the image. */
-static inline const int8_t *spread_pairs(const int8_t *x, int32_t channels, uint32_t *to, const uint32_t *until,
-                                         int32_t size)
-{
+/* What of a row of the image goes where. The assembly knows the order. */
+typedef struct {
+    const int8_t *row; /* from the first column inside the image on */
+    int32_t step;      /* bytes from a column to the next */
+    uint32_t *to;      /* the pair of columns that these belong to, in the first plane */
+    uint32_t *until;   /* the first pair that is not wholly inside the image */
+    int32_t plane;     /* bytes from a plane to the next */
+    uint32_t pad;      /* the zero point, four times */
+    int32_t head;      /* whether only the second column of the first pair is inside */
+    int32_t tail;      /* whether the first column of the pair `until` is inside */
+} source_t;
+
 #if TINYML_DEPTHWISE_ASSEMBLY
-    uint32_t a, b, c;
-    if (to < until) {
-        __asm__("1:\n"
-                "ldr %[a], [%[x]]\n ldr %[b], [%[x], %[step]]\n add %[x], %[x], %[step], lsl #1\n"
-                "pkhbt %[c], %[a], %[b], lsl #16\n pkhtb %[a], %[b], %[a], asr #16\n"
-                "sxtb16 %[b], %[c], ror #8\n str %[b], [%[to], %[one]]\n"
-                "sxtb16 %[b], %[a]\n str %[b], [%[to], %[one], lsl #1]\n"
-                "sxtb16 %[b], %[a], ror #8\n str %[b], [%[to], %[three]]\n"
-                "sxtb16 %[b], %[c]\n str %[b], [%[to]], #4\n"
-                "cmp %[to], %[until]\n bne 1b\n"
-                : [x] "+r"(x), [to] "+r"(to), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
-                : [until] "r"(until), [step] "r"(channels), [one] "r"(4 * size), [three] "r"(12 * size)
-                : "cc", "memory");
-    }
-#else
-    for (; to < until; ++to, x += 2 * channels) {
-        uint32_t pair[4];
-        tinyml_interleave(x, x + channels, pair);
-        put(to, size, pair);
-    }
-#endif
-    return x;
+
+/* r1 row, r2 step, r3 to, r4 until; r5 and r9 to the planes after the next, r6 pad. A pair of columns, spread: */
+#define PAIR(low, high, word) \
+    "sxtb16 " word ", " low ", ror #8\n str " word ", [r3, r5]\n sxtb16 " word ", " high "\n str " word ", [r3, r5, lsl #1]\n" \
+    "sxtb16 " word ", " high ", ror #8\n str " word ", [r3, r9]\n sxtb16 " word ", " low "\n str " word ", [r3], #4\n"
+
+/* Two pairs of columns at a time, before them one where their number is odd. */
+__attribute__((naked)) TINYML_STEP static void spread(UNUSED const source_t *source)
+{
+    __asm__(".syntax unified\n"
+            "push {r4-r11, lr}\n ldm r0, {r1-r8}\n add r9, r5, r5, lsl #1\n cbz r7, 2f\n"
+            "mov r10, r6\n ldr r11, [r1]\n add r1, r2\n"
+            "1:\n pkhbt r12, r10, r11, lsl #16\n pkhtb r11, r11, r10, asr #16\n" PAIR("r12", "r11", "r10")
+            "2:\n subs r7, r4, r3\n beq 4f\n lsls r7, r7, #29\n bpl 3f\n"
+            "ldr r10, [r1]\n ldr r11, [r1, r2]\n add r1, r1, r2, lsl #1\n b 1b\n"
+            "3:\n add r7, r1, r2\n ldr r10, [r1]\n ldr r11, [r1, r2]\n ldr r12, [r1, r2, lsl #1]\n ldr lr, [r7, r2, lsl #1]\n"
+            "add r1, r1, r2, lsl #2\n"
+            "pkhbt r7, r10, r11, lsl #16\n pkhtb r11, r11, r10, asr #16\n" PAIR("r7", "r11", "r10")
+            "pkhbt r7, r12, lr, lsl #16\n pkhtb r12, lr, r12, asr #16\n" PAIR("r7", "r12", "r10")
+            "cmp r3, r4\n bne 3b\n"
+            "4:\n cmp r8, #0\n beq 5f\n movs r8, #0\n ldr r10, [r1]\n mov r11, r6\n add r4, #4\n b 1b\n"
+            "5:\n pop {r4-r11, pc}\n");
 }
 
-/* A row of four planes of `words` words: columns [first, end) of it from x on, the rest is padding, which may be there
- * already. */
-static void spread_row(const int8_t *x, int32_t channels, int32_t first, int32_t end, int32_t words, const int8_t *pad,
-                       int32_t padded, uint32_t *to, int32_t size)
+#else
+
+static void spread(const source_t *s)
 {
-    uint32_t *const stop = to + words, *const until = to + end / 2;
+    const int8_t *const pad = (const int8_t *)&s->pad, *x = s->row;
+    uint32_t *const end = s->tail ? s->until + 1 : s->until;
     uint32_t pair[4];
 
-    if (!padded) {
-        tinyml_interleave(pad, pad, pair);
-        for (uint32_t *at = to; at < to + first / 2; ++at) {
-            put(at, size, pair);
-        }
-        for (uint32_t *at = until; at < stop; ++at) {
-            put(at, size, pair);
-        }
+    for (uint32_t *to = s->to; to < end; ++to) {
+        const int8_t *const a = s->head && to == s->to ? pad : x;
+        const int8_t *const b = a == pad ? x : to == s->until ? pad : x + s->step;
+        tinyml_interleave(a, b, pair);
+        put(to, s->plane / 4, pair);
+        x += a == pad ? s->step : 2 * s->step;
     }
-    if (first >= end) {
-        return;
-    }
-    to += first / 2;
-    if (first % 2 != 0) {
-        tinyml_interleave(pad, x, pair);
-        put(to++, size, pair);
-        x += channels;
-    }
-    x = spread_pairs(x, channels, to, until, size);
-    if (end % 2 != 0) {
-        tinyml_interleave(x, pad, pair);
-        put(until, size, pair);
+}
+
+#endif
+
+/* Writes two columns of padding to each pair [to, end), and to those of three more planes, `size` words apart. */
+TINYML_STEP static void blank(uint32_t *to, const uint32_t *end, int32_t size, uint32_t columns)
+{
+    for (; to < end; ++to) {
+        to[0] = columns;
+        to[size] = columns;
+        to[2 * size] = columns;
+        to[3 * size] = columns;
     }
 }
 
 #if TINYML_DEPTHWISE_ASSEMBLY
 
-/* Registers: r0 plane, r1 weights, r2 pitch, r3 to r6 sums, r7 to r12 scratch, lr output. One row of taps is
- *     w0 w1 ... = words of the plane from r0 on, k.. = words of weights from r1 on, r0 += r2
- * for four outputs (FOUR) or two (TWO). The bias comes before them. */
-#define BIAS_TWO(bytes) "ldr r3, [r1, #" bytes "+12]\n mov r4, r3\n"
-#define BIAS_FOUR(bytes) BIAS_TWO(bytes) "mov r5, r3\n mov r6, r3\n"
-
+/* Registers: r0 plane, r1 weights, r2 pitch, r3 to r6 sums, r7 to r12 scratch, lr output. A row of taps reads words p.. of
+ * the plane and k.. of the weights.
+ *
+ * Of four outputs, a row begins with its first words in registers, and with its last ones, loads what the next row begins
+ * with: `next` is "" below the last row, where multiplier and rounding follow the weights. In the first row, the sums begin
+ * with the bias. */
 #if TINYML_DEPTHWISE_SIZE == 5
-/* k01 k23, k12 k34 */
+/* k01 k23, k12 k34; a b: p0 p1, u v: k01 k23. The next row has them in a c, b v. */
+#define DENSE_ROW(a, b, c, d, u, v, first, second, third, next) \
+    "ldrd " c ", " d ", [r0, #8]\n" \
+    "smlad r3, " a ", " u ", " first "\n smlatb r4, " a ", " u ", " second "\n" \
+    "smlad r5, " b ", " u ", " third "\n smlatb r6, " b ", " u ", r6\n" \
+    "ldrd " a ", " u ", [r1], #8\n" \
+    "smlad r3, " b ", " v ", r3\n smlad r5, " c ", " v ", r5\n smlad r4, " b ", " a ", r4\n" \
+    "ldrd " b ", " v ", [r1], #8\n" \
+    "smlad r6, " c ", " a ", r6\n smlad r4, " c ", " u ", r4\n smlabt r3, " c ", " u ", r3\n" \
+    next(a, c) \
+    "smlad r6, " d ", " u ", r6\n smlabt r5, " d ", " u ", r5\n"
 #define DENSE_FOUR \
-    "ldm r1!, {r11, r12}\n ldm r0, {r7-r10}\n add r0, r2\n" \
-    "smlad r3, r7, r11, r3\n smlatb r4, r7, r11, r4\n smlad r5, r8, r11, r5\n smlatb r6, r8, r11, r6\n" \
-    "smlad r3, r8, r12, r3\n smlad r5, r9, r12, r5\n" \
-    "ldm r1!, {r11, r12}\n" \
-    "smlad r4, r8, r11, r4\n smlad r6, r9, r11, r6\n" \
-    "smlabt r3, r9, r12, r3\n smlad r4, r9, r12, r4\n smlabt r5, r10, r12, r5\n smlad r6, r10, r12, r6\n"
+    "ldrd r7, r8, [r0]\n ldrd r11, r12, [r1], #8\n" \
+    DENSE_ROW("r7", "r8", "r9", "r10", "r11", "r12", "r6", "r6", "r6", NEXT) \
+    DENSE_ROW("r7", "r9", "r10", "r11", "r8", "r12", "r3", "r4", "r5", NEXT) \
+    DENSE_ROW("r7", "r10", "r11", "r8", "r9", "r12", "r3", "r4", "r5", NEXT) \
+    DENSE_ROW("r7", "r11", "r8", "r9", "r10", "r12", "r3", "r4", "r5", NEXT) \
+    DENSE_ROW("r7", "r8", "r9", "r10", "r11", "r12", "r3", "r4", "r5", NO_NEXT)
+#define DENSE_MULTIPLIER "r8"
+#define DENSE_ROUNDING "r12"
 #define DENSE_TWO \
-    "ldm r1!, {r11, r12}\n ldm r0, {r7-r9}\n add r0, r2\n" \
+    "ldrd r11, r12, [r1], #8\n ldm r0, {r7-r9}\n" \
     "smlad r3, r7, r11, r3\n smlatb r4, r7, r11, r4\n smlad r3, r8, r12, r3\n" \
-    "ldm r1!, {r11, r12}\n" \
+    "ldrd r11, r12, [r1], #8\n" \
     "smlad r4, r8, r11, r4\n smlabt r3, r9, r12, r3\n smlad r4, r9, r12, r4\n"
-/* k01 k23 k4 */
+#define DENSE_ONE \
+    "ldm r1!, {r9-r12}\n ldm r0, {r6-r8}\n smlad r3, r6, r9, r3\n smlad r3, r7, r10, r3\n smlabt r3, r8, r12, r3\n"
+/* k01 k23 k4; x y: p0 p1, u v w. The next row has them in z u, y v w. */
+#define SPARSE_ROW(x, y, z, u, v, first, second, third, next, weight) \
+    "smlad r3, " x ", " u ", " first "\n" \
+    "ldrd " x ", " z ", [r0, #8]\n" \
+    "smlad r3, " y ", " v ", r3\n smlad r4, " y ", " u ", " second "\n smlabb r3, " x ", r12, r3\n" \
+    "smlad r4, " x ", " v ", r4\n smlad r5, " x ", " u ", " third "\n" \
+    "ldrd " y ", " x ", [r0, #16]\n" \
+    "smlabb r4, " z ", r12, r4\n smlad r5, " z ", " v ", r5\n smlad r6, " z ", " u ", r6\n" \
+    next(z, u) \
+    "smlabb r5, " y ", r12, r5\n smlad r6, " y ", " v ", r6\n" \
+    "ldrd " y ", " v ", [r1], #8\n" \
+    "smlabb r6, " x ", r12, r6\n" weight
 #define SPARSE_FOUR \
-    "ldm r1!, {r10-r12}\n ldm r0, {r7-r9}\n" \
-    "smlad r3, r7, r10, r3\n smlad r4, r8, r10, r4\n smlad r5, r9, r10, r5\n" \
-    "smlad r3, r8, r11, r3\n smlad r4, r9, r11, r4\n smlabb r3, r9, r12, r3\n" \
-    "ldrd r7, r8, [r0, #12]\n ldr r9, [r0, #20]\n add r0, r2\n" \
-    "smlad r6, r7, r10, r6\n smlad r5, r7, r11, r5\n smlabb r4, r7, r12, r4\n" \
-    "smlad r6, r8, r11, r6\n smlabb r5, r8, r12, r5\n smlabb r6, r9, r12, r6\n"
+    "ldrd r7, r8, [r0]\n ldrd r10, r11, [r1], #8\n" LAST_WEIGHT \
+    SPARSE_ROW("r7", "r8", "r9", "r10", "r11", "r6", "r6", "r6", NEXT, LAST_WEIGHT) \
+    SPARSE_ROW("r9", "r10", "r7", "r8", "r11", "r3", "r4", "r5", NEXT, LAST_WEIGHT) \
+    SPARSE_ROW("r7", "r8", "r9", "r10", "r11", "r3", "r4", "r5", NEXT, LAST_WEIGHT) \
+    SPARSE_ROW("r9", "r10", "r7", "r8", "r11", "r3", "r4", "r5", NEXT, LAST_WEIGHT) \
+    SPARSE_ROW("r7", "r8", "r9", "r10", "r11", "r3", "r4", "r5", NO_NEXT, "")
+#define LAST_WEIGHT "ldr r12, [r1], #4\n"
+#define SPARSE_MULTIPLIER "r8"
+#define SPARSE_ROUNDING "r11"
 #define SPARSE_TWO \
     "ldm r1!, {r10-r12}\n ldm r0, {r7-r9}\n" \
-    "smlad r3, r7, r10, r3\n ldr r7, [r0, #12]\n add r0, r2\n smlad r4, r8, r10, r4\n" \
+    "smlad r3, r7, r10, r3\n ldr r7, [r0, #12]\n smlad r4, r8, r10, r4\n" \
     "smlad r3, r8, r11, r3\n smlad r4, r9, r11, r4\n smlabb r3, r9, r12, r3\n smlabb r4, r7, r12, r4\n"
+#define SPARSE_ONE \
+    "ldm r1!, {r10-r12}\n ldm r0, {r7-r9}\n smlad r3, r7, r10, r3\n smlad r3, r8, r11, r3\n smlabb r3, r9, r12, r3\n"
 #define DENSE_BYTES "80"
 #define SPARSE_BYTES "60"
-#define ROWS "5"
+#define ROWS_BUT_ONE "4"
 
 #else
-/* k01 k23, k45 k56, k12 k34 */
+/* k01 k23, k45 k56, k12 k34; a b: p0 p1, u v: k01 k23. The next row has them in a c, u b. */
+#define DENSE_ROW(a, b, c, d, u, v, first, second, third, next) \
+    "ldrd " c ", " d ", [r0, #8]\n" \
+    "smlad r3, " a ", " u ", " first "\n smlatb r4, " a ", " u ", " second "\n" \
+    "smlad r5, " b ", " u ", " third "\n smlatb r6, " b ", " u ", r6\n" \
+    "ldrd " a ", " u ", [r1], #8\n" \
+    "smlad r3, " b ", " v ", r3\n smlad r5, " c ", " v ", r5\n" \
+    "ldr " v ", [r0, #16]\n" \
+    "smlad r3, " c ", " a ", r3\n smlad r5, " d ", " a ", r5\n smlad r6, " v ", " u ", r6\n smlabt r5, " v ", " u ", r5\n" \
+    "ldrd " a ", " v ", [r1], #8\n" \
+    "smlad r4, " d ", " u ", r4\n smlabt r3, " d ", " u ", r3\n smlad r4, " b ", " a ", r4\n" \
+    "ldrd " u ", " b ", [r1], #8\n" \
+    "smlad r6, " c ", " a ", r6\n smlad r4, " c ", " v ", r4\n" \
+    next(a, c) \
+    "smlad r6, " d ", " v ", r6\n"
 #define DENSE_FOUR \
-    "ldm r1!, {r11, r12}\n ldm r0, {r7-r10}\n" \
-    "smlad r3, r7, r11, r3\n smlatb r4, r7, r11, r4\n smlad r5, r8, r11, r5\n smlatb r6, r8, r11, r6\n" \
-    "smlad r3, r8, r12, r3\n smlad r5, r9, r12, r5\n" \
-    "ldr r7, [r0, #16]\n add r0, r2\n ldm r1!, {r11, r12}\n" \
-    "smlad r3, r9, r11, r3\n smlad r5, r10, r11, r5\n smlad r4, r10, r12, r4\n" \
-    "smlabt r3, r10, r12, r3\n smlad r6, r7, r12, r6\n smlabt r5, r7, r12, r5\n" \
-    "ldm r1!, {r11, r12}\n" \
-    "smlad r4, r8, r11, r4\n smlad r6, r9, r11, r6\n smlad r4, r9, r12, r4\n smlad r6, r10, r12, r6\n"
+    "ldrd r7, r8, [r0]\n ldrd r11, r12, [r1], #8\n" \
+    DENSE_ROW("r7", "r8", "r9", "r10", "r11", "r12", "r6", "r6", "r6", NEXT) \
+    DENSE_ROW("r7", "r9", "r10", "r12", "r11", "r8", "r3", "r4", "r5", NEXT) \
+    DENSE_ROW("r7", "r10", "r12", "r8", "r11", "r9", "r3", "r4", "r5", NEXT) \
+    DENSE_ROW("r7", "r12", "r8", "r9", "r11", "r10", "r3", "r4", "r5", NEXT) \
+    DENSE_ROW("r7", "r8", "r9", "r10", "r11", "r12", "r3", "r4", "r5", NEXT) \
+    DENSE_ROW("r7", "r9", "r10", "r12", "r11", "r8", "r3", "r4", "r5", NEXT) \
+    DENSE_ROW("r7", "r10", "r12", "r8", "r11", "r9", "r3", "r4", "r5", NO_NEXT)
+#define DENSE_MULTIPLIER "r11"
+#define DENSE_ROUNDING "r10"
 #define DENSE_TWO \
-    "ldm r1!, {r11, r12}\n ldm r0, {r7-r10}\n add r0, r2\n" \
+    "ldrd r11, r12, [r1], #8\n ldm r0, {r7-r10}\n" \
     "smlad r3, r7, r11, r3\n smlatb r4, r7, r11, r4\n smlad r3, r8, r12, r3\n" \
-    "ldm r1!, {r11, r12}\n" \
+    "ldrd r11, r12, [r1], #8\n" \
     "smlad r4, r10, r12, r4\n smlad r3, r9, r11, r3\n smlabt r3, r10, r12, r3\n" \
-    "ldm r1!, {r11, r12}\n" \
+    "ldrd r11, r12, [r1], #8\n" \
     "smlad r4, r8, r11, r4\n smlad r4, r9, r12, r4\n"
-/* k01 k23, k45 k6 */
+#define DENSE_ONE \
+    "ldm r0, {r5-r8}\n ldrd r9, r10, [r1], #8\n ldrd r11, r12, [r1], #16\n" \
+    "smlad r3, r5, r9, r3\n smlad r3, r6, r10, r3\n smlad r3, r7, r11, r3\n smlabt r3, r8, r12, r3\n"
+/* k01 k23, k45 k6; x y: p0 p1, u v: k01 k23. The next row has them in x d, u y. */
+#define SPARSE_ROW(y, d, v, first, second, third, next) \
+    "ldrd r9, " d ", [r0, #8]\n" \
+    "smlad r3, r7, r11, " first "\n smlad r4, " y ", r11, " second "\n smlad r3, " y ", " v ", r3\n" \
+    "ldrd r7, " y ", [r0, #16]\n" \
+    "smlad r5, r9, r11, " third "\n smlad r6, " d ", r11, r6\n smlad r4, r9, " v ", r4\n smlad r5, " d ", " v ", r5\n" \
+    "smlad r6, r7, " v ", r6\n" \
+    "ldrd r11, " v ", [r1], #8\n" \
+    "smlad r3, r9, r11, r3\n" \
+    "ldr r9, [r0, #24]\n" \
+    "smlad r4, " d ", r11, r4\n smlabb r3, " d ", " v ", r3\n smlad r5, r7, r11, r5\n smlabb r4, r7, " v ", r4\n" \
+    next("r7", d) \
+    "smlad r6, " y ", r11, r6\n smlabb r5, " y ", " v ", r5\n" \
+    "ldrd r11, " y ", [r1], #8\n" \
+    "smlabb r6, r9, " v ", r6\n"
 #define SPARSE_FOUR \
-    "ldm r1!, {r11, r12}\n ldm r0, {r7-r10}\n" \
-    "smlad r3, r7, r11, r3\n ldr r7, [r0, #16]\n" \
-    "smlad r4, r8, r11, r4\n smlad r5, r9, r11, r5\n smlad r6, r10, r11, r6\n" \
-    "smlad r3, r8, r12, r3\n smlad r4, r9, r12, r4\n smlad r5, r10, r12, r5\n smlad r6, r7, r12, r6\n" \
-    "ldm r1!, {r11, r12}\n" \
-    "smlad r3, r9, r11, r3\n ldrd r8, r9, [r0, #20]\n add r0, r2\n" \
-    "smlad r4, r10, r11, r4\n smlad r5, r7, r11, r5\n smlad r6, r8, r11, r6\n" \
-    "smlabb r3, r10, r12, r3\n smlabb r4, r7, r12, r4\n smlabb r5, r8, r12, r5\n smlabb r6, r9, r12, r6\n"
+    "ldrd r7, r8, [r0]\n ldrd r11, r12, [r1], #8\n" \
+    SPARSE_ROW("r8", "r10", "r12", "r6", "r6", "r6", NEXT) \
+    SPARSE_ROW("r10", "r12", "r8", "r3", "r4", "r5", NEXT) \
+    SPARSE_ROW("r12", "r8", "r10", "r3", "r4", "r5", NEXT) \
+    SPARSE_ROW("r8", "r10", "r12", "r3", "r4", "r5", NEXT) \
+    SPARSE_ROW("r10", "r12", "r8", "r3", "r4", "r5", NEXT) \
+    SPARSE_ROW("r12", "r8", "r10", "r3", "r4", "r5", NEXT) \
+    SPARSE_ROW("r8", "r10", "r12", "r3", "r4", "r5", NO_NEXT)
+#define SPARSE_MULTIPLIER "r11"
+#define SPARSE_ROUNDING "r8"
 #define SPARSE_TWO \
-    "ldm r1!, {r11, r12}\n ldm r0, {r7-r10}\n" \
-    "smlad r3, r7, r11, r3\n ldr r7, [r0, #16]\n add r0, r2\n" \
+    "ldrd r11, r12, [r1], #8\n ldm r0, {r7-r10}\n" \
+    "smlad r3, r7, r11, r3\n ldr r7, [r0, #16]\n" \
     "smlad r4, r8, r11, r4\n smlad r3, r8, r12, r3\n smlad r4, r9, r12, r4\n" \
-    "ldm r1!, {r11, r12}\n" \
+    "ldrd r11, r12, [r1], #8\n" \
     "smlad r3, r9, r11, r3\n smlad r4, r10, r11, r4\n smlabb r3, r10, r12, r3\n smlabb r4, r7, r12, r4\n"
+#define SPARSE_ONE \
+    "ldm r1!, {r9-r12}\n ldm r0, {r5-r8}\n" \
+    "smlad r3, r5, r9, r3\n smlad r3, r6, r10, r3\n smlad r3, r7, r11, r3\n smlabb r3, r8, r12, r3\n"
 #define DENSE_BYTES "168"
 #define SPARSE_BYTES "112"
-#define ROWS "7"
+#define ROWS_BUT_ONE "6"
 #endif
 
-#define EACH_OF_FOUR(what, how) what " r3, r3, " how "\n" what " r4, r4, " how "\n" \
-                                what " r5, r5, " how "\n" what " r6, r6, " how "\n"
+#define NEXT(a, b) "add r0, r2\n ldrd " a ", " b ", [r0]\n"
+#define NO_NEXT(a, b)
+#define EACH_ROW(row) ".rept " ROWS_BUT_ONE "\n" row "add r0, r2\n.endr\n" row
 
-#define UNUSED __attribute__((unused))
-
-/* Ties: -1 where the product is negative. */
-#define TIE(sum) "smmulr " sum ", " sum ", r7\n add " sum ", " sum ", " sum ", asr #31\n add " sum ", r8\n"
+#define SCALED(sum, finish) "smmla " sum ", " sum ", " finish "\n"
+#define BYTE(sum) "ssat " sum ", #8, " sum ", asr #" TEXT(TINYML_EVEN_SHIFT) "\n"
+/* Not even: -1 where the product is negative is right if there are ties, and hidden if not. */
+#define SCALED_ANY(sum, multiplier, rounding, shift) \
+    "smmulr " sum ", " sum ", " multiplier "\n add " sum ", " sum ", " sum ", asr #31\n add " sum ", " rounding "\n" \
+    "asr " sum ", " shift "\n ssat " sum ", #8, " sum "\n"
+#define PUT_FOUR \
+    "strb r4, [lr, r11]\n add lr, lr, r11, lsl #1\n strb r5, [lr]\n strb r6, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
+    "add r0, r10\n"
 
 /* void name(const uint32_t *plane, const uint32_t *weights, int8_t *out, const block_t *block)
- * At the end, r7 to r9 are multiplier, rounding and shift. */
-#define SUMS(name, four, two, bytes, stride) \
+ * On the stack: weights; block_t from 4 on, where 12 is the end of the fours. Flags say in fours whether the
+ * channel is even: negative. */
+#define SUMS(name, four, multiplier, rounding, two, one, bytes, stride) \
     __attribute__((naked)) TINYML_STEP static void name(UNUSED const uint32_t *plane, UNUSED const uint32_t *weights, \
                                                         UNUSED int8_t *out, UNUSED const block_t *block) \
     { \
         __asm__(".syntax unified\n" \
-                "push {r4-r11, lr}\n mov lr, r2\n ldr r2, [r3, #36]\n ldm r3, {r4-r12}\n push {r4-r12}\n" \
-                "1:\n ldr r12, [sp, #32]\n add r12, lr\n str r12, [sp, #8]\n cmp lr, r12\n beq 5f\n" \
-                "2:\n" BIAS_FOUR(bytes) ".rept " ROWS "\n" four ".endr\n" \
-                "ldm r1, {r7-r9}\n cmp r9, #0\n blt 3f\n" EACH_OF_FOUR("smmlar", "r7, r8") \
-                "4:\n" EACH_OF_FOUR("asr", "r9") \
-                "ssat r3, #8, r3\n ssat r4, #8, r4\n ssat r5, #8, r5\n ssat r6, #8, r6\n" \
-                "ldm sp, {r10-r12}\n" \
-                "strb r3, [lr]\n strb r4, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
-                "strb r5, [lr]\n strb r6, [lr, r11]\n add lr, lr, r11, lsl #1\n" \
-                "add r0, r10\n sub r1, #" bytes "\n cmp lr, r12\n bne 2b\n" \
-                "5:\n ldr r12, [sp, #12]\n add r12, lr\n str r12, [sp, #8]\n cmp lr, r12\n beq 8f\n" \
-                "6:\n" BIAS_TWO(bytes) ".rept " ROWS "\n" two ".endr\n" \
-                "ldm r1, {r7-r9}\n cmp r9, #0\n blt 7f\n smmlar r3, r3, r7, r8\n smmlar r4, r4, r7, r8\n" \
-                "9:\n asr r3, r3, r9\n asr r4, r4, r9\n ssat r3, #8, r3\n ssat r4, #8, r4\n" \
-                "ldm sp, {r10-r12}\n add r0, r10\n sub r0, #4 * " stride "\n sub r1, #" bytes "\n" \
-                "add r10, lr, r11, lsl #1\n cmp r10, r12\n it eq\n ldreq r11, [sp, #16]\n" \
-                "strb r4, [lr, r11]\n strb r3, [lr]\n mov lr, r10\n bne 6b\n" \
-                "8:\n ldrd r10, r11, [sp, #20]\n add r0, r10\n add lr, r11\n" \
-                "ldr r12, [sp, #28]\n subs r12, #1\n str r12, [sp, #28]\n bne 1b\n" \
-                "add sp, #36\n pop {r4-r11, pc}\n" \
-                "3:\n" TIE("r3") TIE("r4") TIE("r5") TIE("r6") "b 4b\n" \
-                "7:\n" TIE("r3") TIE("r4") "b 9b\n"); \
+                "push {r4-r11, lr}\n mov lr, r2\n ldr r2, [r3, #36]\n ldm r3, {r4-r12}\n push {r1, r4-r12}\n" \
+                "1:\n ldr r12, [sp, #36]\n add r12, lr\n str r12, [sp, #12]\n cmp lr, r12\n beq 3f\n" \
+                "ldr r3, [r1, #" bytes "+8]\n lsls r3, r3, #1\n" \
+                "2:\n ldr r6, [r1, #" bytes "+12]\n" four "bpl 9f\n" \
+                SCALED("r3", multiplier ", " rounding) SCALED("r4", multiplier ", " rounding) \
+                SCALED("r5", multiplier ", " rounding) BYTE("r3") SCALED("r6", multiplier ", " rounding) \
+                BYTE("r4") "strb r3, [lr]\n" BYTE("r5") "ldm sp, {r1, r10, r11, r12}\n" BYTE("r6") PUT_FOUR "cmp lr, r12\n bne 2b\n" \
+                "3:\n ldr r3, [sp, #16]\n cbnz r3, 6f\n" \
+                "5:\n ldrd r10, r11, [sp, #24]\n add r0, r10\n add lr, r11\n" \
+                "ldr r12, [sp, #32]\n subs r12, #1\n str r12, [sp, #32]\n bne 1b\n" \
+                "add sp, #40\n pop {r4-r11, pc}\n" \
+                "6:\n lsls r3, r3, #1\n bcc 8f\n" \
+                "ldr r3, [r1, #" bytes "+12]\n mov r4, r3\n" EACH_ROW(two) \
+                "ldm r1, {r7-r9}\n cmp r9, #" TEXT(TINYML_EVEN) "\n bne 10f\n" \
+                SCALED("r3", "r7, r8") SCALED("r4", "r7, r8") BYTE("r3") BYTE("r4") \
+                "7:\n ldm sp, {r1, r10, r11}\n strb r3, [lr]\n strb r4, [lr, r11]\n" \
+                "add lr, lr, r11, lsl #1\n add r0, r10\n sub r0, #4 * " stride "\n ldr r3, [sp, #16]\n lsls r3, r3, #2\n bcc 5b\n" \
+                "8:\n ldr r3, [r1, #" bytes "+12]\n" EACH_ROW(one) \
+                "ldm r1, {r7-r9}\n ldr r1, [sp]\n cmp r9, #" TEXT(TINYML_EVEN) "\n bne 11f\n" \
+                SCALED("r3", "r7, r8") BYTE("r3") "strb r3, [lr]\n b 5b\n" \
+                "9:\n ldr r1, [r1]\n" \
+                SCALED_ANY("r3", multiplier, rounding, "r1") SCALED_ANY("r4", multiplier, rounding, "r1") \
+                SCALED_ANY("r5", multiplier, rounding, "r1") SCALED_ANY("r6", multiplier, rounding, "r1") \
+                "strb r3, [lr]\n ldm sp, {r1, r10, r11, r12}\n" PUT_FOUR "cmp r12, lr\n bne 2b\n b 3b\n" \
+                "10:\n" SCALED_ANY("r3", "r7", "r8", "r9") SCALED_ANY("r4", "r7", "r8", "r9") "b 7b\n" \
+                "11:\n" SCALED_ANY("r3", "r7", "r8", "r9") "strb r3, [lr]\n b 5b\n"); \
     }
 
-SUMS(dense_sums, DENSE_FOUR, DENSE_TWO, DENSE_BYTES, "1")
-SUMS(sparse_sums, SPARSE_FOUR, SPARSE_TWO, SPARSE_BYTES, "2")
+SUMS(dense_sums, DENSE_FOUR, DENSE_MULTIPLIER, DENSE_ROUNDING, DENSE_TWO, DENSE_ONE, DENSE_BYTES, "1")
+SUMS(sparse_sums, SPARSE_FOUR, SPARSE_MULTIPLIER, SPARSE_ROUNDING, SPARSE_TWO, SPARSE_ONE, SPARSE_BYTES, "2")
 
 #else
 
@@ -286,22 +359,18 @@ static void sums(const uint32_t *plane, const uint32_t *weights, int8_t *out, co
 {
     const int32_t dense = stride == 1, words = dense ? DENSE_WORDS : SPARSE_WORDS, pitch = block->pitch / 4;
     const tinyml_finish_t *f = (const tinyml_finish_t *)(const void *)(weights + K * words);
-    const int32_t bytes = block->main + block->tail;
-
     for (int32_t y = 0; y < block->rows; ++y) {
-        for (int32_t x = 0; x * block->step < bytes; ++x) {
+        for (int32_t x = 0; x < block->cols; ++x) {
             int32_t sum = f->bias;
             for (int32_t k = 0; k < K * K; ++k) {
                 const int32_t column = x * stride + k % K;
                 sum += tap_of(weights + k / K * words, k % K, dense) *
                        tinyml_half(plane[k / K * pitch + column / 2], column % 2);
             }
-            if (block->last != 0 || x * block->step < bytes - block->step) {
-                out[x * block->step] = tinyml_finish(f, sum);
-            }
+            out[x * block->step] = tinyml_finish(f, sum);
         }
-        out += bytes + block->out_next;
-        plane += bytes / block->step / 2 * stride + block->in_next / 4;
+        out += block->cols / 2 * 2 * block->step + block->out_next;
+        plane += block->cols / 2 * stride + block->cols % 2 * (K - 1) * pitch + block->in_next / 4;
     }
 }
 
@@ -344,21 +413,20 @@ static region_t region_of(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *
     const int32_t rest = out->rows - (y - out->first_row) % out->rows;
     const int32_t rows = end - y < fit ? end - y : fit;
     const int32_t reach = (cols - 1) * stride + K;
-    const int32_t fours = cols / 4, twos = (cols % 4 + 1) / 2;
     region_t r;
 
     r.top = y * w->stride_y - w->pad_top;
     r.left = x * stride - w->pad_left;
     r.first = tinyml_clamp(-r.left, 0, reach);
     r.end = tinyml_clamp(w->in_width - r.left, r.first, reach);
-    r.block.rewind = 8 * stride - K * pitch;
+    r.block.rewind = 8 * stride - (K - 1) * pitch;
     r.block.step = channels;
-    r.block.tail = 2 * twos * channels;
-    r.block.last = cols % 2 != 0 ? 0 : channels;
-    r.block.in_next = w->stride_y * pitch - (2 * fours + twos) * 4 * stride;
+    r.block.odd = (uint32_t)cols << 30;
+    r.block.cols = cols;
+    r.block.in_next = w->stride_y * pitch - cols / 2 * 4 * stride - cols % 2 * (K - 1) * pitch;
     r.block.rows = rows < rest ? rows : rest;
-    r.block.main = 4 * fours * channels;
-    r.block.out_next = out->row_bytes - r.block.main - r.block.tail;
+    r.block.main = cols / 4 * 4 * channels;
+    r.block.out_next = out->row_bytes - cols / 2 * 2 * channels;
     r.block.pitch = pitch;
     r.height = (r.block.rows - 1) * w->stride_y + K;
     return r;
@@ -367,15 +435,13 @@ static region_t region_of(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *
 /* For ranges less than int8. */
 static void limit(const tinyml_conv_s8_t *op, const block_t *block, int8_t *out)
 {
-    const int32_t bytes = block->main + block->tail - (block->last == 0 ? block->step : 0);
-
     for (int32_t y = 0; y < block->rows; ++y) {
-        for (int32_t x = 0; x < bytes; x += block->step) {
+        for (int32_t x = 0; x < block->cols * block->step; x += block->step) {
             for (int32_t k = 0; k < 4; ++k) {
                 out[x + k] = (int8_t)tinyml_clamp(out[x + k], op->out_min, op->out_max);
             }
         }
-        out += block->main + block->tail + block->out_next;
+        out += block->cols / 2 * 2 * block->step + block->out_next;
     }
 }
 
@@ -383,22 +449,36 @@ static void limit(const tinyml_conv_s8_t *op, const block_t *block, int8_t *out)
 static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const region_t *r, int32_t c, int32_t padded,
                     const uint32_t *weights, int32_t size, uint32_t *planes, int8_t *out)
 {
-    const int8_t zero = (int8_t)-op->in_offset;
-    const int8_t pad[4] = {zero, zero, zero, zero};
-    const int32_t words = r->block.pitch / 4;
+    const int32_t words = r->block.pitch / 4, plane = r->height * words, first = r->first / 2, until = r->end / 2;
     const int32_t offset = (r->left + r->first - in->first_col) * op->out_channels + c;
+    const uint32_t zero = (uint32_t)-op->in_offset, columns = (zero & UINT32_C(0xffff)) | zero << 16;
     const int8_t *row = NULL; /* of the image, where the row before was one */
+    uint32_t *to = planes;
+    source_t source;
 
-    for (int32_t y = 0; y < r->height; ++y) {
-        if (r->top + y >= 0 && r->top + y < op->window.in_height && r->first < r->end) {
-            row = row ? tinyml_row_below(in, row, 1) : tinyml_row(in, r->top + y);
-            spread_row(row + offset, op->out_channels, r->first, r->end, words, pad, padded, planes + y * words,
-                       r->height * words);
+    source.step = op->out_channels;
+    source.plane = 4 * plane;
+    source.pad = (zero & UINT32_C(0xff)) * UINT32_C(0x1010101);
+    source.head = r->first & 1;
+    source.tail = r->end & 1;
+    for (int32_t y = r->top; y < r->top + r->height; ++y, to += words) {
+        if (y >= 0 && y < op->window.in_height && r->first < r->end) {
+            row = row ? tinyml_row_below(in, row, 1) : tinyml_row(in, y);
+            source.row = row + offset;
+            source.to = to + first;
+            source.until = to + until;
+            if (!padded && first > 0) {
+                blank(to, source.to, plane, columns);
+            }
+            if (!padded && until < words) {
+                blank(source.until, to + words, plane, columns);
+            }
+            spread(&source);
         } else if (!padded) {
-            spread_row(pad, 0, 0, 0, words, pad, 0, planes + y * words, r->height * words);
+            blank(to, to + words, plane, columns);
         }
     }
-    for (int32_t k = 0; k < 4; ++k, planes += r->height * words, weights += size) {
+    for (int32_t k = 0; k < 4; ++k, planes += plane, weights += size) {
         if (op->window.stride_x == 1) {
             dense_sums(planes, weights, out + k, &r->block);
         } else {

@@ -32,10 +32,10 @@ typedef struct {
 typedef struct {
     int32_t step;       /* bytes from an output to the next */
     int32_t fours;      /* bytes of the plane to be passed by four outputs at a time */
-    int32_t twos;       /* then by two */
-    int32_t last;       /* from the first of the last two outputs to the second: 0 where there is just one */
-    int32_t next_plane; /* from the end of a channel to the start of the next: plane */
+    uint32_t odd;       /* bit 31: two more, bit 30: and one */
+    int32_t next_plane; /* from where a channel ends to the start of the next: plane */
     int32_t next_out;   /* and output */
+    int32_t cols;
 } block_t;
 
 /* What of three rows goes where. The assembly knows the order. */
@@ -51,10 +51,6 @@ typedef struct {
 
 #if TINYML_DEPTHWISE_ASSEMBLY
 
-#define UNUSED __attribute__((unused))
-
-#define TEXT_OF(number) #number
-#define TEXT(number) TEXT_OF(number)
 /* A word of a plane, those of the first from r5 on. */
 #define AT(plane, word) "[r5, #(12 * " TEXT(TINYML_DEPTHWISE_PAIRS) " * " #plane " + 4 * " #word ")]"
 
@@ -92,71 +88,103 @@ SPREAD(spread, "sub r2, r1\n sub r3, r1\n", AT_ROW_0, AT_ROW_1, AT_ROW_2)
 SPREAD(spread_lower, "mov r1, r2\n mov r2, r7\n sub r3, r1\n", NO_ROW_0, AT_ROW_0, AT_ROW_2)
 SPREAD(spread_upper, "sub r2, r1\n mov r3, r7\n", AT_ROW_0, AT_ROW_1, NO_ROW_2)
 
-/* Registers: r0 plane, r1 output, r2 to r6 weights, r7 to r10 sums, the others scratch. */
+/* Registers: r0 plane, r1 output, r2 to r6 weights, r7 to r9 and r12 sums, r10, r11 and lr words of the plane. To begin
+ * with, r12 is the bias, r10, r11 and lr the first pair of columns, and r0 as far behind it as four outputs go. A last word
+ * of row 2 stays in lr: it is the next outputs' first. */
 #define DENSE_FOUR \
-    "ldm r0!, {r11, r12, lr}\n" \
-    "smlad r7, r11, r2, r10\n smlad r8, r12, r2, r10\n smlad r7, r12, r3, r7\n" \
-    "smlatb r8, lr, r5, r8\n smlad r7, lr, r5, r7\n" \
-    "ldm r0!, {r11, r12, lr}\n" \
-    "smlad r7, r11, r4, r7\n smlad r8, r11, r3, r8\n smlad r9, r11, r2, r10\n smlabt r7, lr, r6, r7\n" \
-    "smlad r8, r12, r4, r8\n smlad r9, r12, r3, r9\n smlad r10, r12, r2, r10\n" \
-    "smlad r8, lr, r6, r8\n smlad r9, lr, r5, r9\n smlatb r10, lr, r5, r10\n" \
-    "ldm r0, {r11, r12, lr}\n" \
-    "smlad r9, r11, r4, r9\n smlad r10, r11, r3, r10\n smlabt r9, lr, r6, r9\n" \
-    "smlad r10, r12, r4, r10\n smlad r10, lr, r6, r10\n"
+    "smlad r7, lr, r5, r12\n smlatb r8, lr, r5, r12\n smlad r7, r10, r2, r7\n" \
+    "ldrd r10, lr, [r0, #-12]\n" \
+    "smlad r7, r11, r3, r7\n smlad r8, r11, r2, r8\n smlad r9, r10, r2, r12\n smlad r7, r10, r4, r7\n smlad r8, r10, r3, r8\n" \
+    "ldrd r11, r10, [r0, #-4]\n" \
+    "smlad r12, lr, r2, r12\n smlad r9, lr, r3, r9\n smlad r8, lr, r4, r8\n" \
+    "smlabt r7, r11, r6, r7\n smlad r8, r11, r6, r8\n smlad r9, r11, r5, r9\n smlatb r12, r11, r5, r12\n" \
+    "ldrd r11, lr, [r0, #4]\n" \
+    "smlad r9, r10, r4, r9\n smlad r12, r10, r3, r12\n smlad r12, r11, r4, r12\n" \
+    "ldrd r10, r11, [sp, #12]\n" \
+    "smlabt r9, lr, r6, r9\n smlad r12, lr, r6, r12\n"
 #define DENSE_TWO \
-    "ldm r0!, {r11, r12, lr}\n" \
-    "smlad r7, r11, r2, r8\n smlad r8, r12, r2, r8\n smlad r7, r12, r3, r7\n" \
-    "smlatb r8, lr, r5, r8\n smlad r7, lr, r5, r7\n" \
-    "ldm r0, {r11, r12, lr}\n" \
-    "smlad r7, r11, r4, r7\n smlad r8, r11, r3, r8\n smlabt r7, lr, r6, r7\n" \
-    "smlad r8, r12, r4, r8\n smlad r8, lr, r6, r8\n"
-
-#define BEGIN(sum, bias) "smlad " sum ", r11, r2, " bias "\n smlad " sum ", r12, r3, " sum "\n smlad " sum ", lr, r5, " sum "\n"
-#define END(sum) "smlad " sum ", r11, r4, " sum "\n smlabt " sum ", lr, r6, " sum "\n"
-#define NEXT "ldm r0!, {r11, r12, lr}\n"
+    "smlad r7, lr, r5, r12\n smlatb r8, lr, r5, r12\n" \
+    "ldr lr, [r0, #-4]\n" \
+    "smlad r7, r11, r3, r7\n smlad r8, r11, r2, r8\n smlad r7, r10, r2, r7\n" \
+    "ldrd r10, r11, [r0, #-12]\n" \
+    "smlabt r7, lr, r6, r7\n smlad r8, lr, r6, r8\n" \
+    "smlad r7, r10, r4, r7\n smlad r8, r10, r3, r8\n smlad r8, r11, r4, r8\n"
 #define SPARSE_FOUR \
-    NEXT BEGIN("r7", "r10") NEXT END("r7") BEGIN("r8", "r10") NEXT END("r8") BEGIN("r9", "r10") \
-    NEXT END("r9") BEGIN("r10", "r10") "ldm r0, {r11, r12, lr}\n" END("r10")
-#define SPARSE_TWO NEXT BEGIN("r7", "r8") NEXT END("r7") BEGIN("r8", "r8") "ldm r0, {r11, r12, lr}\n" END("r8")
+    "smlad r7, lr, r5, r12\n smlad r7, r10, r2, r7\n" \
+    "ldrd r10, lr, [r0, #-36]\n" \
+    "smlad r7, r11, r3, r7\n smlad r7, r10, r4, r7\n smlad r8, r10, r2, r12\n" \
+    "ldrd r11, r10, [r0, #-28]\n" \
+    "smlad r8, lr, r3, r8\n smlabt r7, r11, r6, r7\n smlad r8, r11, r5, r8\n" \
+    "ldrd r11, lr, [r0, #-20]\n" \
+    "smlad r8, r10, r4, r8\n smlad r9, r10, r2, r12\n smlad r9, r11, r3, r9\n" \
+    "ldrd r10, r11, [r0, #-12]\n" \
+    "smlabt r8, lr, r6, r8\n smlad r9, lr, r5, r9\n smlad r9, r10, r4, r9\n smlad r12, r10, r2, r12\n" \
+    "ldrd lr, r10, [r0, #-4]\n" \
+    "smlad r12, r11, r3, r12\n smlabt r9, lr, r6, r9\n smlad r12, lr, r5, r12\n" \
+    "ldr lr, [r0, #8]\n" \
+    "smlad r12, r10, r4, r12\n" \
+    "ldrd r10, r11, [sp, #12]\n" \
+    "smlabt r12, lr, r6, r12\n"
+#define SPARSE_TWO \
+    "smlad r7, lr, r5, r12\n smlad r7, r10, r2, r7\n" \
+    "ldrd r10, lr, [r0, #-36]\n" \
+    "smlad r7, r11, r3, r7\n smlad r7, r10, r4, r7\n smlad r8, r10, r2, r12\n" \
+    "ldrd r11, r10, [r0, #-28]\n" \
+    "smlad r8, lr, r3, r8\n" \
+    "ldr lr, [r0, #-16]\n" \
+    "smlabt r7, r11, r6, r7\n smlad r8, r11, r5, r8\n smlad r8, r10, r4, r8\n smlabt r8, lr, r6, r8\n"
+#define ONE(first, third) \
+    "smlad r7, lr, r5, r12\n ldr lr, [r0, #" third "]\n smlad r7, r10, r2, r7\n ldr r10, [r0, #" first "]\n" \
+    "smlad r7, r11, r3, r7\n smlabt r7, lr, r6, r7\n smlad r7, r10, r4, r7\n"
 
-#define EACH_OF_TWO(what, how) what " r7, r7, " how "\n" what " r8, r8, " how "\n"
-#define EACH_OF_FOUR(what, how) EACH_OF_TWO(what, how) what " r9, r9, " how "\n" what " r10, r10, " how "\n"
-/* Ties: -1 where the product is negative. */
-#define TIE(sum) "smmulr " sum ", " sum ", r11\n add " sum ", " sum ", " sum ", asr #31\n add " sum ", r12\n"
+#define SCALED(to, sum) "smmla " to ", " sum ", r10, r11\n"
+#define BYTE(sum) "ssat " sum ", #8, " sum ", asr #" TEXT(TINYML_EVEN_SHIFT) "\n"
+#define PUT_THREE(last) \
+    "strb r8, [r1, r10]\n add r1, r1, r10, lsl #1\n strb r9, [r1]\n" last "strb r7, [r1, r10]\n add r1, r1, r10, lsl #1\n"
+/* Not even: -1 where the product is negative is right if there are ties, and hidden if not. lr: shift. */
+#define SCALED_ANY(to, sum) \
+    "smmulr " to ", " sum ", r10\n add " to ", " to ", " to ", asr #31\n add " to ", r11\n" \
+    "asr " to ", lr\n ssat " to ", #8, " to "\n"
 
 /* void name(const uint32_t *planes, const channel_t *channels, int8_t *out, const block_t *block): four channels.
- * On the stack: multiplier, rounding, shift, bias; 16 step, 20 the end of the plane; 24 fours, 28 twos, 32 last,
- * 36 next_plane, 40 next_out; 44 channel, 48 the end of the channels. */
-#define SUMS(name, four, two) \
+ * On the stack: step, end of the fours in the plane, bias, multiplier, rounding; 20 fours, 24 odd, 28 next_plane, 32 next_out,
+ * 36 cols; 40 channel, 44 the end of the channels; 48 plane, output and shift of a channel that is not even.
+ * `ahead`, `half`: bytes of the plane of four outputs, of two. */
+#define SUMS(name, four, two, one, ahead, half) \
     __attribute__((naked)) TINYML_STEP static void name(UNUSED const uint32_t *planes, UNUSED const channel_t *channels, \
                                                         UNUSED int8_t *out, UNUSED const block_t *block) \
     { \
         __asm__(".syntax unified\n" \
-                "push {r4-r11, lr}\n sub sp, #52\n ldm r3, {r4-r9}\n strd r5, r6, [sp, #24]\n strd r7, r8, [sp, #32]\n" \
-                "str r4, [sp, #16]\n str r9, [sp, #40]\n add r9, r1, #144\n str r9, [sp, #48]\n mov r12, r1\n mov r1, r2\n" \
-                "1:\n ldm r12!, {r2-r10}\n str r12, [sp, #44]\n stm sp, {r7-r10}\n" \
-                "ldr r12, [sp, #24]\n add r12, r0\n str r12, [sp, #20]\n cmp r0, r12\n beq 5f\n" \
-                "2:\n ldr r10, [sp, #12]\n" four \
-                "ldm sp, {r11, r12, lr}\n cmp lr, #0\n blt 3f\n" EACH_OF_FOUR("smmlar", "r11, r12") \
-                "4:\n" EACH_OF_FOUR("asr", "lr") \
-                "ssat r7, #8, r7\n ssat r8, #8, r8\n ssat r9, #8, r9\n ssat r10, #8, r10\n" \
-                "ldrd r11, r12, [sp, #16]\n strb r7, [r1]\n strb r8, [r1, r11]\n add r1, r1, r11, lsl #1\n" \
-                "strb r9, [r1]\n strb r10, [r1, r11]\n add r1, r1, r11, lsl #1\n cmp r0, r12\n bne 2b\n" \
-                "5:\n ldr r12, [sp, #28]\n cmp r12, #0\n beq 8f\n add r12, r0\n str r12, [sp, #20]\n" \
-                "6:\n ldr r8, [sp, #12]\n" two \
-                "ldm sp, {r11, r12, lr}\n cmp lr, #0\n blt 7f\n" EACH_OF_TWO("smmlar", "r11, r12") \
-                "9:\n" EACH_OF_TWO("asr", "lr") "ssat r7, #8, r7\n ssat r8, #8, r8\n" \
-                "ldrd r11, r12, [sp, #16]\n add lr, r1, r11, lsl #1\n cmp r0, r12\n it eq\n ldreq r11, [sp, #32]\n" \
-                "strb r8, [r1, r11]\n strb r7, [r1]\n mov r1, lr\n bne 6b\n" \
-                "8:\n ldrd r10, r11, [sp, #36]\n add r0, r10\n add r1, r11\n" \
-                "ldrd r12, r11, [sp, #44]\n cmp r12, r11\n bne 1b\n add sp, #52\n pop {r4-r11, pc}\n" \
-                "3:\n" TIE("r7") TIE("r8") TIE("r9") TIE("r10") "b 4b\n" \
-                "7:\n" TIE("r7") TIE("r8") "b 9b\n"); \
+                "push {r4-r11, lr}\n sub sp, #12\n ldm r3, {r4-r9}\n mov r10, r1\n add r11, r1, #144\n push {r5-r11}\n" \
+                "sub sp, #20\n str r4, [sp]\n mov lr, r1\n mov r1, r2\n" \
+                "1:\n ldm lr!, {r2-r9, r12}\n str lr, [sp, #40]\n strd r7, r8, [sp, #12]\n" \
+                "ldr r11, [sp, #20]\n add r11, r0\n strd r11, r12, [sp, #4]\n ldr lr, [r0, #8]\n" \
+                "cmp r9, #" TEXT(TINYML_EVEN) "\n bne 7f\n" \
+                "cmp r0, r11\n ldrd r10, r11, [r0], #" ahead "\n beq 3f\n" \
+                "2:\n" four SCALED("r7", "r7") SCALED("r8", "r8") SCALED("r9", "r9") BYTE("r7") "strb r7, [r1]\n" BYTE("r8") \
+                SCALED("r7", "r12") BYTE("r9") "ldm sp, {r10, r11, r12}\n" PUT_THREE(BYTE("r7")) "cmp r0, r11\n" \
+                "ldrd r10, r11, [r0], #" ahead "\n bne 2b\n" \
+                "3:\n ldr r7, [sp, #24]\n cbnz r7, 5f\n" \
+                "4:\n ldrd r10, r11, [sp, #28]\n add r0, r10\n add r1, r11\n" \
+                "9:\n ldrd lr, r11, [sp, #40]\n cmp lr, r11\n bne 1b\n add sp, #60\n pop {r4-r11, pc}\n" \
+                "5:\n lsls r7, r7, #1\n bcc 6f\n" two "ldrd r10, r11, [sp, #12]\n" SCALED("r7", "r7") SCALED("r8", "r8") \
+                "ldr r10, [sp]\n" BYTE("r7") "strb r7, [r1]\n" BYTE("r8") "strb r8, [r1, r10]\n bpl 4b\n" \
+                "add r1, r1, r10, lsl #1\n ldrd r10, r11, [r0, #-" half "]\n add r0, #" half "\n" \
+                "6:\n" one "ldrd r10, r11, [sp, #12]\n" SCALED("r7", "r7") BYTE("r7") "strb r7, [r1]\n b 4b\n" \
+                "7:\n strd r0, r1, [sp, #48]\n str r9, [sp, #56]\n cmp r0, r11\n ldrd r10, r11, [r0], #" ahead "\n beq 10f\n" \
+                "8:\n" four "ldr lr, [sp, #56]\n" SCALED_ANY("r7", "r7") SCALED_ANY("r8", "r8") SCALED_ANY("r9", "r9") \
+                "strb r7, [r1]\n" SCALED_ANY("r7", "r12") "ldm sp, {r10, r11, r12}\n" PUT_THREE("") \
+                "ldr lr, [r0, #8]\n cmp r0, r11\n ldrd r10, r11, [r0], #" ahead "\n bne 8b\n" \
+                "10:\n ldr r9, [sp, #36]\n ands r9, #3\n beq 12f\n" \
+                "11:\n" two "ldrd r10, r11, [sp, #12]\n ldr lr, [sp, #56]\n" SCALED_ANY("r7", "r7") SCALED_ANY("r8", "r8") \
+                "ldr r10, [sp]\n strb r7, [r1]\n subs r9, #2\n bmi 12f\n strb r8, [r1, r10]\n beq 12f\n" \
+                "add r1, r1, r10, lsl #1\n ldr lr, [r0, #8-" half "]\n ldrd r10, r11, [r0, #-" half "]\n add r0, #" half "\n" \
+                "b 11b\n" \
+                "12:\n ldrd r0, r1, [sp, #48]\n add r0, #12 * " TEXT(TINYML_DEPTHWISE_PAIRS) "\n add r1, #1\n b 9b\n"); \
     }
 
-SUMS(dense_sums, DENSE_FOUR, DENSE_TWO)
-SUMS(sparse_sums, SPARSE_FOUR, SPARSE_TWO)
+SUMS(dense_sums, DENSE_FOUR, DENSE_TWO, ONE("-12", "-4"), "24", "12")
+SUMS(sparse_sums, SPARSE_FOUR, SPARSE_TWO, ONE("-36", "-28"), "48", "24")
 
 #else
 
@@ -210,11 +238,8 @@ static void spread_upper(const source_t *s)
 
 static void sums(const uint32_t *planes, const channel_t *channels, int8_t *out, const block_t *block, int32_t stride)
 {
-    const int32_t outputs = (block->fours + block->twos) / (stride == 1 ? 6 : 12);
-    const int32_t stored = block->last != 0 ? outputs : outputs - 1;
-
     for (int32_t c = 0; c < 4; ++c, planes += PLANE, ++channels) {
-        for (int32_t x = 0; x < stored; ++x) {
+        for (int32_t x = 0; x < block->cols; ++x) {
             int32_t sum = channels->finish.bias;
             for (int32_t k = 0; k < 3; ++k) {
                 const int32_t column = x * stride + k;
@@ -271,16 +296,17 @@ static region_t region_of(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, i
     const int32_t channels = op->out_channels, stride = op->window.stride_x;
     const int32_t bytes = stride == 1 ? 6 : 12; /* of the plane, an output */
     const int32_t outputs = (cols + 1) & ~1, fours = cols & ~3;
+    const int32_t passed = cols % 4 == 3 ? fours + 2 : fours; /* outputs that the sums leave behind */
     const int32_t left = x * stride - op->window.pad_left, needed = (cols - 1) * stride + 3;
     const int32_t first = tinyml_clamp(-left, 0, needed), end = tinyml_clamp(op->window.in_width - left, first, needed);
     region_t r;
 
     r.block.step = channels;
     r.block.fours = fours * bytes;
-    r.block.twos = (outputs - fours) * bytes;
-    r.block.last = cols < outputs ? 0 : channels;
-    r.block.next_plane = 4 * PLANE - outputs * bytes;
-    r.block.next_out = 1 - outputs * channels;
+    r.block.odd = (uint32_t)cols << 30;
+    r.block.next_plane = 4 * PLANE - (passed + 4) * bytes;
+    r.block.next_out = 1 - passed * channels;
+    r.block.cols = cols;
     r.source.step = channels;
     r.source.to = planes + first / 2 * 3;
     r.source.until = planes + end / 2 * 3;
