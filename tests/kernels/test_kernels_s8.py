@@ -11,6 +11,7 @@ from kernel_checks import accepted, check, find, property_test, tilings
 from kernel_harness import Tiling
 from kernel_host import Host
 
+from tinyml.emit.c.text import arrays_in
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.ops import Conv2dAttrs, LookupAttrs, Op, QuantizeAttrs, SoftmaxAttrs
@@ -91,6 +92,20 @@ def test_planar_depthwise(host: Host, name: str, data: st.DataObject, tiling: Ti
     symbol = f"tinyml_depthwise_{name}_s8_dsp"
     case = data.draw(graphs.planar_depthwise(int(name[0])).filter(accepted(symbol, Op.CONV2D)))
     check(host, symbol, case, tiling)
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+@property_test
+@given(st.data())
+def test_channels_that_are_ready_say_what_they_take(size: int, data: st.DataObject) -> None:
+    """All constants, in bytes, beyond those of the kernel that prepares them."""
+    plain, ready = (f"tinyml_depthwise_{size}x{size}{ready}_s8_dsp" for ready in ("", "_ready"))
+    node, graph, _ = data.draw(graphs.planar_depthwise(size).filter(accepted(ready, Op.CONV2D)))
+    kernels = [find(symbol, Op.CONV2D) for symbol in (plain, ready)]
+    sizes = [sum(a.data.nbytes for a in arrays_in(kernel.params(node, graph).fields)) for kernel in kernels]
+    assert kernels[0].extra_weights is None
+    assert kernels[1].extra_weights is not None
+    assert sizes[1] - sizes[0] == kernels[1].extra_weights(node, graph)
 
 
 @pytest.mark.parametrize("symbol", ["tinyml_fully_connected_s8", "tinyml_fully_connected_s8_dsp"])
