@@ -149,11 +149,11 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
         "pop {r4-r11, pc} \n");
 }
 
-/* Two channels of four filters with both squares: MAC is smlad, or smuad where the sums begin. 44 bytes of code.
- * r0 weights, r1 values; r4 to r11 the sums, of t0 and t1 by turns. */
-#define STEP(MAC, R4, R5, R6, R7, R8, R9, R10, R11) \
-    "ldrd r2, r3, [r1], #8 \n" \
-    "ldrd r12, lr, [r0], #8 \n" \
+/* Four channels of four filters with both squares: MAC is smlad, or smuad where the sums begin. r0 weights, r1 values; r4 to
+ * r11 the sums, of t0 and t1 by turns. r2 and r3 have the first values, r12 and lr the first weights. Each load takes the
+ * place of two words that are done, while two others are still to be multiplied. NEXT_WEIGHTS and NEXT_VALUES: those of the
+ * next four channels. */
+#define FOUR_CHANNELS(MAC, R4, R5, R6, R7, R8, R9, R10, R11, NEXT_WEIGHTS, NEXT_VALUES) \
     MAC " r4, r2, r12" R4 "\n" \
     MAC " r5, r3, r12" R5 "\n" \
     MAC " r6, r2, lr" R6 "\n" \
@@ -162,15 +162,34 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
     MAC " r8, r2, r12" R8 "\n" \
     MAC " r9, r3, r12" R9 "\n" \
     MAC " r10, r2, lr" R10 "\n" \
-    MAC " r11, r3, lr" R11 "\n"
-#define FIRST_STEP STEP("smuad", "", "", "", "", "", "", "", "")
-#define NEXT_STEP STEP("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
-#define NEXT_FOUR NEXT_STEP NEXT_STEP NEXT_STEP NEXT_STEP
+    "ldrd r2, r12, [r0], #8 \n" \
+    MAC " r11, r3, lr" R11 "\n" \
+    "ldrd lr, r3, [r1], #8 \n" \
+    "smlad r4, lr, r2, r4 \n" \
+    "smlad r5, r3, r2, r5 \n" \
+    "smlad r6, lr, r12, r6 \n" \
+    "smlad r7, r3, r12, r7 \n" \
+    "ldrd r12, r2, [r0], #8 \n" \
+    "smlad r8, lr, r12, r8 \n" \
+    "smlad r9, r3, r12, r9 \n" \
+    "smlad r10, lr, r2, r10 \n" \
+    NEXT_WEIGHTS \
+    "smlad r11, r3, r2, r11 \n" \
+    NEXT_VALUES
+#define WEIGHTS "ldrd r12, lr, [r0], #8 \n"
+#define VALUES "ldrd r2, r3, [r1], #8 \n"
+#define FIRST_FOUR WEIGHTS VALUES FOUR_CHANNELS("smuad", "", "", "", "", "", "", "", "", "", "")
+#define MORE(NEXT_WEIGHTS, NEXT_VALUES) \
+    FOUR_CHANNELS("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11", NEXT_WEIGHTS, NEXT_VALUES)
+#define NEXT_FOUR MORE(WEIGHTS, VALUES) /* 88 bytes of code */
+#define FIVE_TIMES(WHAT) WHAT WHAT WHAT WHAT WHAT
 
 /* The rest of an element's products, from the way at WAY on the stack. */
 #define RUN(WAY) \
     "adr.w r2, 10f + 1 \n" \
     "str r2, [sp] \n" \
+    WEIGHTS \
+    VALUES \
     "ldr pc, [sp, #" WAY "] \n" \
     "10: \n"
 
@@ -245,7 +264,7 @@ __attribute__((naked, noinline)) static void transform(const patch_t *patch __at
 /* Of the sums of a column: with M the sums of rows 0 to 3, row 0 is M1 + M2 + M0, and row 1 is 2 M1 - (M1 + M2) + M3. So all
  * but one of the additions are those of the products.
  *
- * [sp] return address of the steps, 4 the way into them, 8 the same for one less, 12 sums, 16 those of the next column,
+ * [sp] return address of a run, 4 the way into it, 8 the same for four channels less, 12 sums, 16 those of the next column,
  * 20 their end, 24 rescale, 28 filters done, 32 weights of the next ones, 36 weights_end, 40 values, 44 to 72 out, 76 the
  * way to finish, 80 M1 and 112 M1 + M2. The sums, 32 bytes each: of each column row 0 and row 1. Aligned, because adr
  * counts from a word: GCC's -Os and -O0 do not. */
@@ -263,10 +282,10 @@ __attribute__((naked, noinline, aligned(4))) static void multiply(const block_t 
         "add r5, r5, #256 \n"
         "str r5, [sp, #20] \n"
         "adr r2, 9f \n"
-        "mov r3, #22 \n" /* half a step's code, for a channel */
+        "mov r3, #22 \n" /* code of a channel */
         "mls r2, r4, r3, r2 \n"
         "orr r2, r2, #1 \n"
-        "add r3, r2, #44 \n"
+        "add r3, r2, #88 \n"
         "strd r2, r3, [sp, #4] \n"
         "adr.w r2, 5f + 1 \n"
         "cmp r7, #0 \n"
@@ -281,7 +300,7 @@ __attribute__((naked, noinline, aligned(4))) static void multiply(const block_t 
         "ldr r2, [sp, #12] \n"
         "str r2, [sp, #16] \n"
         "2: \n"
-        FIRST_STEP
+        FIRST_FOUR
         RUN("8")
         "add r2, sp, #80 \n"
         "stm r2, {r4-r11} \n"
@@ -326,9 +345,13 @@ __attribute__((naked, noinline, aligned(4))) static void multiply(const block_t 
         "bne.w 1b \n"
         "add sp, sp, #144 \n"
         "pop {r4-r11, pc} \n"
-        NEXT_FOUR NEXT_FOUR NEXT_FOUR NEXT_FOUR
-        NEXT_FOUR NEXT_FOUR NEXT_FOUR NEXT_FOUR
-        "9: ldr pc, [sp] \n");
+        FIVE_TIMES(NEXT_FOUR) FIVE_TIMES(NEXT_FOUR) FIVE_TIMES(NEXT_FOUR)
+        MORE("", "")
+        "ldr.w pc, [sp] \n"
+        "nop.w \n"
+        "9: sub r0, r0, #8 \n" /* where the first four channels are all */
+        "sub r1, r1, #8 \n"
+        "ldr pc, [sp] \n");
 }
 
 #else
