@@ -2,7 +2,7 @@
 
 RAM is the arena, .data and .bss of the model, and the stack above 1 KiB, read from the ELF and the emulated run; in KiB of
 1024 bytes. What a build costs is beside it: instructions and weights against the bars of `instructions.py`, and the predicted
-cycles by those of the fastest schedule that fits. Rows whose weights may grow further name the flag."""
+cycles by those of the fastest schedule that fits."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ from instructions import WEIGHTS_BAR, weights_ratio
 from tinyml import zoo
 from tinyml.errors import TinymlError
 from tinyml.memory import arena_capacity
-from tinyml.pipeline import ROOMY, Compilation, Options, chooser_of, compile_model, need
+from tinyml.pipeline import ROOMY, SRAM_GROWTH_BYTES, Compilation, Options, chooser_of, compile_model, need, own_weights
 from tinyml.schedule.estimate import cycles_in_all
 from tinyml.schedule.model import Objective
 from tinyml.targets import Board, load_board
@@ -30,14 +30,12 @@ class Bar:
 
     Attributes:
         recompute: share of the work that may be done again.
-        growth: percent of --weights-growth, where it is not the default.
     """
 
     frame: float | None
     streamed: float
     others: str
     recompute: float = 0.0
-    growth: int | None = None
 
 
 BARS = {
@@ -46,7 +44,7 @@ BARS = {
     "wake_vision/mcunet-vww2": Bar(70, 48, "117"),
     "mlperf_tiny/vww_96_int8": Bar(29, 17, "49"),
     "mlperf_tiny/ic_resnet8_int8": Bar(18, 16, "49"),
-    "mlperf_tiny/kws_dscnn_int8": Bar(8, 8, "16", growth=21),
+    "mlperf_tiny/kws_dscnn_int8": Bar(8, 8, "16"),
     "tflite_micro/person_detect": Bar(18, 16, "80"),
     "wake_vision/mobilenetv2-025": Bar(154, 54, "276"),
     "zoo/mobilenet_v2 0.35": Bar(162, 60, "301 kB"),
@@ -100,23 +98,22 @@ def row(name: str, bar: Bar, streamed: bool, toolchain: str | None) -> Row:
             objective=Objective.SRAM,
             stream_input=streamed,
             recompute=bar.recompute,
-            weights_growth=None if bar.growth is None else bar.growth / 100,
         )
-        label = name if bar.growth is None else f"{name} --weights-growth {bar.growth}"
         try:
             done = compile_model(options)
         except TinymlError as e:
-            print(f"{label}, {how}: {e}", file=sys.stderr)
-            return (label, how, "not built", f"{limit:g}", bar.others, *[""] * 7), False
+            print(f"{name}, {how}: {e}", file=sys.stderr)
+            return (name, how, "not built", f"{limit:g}", bar.others, *[""] * 7), False
     profile, static = need(done.profile), need(done.image).sizes.model_static_bytes
     arena = need(done.plan).peak_bytes
     ram = (arena + static + max(0, profile.stack_bytes - STACK_FREE)) / 1024
     most = INSTRUCTION_BARS.get(name)
-    weights = weights_ratio(need(done.schedule))
+    schedule = need(done.schedule)
+    weights = weights_ratio(schedule)
     passed = ram <= limit and (most is None or profile.instructions <= most * 1e6)
-    passed &= weights <= (WEIGHTS_BAR if bar.growth is None else 1 + bar.growth / 100)
+    passed &= weights <= max(WEIGHTS_BAR, 1 + SRAM_GROWTH_BYTES / own_weights(schedule.graph))
     cells = (
-        label,
+        name,
         how,
         f"{ram:.2f}",
         f"{limit:g}",

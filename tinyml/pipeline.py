@@ -61,6 +61,9 @@ THRIFT = (1.0, 1.3)
 WEIGHTS_GROWTH = 0.02
 """Of the bytes of a network's weights: what kernels may add to them where the user does not say."""
 
+SRAM_GROWTH_BYTES = 5 << 10
+"""That they may add in any case with `--objective sram`: what the channels of a small network take to be ready for tiles."""
+
 PACKED_CONSTANTS = 1.25
 """Bytes of constants as kernels read them, to those of the graph: more than it was in any network that we measured."""
 
@@ -94,7 +97,8 @@ class Options:
         stream_input: the application hands in rows of the input; it is never there as a whole.
         recompute: share of the network's multiply-accumulates that may be computed again where that saves memory.
         weights_growth: share of the bytes of the network's weights that kernels may add to them where that saves cycles;
-            None: `WEIGHTS_GROWTH` where flash has room for that, and is not the objective.
+            None: `WEIGHTS_GROWTH`, or `SRAM_GROWTH_BYTES` where SRAM is the objective and that is more; as far as flash
+            has room for it, and is not the objective.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
         sources: a folder with C that is taken instead of what would be emitted: a copy of src/ that somebody may have changed.
         autotune: count the kernels that can compute each node, and take the fastest.
@@ -373,7 +377,10 @@ def _more_weights(graph: Graph, options: Options) -> int:
         return int(options.weights_growth * own)
     constants = sum(value.bytes for value in graph.values.values() if value.is_constant)
     room = options.board.flash_bytes - CODE_ALLOWANCE - int(PACKED_CONSTANTS * constants)
-    return 0 if options.objective is Objective.FLASH else max(0, min(int(WEIGHTS_GROWTH * own), room))
+    if options.objective is Objective.FLASH:
+        return 0
+    growth = max(int(WEIGHTS_GROWTH * own), SRAM_GROWTH_BYTES if options.objective is Objective.SRAM else 0)
+    return max(0, min(growth, room))
 
 
 def _in_order(choice: Choice, base: Schedule, options: Options, capacity: int) -> Choice:
