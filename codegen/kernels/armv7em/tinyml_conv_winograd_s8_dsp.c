@@ -32,7 +32,7 @@ typedef struct {
 } patch_t;
 
 /* One block: filters from `weights` to `weights_end`, results to out[i][0], out[i][1], out[i][2], ...
- * The pixels are written from the last to the first: what a tile does not have may lie where its first one does. */
+ * The pixels are written from the last to the first: what a tile does not have may lie where one before it does. */
 typedef struct {
     const int16_t *weights;
     const int16_t *weights_end;
@@ -110,8 +110,8 @@ typedef struct {
     "ldr r10, [sp, #220] \n" \
     "add r0, r0, r10 \n"
 
-/* [sp] rows, 16 pitch, 20 values, 24 column, 28 next, 32 end, 36 bytes of each pixel that are done; below it the six columns, 32 bytes each, the last one first:
- * row 0 of the transformed at 0, row 2 at 8, 3 at 16, 1 at 24. */
+/* [sp] rows, 16 pitch, 20 values, 24 column, 28 next, 32 end, 36 bytes of each pixel that are done; below it the six columns,
+ * 32 bytes each, the last one first: row 0 of the transformed at 0, row 2 at 8, 3 at 16, 1 at 24. */
 __attribute__((naked, noinline)) static void transform(const patch_t *patch __attribute__((unused)))
 {
     __asm__ volatile(
@@ -452,7 +452,7 @@ static void gather(const tinyml_conv_winograd_s8_t *op, const int8_t *rows[ROWS]
 }
 
 /* The pixels of a block, whose first is `at` bytes into each of its rows: of `cols` columns, and one row where the other is
- * null. */
+ * null. Those that there are not lie where the first one of their row does, or where the first row does. */
 static void find_pixels(int8_t *out[PIXELS], int8_t *const rows[2], int32_t at, int32_t filters, int32_t cols)
 {
     const int32_t one = cols > 1 ? filters : 0, two = cols > 2 ? 2 * filters : 0, three = cols > 3 ? 3 * filters : 0;
