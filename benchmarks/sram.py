@@ -1,8 +1,8 @@
 """RAM of whole networks as `--objective sram` builds them, with a frame and with streamed input, against the bar of each.
 
 RAM is the arena, .data and .bss of the model, and the stack above 1 KiB, read from the ELF and the emulated run; in KiB of
-1024 bytes. What a build costs is beside it: instructions and weights against the bars of `instructions.py`, and the predicted
-cycles by those of the fastest schedule that fits."""
+1024 bytes. What a build costs is beside it: instructions and weights against the bars of `instructions.py`, cycles as
+modelled with memory that never waits, and the predicted cycles by those of the fastest schedule that fits."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import Row, shared_folder, show
 from instructions import BARS as INSTRUCTION_BARS
-from instructions import WEIGHTS_BAR, weights_ratio
+from instructions import WEIGHTS_BAR, pipeline_cycles, weights_ratio
 
 from tinyml import zoo
 from tinyml.errors import TinymlError
@@ -103,7 +103,7 @@ def row(name: str, bar: Bar, streamed: bool, toolchain: str | None) -> Row:
             done = compile_model(options)
         except TinymlError as e:
             print(f"{name}, {how}: {e}", file=sys.stderr)
-            return (name, how, "not built", f"{limit:g}", bar.others, *[""] * 7), False
+            return (name, how, "not built", f"{limit:g}", bar.others, *[""] * 8), False
     profile, static = need(done.profile), need(done.image).sizes.model_static_bytes
     arena = need(done.plan).peak_bytes
     ram = (arena + static + max(0, profile.stack_bytes - STACK_FREE)) / 1024
@@ -122,6 +122,7 @@ def row(name: str, bar: Bar, streamed: bool, toolchain: str | None) -> Row:
         f"{static:,}",
         f"{profile.stack_bytes:,}",
         f"{profile.instructions / 1e6:.2f} M",
+        f"{pipeline_cycles(profile) / 1e6:.2f} M",
         "" if most is None else f"{most:.2f} M",
         f"{weights:.3f}",
         f"{slower(done):.3f}",
@@ -151,6 +152,7 @@ if __name__ == "__main__":
         "static",
         "stack",
         "instructions",
+        "cycles",
         "bar",
         "weights",
         "x latency",
