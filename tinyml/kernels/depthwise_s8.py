@@ -46,7 +46,7 @@ _PAIR_BYTES, _CHANNEL_BYTES = 12, 36
 _PAIRS, _NARROW_PAIRS = 25, 9
 _SCALE_BYTES = 9  # of a channel's bias, multiplier and shift
 # Of tinyml_depthwise_dsp.h: the shift of a channel that is finished evenly, and what stands for it.
-_EVEN_SHIFT, _EVEN = 10, 0x40000000
+_EVEN_SHIFT, _EVEN = 10, 0x7F800000
 
 
 def _needs_planes(size: int) -> Callable[[Node, Graph], str | None]:
@@ -200,7 +200,7 @@ def _patch_bytes(node: Node, graph: Graph, ready: bool) -> int:
 
 def _planar_cost(node: Node, graph: Graph, rows: int, ready: bool = False) -> float:
     _, height, width, channels = graph.value(node.output).shape
-    call = 20 if ready else 170 + 35 * (_weights_bytes(node, graph) // 4) + _widening(node, graph)
+    call = 20 if ready else 160 + 29 * (_weights_bytes(node, graph) // 4) + _widening(node, graph)
     cols, tile = width, min(rows, height)
     together = tile
     if _plane(node, graph, width, tile) > _patch_bytes(node, graph, ready):
@@ -366,11 +366,11 @@ def _cost_of_taps(tap: float, output: float) -> Callable[[Node, Graph], float]:
 
 
 def _any_cost(node: Node, graph: Graph, rows: int) -> float:
-    """Counted instructions: of taps and outputs; of four channels in a call, and of a row of them."""
-    _, height, _, channels = graph.value(node.output).shape
+    """Counted instructions: of taps and outputs, of pixels, and of calls. Narrow weights come four channels at a time."""
+    _, height, width, channels = graph.value(node.output).shape
     calls, fours = math.ceil(height / rows), math.ceil(channels / 4)
-    apart = 60 * calls + fours * (calls * (150 + _widening(node, graph)) + 110 * height)
-    return _cost_of_taps(3.8, 37)(node, graph) + apart
+    pixels = 240 * height * width * (fours if _is_narrow(node, graph) else 1)
+    return _cost_of_taps(3.4, 35)(node, graph) + pixels + calls * (100 + fours * _widening(node, graph))
 
 
 def _needs_blocks(node: Node, graph: Graph) -> str | None:

@@ -38,44 +38,39 @@ static void limit(const tinyml_conv_s8_t *op, const tinyml_rows_t *out, int32_t 
     }
 }
 
-/* Channels c to c + 3 of a block of columns. A row of the input lies `at` bytes behind the base; one outside the image is
- * taken for any that is there. */
+/* Channels c to c + 3 of a block of columns. A row of the input lies `at` bytes behind the base, `advance` those to the next
+ * window's, around the ring; one outside the image is taken for any that is there. The outputs begin `offset` bytes behind
+ * the start of a row. */
 static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
-                    const tinyml_tile_t *tile, region_t *r, int32_t at, const channel_t channels[4], uint32_t *planes,
-                    int32_t c, int8_t *to)
+                    const tinyml_tile_t *tile, region_t *r, int32_t at, int32_t advance, const channel_t channels[4],
+                    uint32_t *planes, int32_t c, int8_t *row, int32_t offset)
 {
     const int32_t size = in->rows * in->row_bytes, row_bytes = in->row_bytes, height = op->window.in_height;
-    const int32_t stride_y = op->window.stride_y, dense = op->window.stride_x == 1;
+    const int32_t stride_y = op->window.stride_y;
     const int8_t *const base = (const int8_t *)in->base + r->offset + c;
     const int32_t out_bytes = out->row_bytes, out_size = out->rows * out_bytes;
-    int8_t *const out_base = out->base;
-    int32_t out_at = (int32_t)(to - out_base);
+    const int8_t *const out_end = (const int8_t *)out->base + out_size + offset;
+    const uint32_t whole = r->inside && height > 2 ? (uint32_t)height - 2 : 0; /* rows that a whole window may begin with */
+    void (*const sums)(const uint32_t *, const channel_t *, int8_t *, const block_t *) =
+        op->window.stride_x == 1 ? dense_sums : sparse_sums;
+    int8_t *to = row + offset;
     int32_t top = tile->row * stride_y - op->window.pad_top;
 
     for (int32_t left = tile->rows; left > 0; --left, top += stride_y) {
-        int32_t below = at + row_bytes < size ? at + row_bytes : at + row_bytes - size;
+        const int32_t below = at + row_bytes < size ? at + row_bytes : at + row_bytes - size;
         const int32_t last = below + row_bytes < size ? below + row_bytes : below + row_bytes - size;
         r->source.row[0] = base + at;
         r->source.row[1] = base + below;
         r->source.row[2] = base + last;
-        if (r->inside) {
-            if (top >= 0 && top + 3 <= height) {
-                spread(&r->source);
-            } else {
-                const tinyml_taps_t rows = tinyml_taps(top, height, 3, 1);
-                spread_some(r, rows.first, rows.end, planes);
-            }
+        if ((uint32_t)top < whole) {
+            spread(&r->source);
+        } else if (r->inside) {
+            const tinyml_taps_t rows = tinyml_taps(top, height, 3, 1);
+            spread_some(r, rows.first, rows.end, planes);
         }
-        if (dense) {
-            dense_sums(planes, channels, out_base + out_at, &r->block);
-        } else {
-            sparse_sums(planes, channels, out_base + out_at, &r->block);
-        }
-        out_at = out_at + out_bytes < out_size ? out_at + out_bytes : out_at + out_bytes - out_size;
-        at = stride_y == 1 ? below : last;
-        for (int32_t n = stride_y; n > 2; --n) {
-            at = at + row_bytes < size ? at + row_bytes : at + row_bytes - size;
-        }
+        sums(planes, channels, to, &r->block);
+        to = to + out_bytes < out_end ? to + out_bytes : to + out_bytes - out_size;
+        at = at + advance < size ? at + advance : at + advance - size;
     }
 }
 
@@ -89,6 +84,7 @@ void tinyml_depthwise_3x3_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_r
     uint32_t *const planes = (uint32_t *)(void *)(group + 4);
     const int32_t top = (tile->row * conv->window.stride_y - conv->window.pad_top - in->first_row) % in->rows;
     const int32_t at = (top < 0 ? top + in->rows : top) * in->row_bytes;
+    const int32_t advance = conv->window.stride_y % in->rows * in->row_bytes;
     int8_t *const row = tinyml_row(out, tile->row);
     region_t r = region_of(conv, in, tile->col, most, planes);
 
@@ -97,13 +93,13 @@ void tinyml_depthwise_3x3_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_r
         prepare(op, next, c, group);
         for (int32_t x = tile->col; x < right; x += most) {
             const int32_t cols = right - x < most ? right - x : most;
-            int8_t *to = row + (x - out->first_col) * channels + c;
+            const int32_t offset = (x - out->first_col) * channels + c;
             if (most < tile->cols) {
                 r = region_of(conv, in, x, cols, planes);
             }
-            compute(conv, in, out, tile, &r, at, group, planes, c, to);
+            compute(conv, in, out, tile, &r, at, advance, group, planes, c, row, offset);
             if (conv->out_min > INT8_MIN || conv->out_max < INT8_MAX) {
-                limit(conv, out, tile->rows, cols, to);
+                limit(conv, out, tile->rows, cols, row + offset);
             }
         }
     }

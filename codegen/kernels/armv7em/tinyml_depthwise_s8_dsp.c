@@ -1,19 +1,29 @@
 /* Depthwise convolution, int8, windows of any shape, for SMLAD. SPDX-License-Identifier: Apache-2.0
  *
- * Four channels at a time, straight from the input: two taps of four channels are two words, which become a pair for each
- * channel. The same goes for the weights. Taps outside the image are skipped, and next to nothing is prepared: few outputs
- * cost no more, each, than many.
+ * Straight from the input: a tap of four channels is a word, as are its weights, and half of their bytes are widened at
+ * once. Taps outside the image are skipped, and next to nothing is prepared: few outputs cost no more, each, than many.
  */
 #include "tinyml_depthwise_dsp.h"
 #include "tinyml_window.h"
 
-/* Taps at equal distances. The assembly knows the order. */
+/* Rows of taps. The assembly knows the order. */
 typedef struct {
     int32_t step;         /* bytes from a tap to the next */
     int32_t weights_step; /* and those of the weights */
     uint32_t offset;      /* of the input, twice */
-    int32_t count;
+    int32_t count;        /* taps of a row */
+    int32_t below;        /* bytes from behind the last pair of taps to the next row */
+    int32_t weights_below;
+    int32_t rows;
 } taps_t;
+
+/* How sums become outputs. The assembly knows the order. */
+typedef struct {
+    const int32_t *multiplier;
+    const int32_t *bias;
+    const int8_t *shift;
+    tinyml_outputs_t outputs;
+} factors_t;
 
 #if TINYML_DEPTHWISE_ASSEMBLY
 
@@ -31,93 +41,143 @@ __attribute__((naked)) TINYML_STEP static void add_taps(UNUSED const int8_t *x, 
                                                         UNUSED const taps_t *taps, UNUSED int32_t sum[4])
 {
     __asm__(".syntax unified\n"
-            "push {r3-r11, lr}\n ldm r2, {r2, r8, r9, lr}\n ldm r3, {r4-r7}\n subs lr, #2\n blo 2f\n"
-            "1:\n" FIRST "ldr r11, [r0, r2]\n ldr r12, [r1, r8]\n" LAST
-            "add r0, r0, r2, lsl #1\n add r1, r1, r8, lsl #1\n" SECOND "subs lr, #2\n bhs 1b\n"
-            "2:\n adds lr, #1\n bne 3f\n" FIRST LAST
-            "3:\n ldr r3, [sp]\n stm r3, {r4-r7}\n pop {r3-r11, pc}\n");
+            "push {r2-r11, lr}\n ldr r10, [r2, #24]\n push {r10}\n ldm r2, {r2, r8, r9, lr}\n ldm r3, {r4-r7}\n"
+            "1:\n subs lr, #2\n blo 3f\n"
+            "2:\n" FIRST "ldr r11, [r0, r2]\n ldr r12, [r1, r8]\n" LAST
+            "add r0, r0, r2, lsl #1\n add r1, r1, r8, lsl #1\n" SECOND "subs lr, #2\n bhs 2b\n"
+            "3:\n adds lr, #1\n bne 4f\n" FIRST LAST
+            "4:\n ldrd r10, r12, [sp]\n subs r10, #1\n str r10, [sp]\n ittt ne\n ldrdne r10, r11, [r12, #16]\n addne r0, r10\n"
+            "addne r1, r11\n ldr lr, [r12, #12]\n bne 1b\n"
+            "ldr r3, [sp, #8]\n stm r3, {r4-r7}\n pop {r1-r11, pc}\n");
 }
 
-/* Four outputs. */
-__attribute__((naked)) TINYML_STEP static void put(UNUSED const int32_t sum[4], UNUSED const tinyml_finish_t finish[4],
-                                                   UNUSED int8_t *out)
+/* Outputs of channels c to c + 3. Ties: -1 where product, shift and outputs.ties are negative. */
+__attribute__((naked)) TINYML_STEP static void put(UNUSED const int32_t sum[4], UNUSED const factors_t *factors,
+                                                   UNUSED int32_t c, UNUSED int8_t *out)
 {
     __asm__(".syntax unified\n"
-            "push {r4-r7}\n"
+            "push {r4-r10, lr}\n ldm r1, {r4-r8}\n add r4, r4, r2, lsl #2\n add r5, r5, r2, lsl #2\n add r6, r2\n"
             ".rept 4\n"
-            "ldr r3, [r0], #4\n ldm r1!, {r4-r7}\n add r3, r7, r3, lsl #1\n smmulr r3, r3, r4\n"
-            "and r12, r3, r6\n add r3, r5\n add r3, r3, r12, asr #31\n asr r3, r6\n ssat r3, #8, r3\n strb r3, [r2], #1\n"
+            "ldr r1, [r0], #4\n ldr r2, [r5], #4\n ldr r9, [r4], #4\n ldrsb r10, [r6], #1\n"
+            "add r1, r2\n lsl r1, r1, #1\n smmulr r1, r1, r9\n rsb lr, r10, #0\n lsl r9, r7, lr\n"
+            "and r12, r1, r10\n and r12, r8\n add r1, r1, r12, asr #31\n add r1, r1, r9, asr #1\n"
+            "asr r1, lr\n ssat r1, #8, r1\n strb r1, [r3], #1\n"
             ".endr\n"
-            "pop {r4-r7}\n bx lr\n");
+            "pop {r4-r10, pc}\n");
 }
 
 #else
 
 static void add_taps(const int8_t *x, const int8_t *weights, const taps_t *taps, int32_t sum[4])
 {
-    for (int32_t k = 0; k < taps->count; ++k, x += taps->step, weights += taps->weights_step) {
-        for (int32_t c = 0; c < 4; ++c) {
-            sum[c] += weights[c] * (x[c] + tinyml_half(taps->offset, 0));
+    for (int32_t y = 0; y < taps->rows; ++y) {
+        for (int32_t k = 0; k < taps->count; ++k) {
+            for (int32_t c = 0; c < 4; ++c) {
+                sum[c] += weights[k * taps->weights_step + c] * (x[k * taps->step + c] + tinyml_half(taps->offset, 0));
+            }
+        }
+        if (y + 1 < taps->rows) {
+            x += taps->count / 2 * 2 * taps->step + taps->below;
+            weights += taps->count / 2 * 2 * taps->weights_step + taps->weights_below;
         }
     }
 }
 
-static void put(const int32_t sum[4], const tinyml_finish_t finish[4], int8_t *out)
+static void put(const int32_t sum[4], const factors_t *f, int32_t c, int8_t *out)
 {
-    for (int32_t c = 0; c < 4; ++c) {
-        out[c] = tinyml_finish(&finish[c], 2 * sum[c] + finish[c].bias);
+    for (int32_t k = 0; k < 4; ++k, ++c) {
+        tinyml_finish_t finish;
+        tinyml_finish_channel(&finish, f->multiplier[c], -f->shift[c], f->bias[c], f->outputs);
+        out[k] = tinyml_finish(&finish, 2 * sum[k] + finish.bias);
     }
 }
 
 #endif
 
-/* Adds a column of taps, from the row of the input at `x` on, where a ring may come to its end. */
-static void add_column(const tinyml_rows_t *in, const int8_t *x, const int8_t *weights, taps_t taps, int32_t sum[4])
-{
-    const int32_t size = in->rows * in->row_bytes;
+/* Taps of a window whose rows lie one below the other, without a ring's end between them. */
+typedef struct {
+    const int8_t *x; /* the first of them, channel 0 */
+    const int8_t *weights;
+    taps_t taps;
+} run_t;
 
-    for (int32_t left = taps.count; left > 0; left -= taps.count) {
-        const int32_t room = size - 1 - (int32_t)(x - (const int8_t *)in->base); /* bytes behind x */
-        const int32_t run = room / taps.step + 1;
-        taps.count = run < left ? run : left;
-        add_taps(x, weights, &taps, sum);
-        weights += taps.count * taps.weights_step;
-        if (taps.count < left) {
-            x += taps.count * taps.step - size;
+/* Channels [c, end) of an output, four or more; those of the weights begin with c. */
+TINYML_STEP static void compute_output(const tinyml_conv_s8_t *op, const factors_t *factors, const run_t runs[2],
+                                       int32_t count, int32_t c, int32_t end, int8_t *out)
+{
+    const int32_t limited = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
+
+    for (int32_t next = c; next < end; next += 4) {
+        const int32_t k = next + 4 <= end ? next : end - 4; /* the last four once more */
+        int32_t sum[4] = {0, 0, 0, 0};
+        for (int32_t i = 0; i < count; ++i) {
+            add_taps(runs[i].x + k, runs[i].weights + (k - c), &runs[i].taps, sum);
+        }
+        put(sum, factors, k, out + k);
+        for (int32_t i = k; limited && i < k + 4; ++i) {
+            out[i] = (int8_t)tinyml_clamp(out[i], op->out_min, op->out_max);
         }
     }
 }
 
-/* Channels c to c + 3 of a row of outputs. The first row of the input that is inside is at `row`. */
-static void compute_row(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_tile_t *tile, tinyml_taps_t rows,
-                        const int8_t *row, int32_t c, tinyml_weights_t weights, const tinyml_finish_t finish[4],
-                        int8_t *out)
+/* The rows of a window, in a ring: returns how many runs they are. A column is one row of taps downwards. */
+static int32_t find_runs(const tinyml_rows_t *in, const tinyml_window_t *w, const int8_t *row, int32_t rows,
+                         int32_t channels, tinyml_weights_t weights, uint32_t offset, run_t runs[2])
+{
+    const int32_t below = w->dilation_y * in->row_bytes, weights_below = w->kernel_width * weights.step;
+    const int32_t size = in->rows * in->row_bytes, room = size - 1 - (int32_t)(row - (const int8_t *)in->base);
+    const int32_t fit = rows > 0 ? room / below + 1 : 0, first = fit < rows ? fit : rows;
+
+    for (int32_t i = 0; i < 2; ++i) {
+        const int32_t n = i == 0 ? first : rows - first;
+        runs[i].taps.step = w->kernel_width == 1 ? below : w->dilation_x * channels;
+        runs[i].taps.weights_step = weights.step;
+        runs[i].taps.offset = offset;
+        runs[i].taps.count = n;
+        runs[i].taps.below = 0; /* of a column */
+        runs[i].taps.weights_below = 0;
+        runs[i].taps.rows = w->kernel_width == 1 ? 1 : n;
+    }
+    runs[0].x = row;
+    runs[0].weights = weights.first;
+    runs[1].x = first < rows ? row + first * below - size : row;
+    runs[1].weights = weights.first + first * weights_below;
+    return rows <= 0 ? 0 : first < rows ? 2 : 1;
+}
+
+/* Channels [c, end) of the tile; `weights` are theirs. */
+static void compute(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
+                    const tinyml_tile_t *tile, tinyml_weights_t weights, int32_t c, int32_t end)
 {
     const tinyml_window_t *w = &op->window;
-    const int32_t channels = op->out_channels, column = w->kernel_width == 1;
-    const int32_t limited = op->out_min > INT8_MIN || op->out_max < INT8_MAX;
-    const int32_t weights_row = w->kernel_width * weights.step;
-    taps_t taps = {column ? w->dilation_y * in->row_bytes : w->dilation_x * channels, weights.step,
-                   ((uint32_t)op->in_offset & UINT32_C(0xffff)) * UINT32_C(0x10001), rows.end - rows.first};
+    const factors_t factors = {op->multiplier, op->bias, op->shift, tinyml_outputs_of(op)};
+    const int32_t channels = op->out_channels, weights_row = w->kernel_width * weights.step;
+    const int32_t below = w->dilation_y * in->row_bytes;
+    const uint32_t offset = ((uint32_t)op->in_offset & UINT32_C(0xffff)) * UINT32_C(0x10001);
 
-    weights.first += rows.first * weights_row;
-    for (int32_t x = tile->col; x < tile->col + tile->cols; ++x, out += channels) {
-        const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
-        const int8_t *i = row + (cols.origin + cols.first * w->dilation_x - in->first_col) * channels + c;
-        const int8_t *seen = weights.first + cols.first * weights.step;
-        int32_t sum[4] = {0, 0, 0, 0};
-        if (column && cols.first < cols.end) {
-            add_column(in, i, seen, taps, sum);
-        } else if (cols.first < cols.end) {
-            taps.count = cols.end - cols.first;
-            for (int32_t left = rows.end - rows.first; left > 0; --left, seen += weights_row) {
-                add_taps(i, seen, &taps, sum);
-                i = left > 1 ? tinyml_row_below(in, i, w->dilation_y) : i;
+    for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
+        const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
+        const int8_t *const row =
+            rows.first < rows.end ? tinyml_row(in, rows.origin + rows.first * w->dilation_y) : in->base;
+        const tinyml_weights_t seen = {weights.first + rows.first * weights_row, weights.step};
+        int8_t *o = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * channels;
+        run_t runs[2];
+        const int32_t count = find_runs(in, w, row, rows.end - rows.first, channels, seen, offset, runs);
+        for (int32_t x = tile->col; x < tile->col + tile->cols; ++x, o += channels) {
+            const tinyml_taps_t cols = tinyml_cols_of_window(w, x);
+            const int32_t taken = cols.end - cols.first, first = cols.origin + cols.first * w->dilation_x - in->first_col;
+            run_t here[2];
+            for (int32_t i = 0; i < count; ++i) {
+                here[i] = runs[i];
+                here[i].x += first * channels;
+                here[i].weights += cols.first * weights.step;
+                if (w->kernel_width > 1) {
+                    here[i].taps.count = taken;
+                    here[i].taps.below = below - (taken & ~1) * runs[i].taps.step;
+                    here[i].taps.weights_below = weights_row - (taken & ~1) * weights.step;
+                }
             }
-        }
-        put(sum, finish, out);
-        for (int32_t k = 0; limited && k < 4; ++k) {
-            out[k] = (int8_t)tinyml_clamp(out[k], op->out_min, op->out_max);
+            compute_output(op, &factors, here, taken > 0 ? count : 0, c, end, o);
         }
     }
 }
@@ -125,24 +185,12 @@ static void compute_row(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, con
 void tinyml_depthwise_s8_dsp(const tinyml_depthwise_s8_t *op, const tinyml_rows_t *in, const tinyml_rows_t *out,
                              const tinyml_tile_t *tile, void *scratch)
 {
-    const tinyml_conv_s8_t *conv = &op->conv;
-    const tinyml_window_t *w = &conv->window;
-    const int32_t channels = conv->out_channels;
+    const tinyml_window_t *w = &op->conv.window;
+    const int32_t channels = op->conv.out_channels, at_once = op->narrow ? 4 : channels; /* narrow ones are widened */
 
-    for (int32_t next = 0; next < channels; next += 4) {
-        const int32_t c = next + 4 <= channels ? next : channels - 4; /* the last four once more */
+    for (int32_t next = 0; next < channels; next += at_once) {
+        const int32_t c = next + at_once <= channels ? next : channels - at_once;
         const tinyml_weights_t weights = tinyml_weights_of(op, next, c, w->kernel_height * w->kernel_width, scratch);
-        tinyml_finish_t finish[4];
-        for (int32_t k = 0; k < 4; ++k) {
-            tinyml_finish_channel(&finish[k], conv->multiplier[c + k], -conv->shift[c + k], conv->bias[c + k],
-                                  tinyml_outputs_of(conv));
-        }
-        for (int32_t y = tile->row; y < tile->row + tile->rows; ++y) {
-            const tinyml_taps_t rows = tinyml_rows_of_window(w, y);
-            const int8_t *const row =
-                rows.first < rows.end ? tinyml_row(in, rows.origin + rows.first * w->dilation_y) : in->base;
-            int8_t *const o = (int8_t *)tinyml_row(out, y) + (tile->col - out->first_col) * channels + c;
-            compute_row(conv, in, tile, rows, row, c, weights, finish, o);
-        }
+        compute(&op->conv, in, out, tile, weights, c, c + at_once);
     }
 }

@@ -94,7 +94,8 @@ typedef struct {
 
 enum { TINYML_FINISH_WORDS = sizeof(tinyml_finish_t) / 4 };
 
-#define TINYML_EVEN 0x40000000
+/* No other shift has any of these bits. */
+#define TINYML_EVEN 0x7f800000
 #define TINYML_EVEN_SHIFT 10
 
 /* How an output is rounded. */

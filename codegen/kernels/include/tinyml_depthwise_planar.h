@@ -49,30 +49,42 @@ static inline void put(uint32_t *to, int32_t size, const uint32_t pair[4])
     to[3 * size] = pair[3];
 }
 
+/* The weights of four channels. The stride is a constant where this is called: so compilers need one pointer. */
+static inline void spread_taps(tinyml_weights_t weights, const int32_t factor[4], int32_t stride, uint32_t *to)
+{
+    static const int8_t none[4] = {0, 0, 0, 0};
+    const int32_t step = weights.step, words = stride == 1 ? DENSE_WORDS : SPARSE_WORDS;
+    const int32_t size = K * words + TINYML_FINISH_WORDS;
+    const int8_t *row = weights.first;
+
+    for (const uint32_t *const end = to + K * words; to < end; row += K * step) {
+        if (stride == 1) {
+            for (int32_t j = 0; j < DENSE_WORDS; ++j) {
+                const int8_t *const a = row + dense_taps[j] * step;
+                tinyml_spread_taps(a, a + step, factor, to++, size);
+            }
+        } else {
+            const int8_t *a = row;
+            for (int32_t j = 1; j < SPARSE_WORDS; ++j, a += 2 * step) {
+                tinyml_spread_taps(a, a + step, factor, to++, size);
+            }
+            tinyml_spread_taps(a, none, factor, to++, size);
+        }
+    }
+}
+
 /* Weights and tinyml_finish_t of channels c to c + 3, which come after `before` others. */
 TINYML_STEP static void spread_weights(const tinyml_depthwise_s8_t *op, int32_t before, int32_t c, int32_t words, uint32_t *to)
 {
-    static const int8_t none[4] = {0, 0, 0, 0};
     int8_t wide[4 * K * K];
     const tinyml_weights_t weights = tinyml_weights_of(op, before, c, K * K, wide);
-    const int32_t step = weights.step, size = K * words + TINYML_FINISH_WORDS;
-    const int8_t *row = weights.first;
-    uint32_t *next = to;
     int32_t factor[4];
 
-    tinyml_finish_four(&op->conv, c, to + K * words, size, factor);
-    for (int32_t ky = 0; ky < K; ++ky, row += K * step, next += words) {
-        if (words == DENSE_WORDS) {
-            for (int32_t j = 0; j < DENSE_WORDS; ++j) {
-                const int8_t *a = row + dense_taps[j] * step;
-                tinyml_spread_taps(a, a + step, factor, next + j, size);
-            }
-        } else {
-            for (int32_t j = 0; j < SPARSE_WORDS; ++j) {
-                const int8_t *a = row + 2 * j * step;
-                tinyml_spread_taps(a, 2 * j + 1 < K ? a + step : none, factor, next + j, size);
-            }
-        }
+    tinyml_finish_four(&op->conv, c, to + K * words, K * words + TINYML_FINISH_WORDS, factor);
+    if (words == DENSE_WORDS) {
+        spread_taps(weights, factor, 1, to);
+    } else {
+        spread_taps(weights, factor, 2, to);
     }
 }
 

@@ -21,6 +21,8 @@ TINYML_STEP static void tinyml_finish_unevenly(const tinyml_conv_s8_t *op, int32
  * 2^31. */
 TINYML_STEP static void tinyml_finish_four(const tinyml_conv_s8_t *op, int32_t c, void *to, int32_t size, int32_t factor[4])
 {
+    const int32_t *multiplier = op->multiplier + c, *bias = op->bias + c;
+    const int8_t *shift = op->shift + c;
     const uint32_t room = UINT32_C(1) << 22;
     const int32_t rounding = tinyml_shift_left(2 * op->out_offset + 1, TINYML_EVEN_SHIFT - 1);
     uint32_t *at = to;
@@ -29,17 +31,17 @@ TINYML_STEP static void tinyml_finish_four(const tinyml_conv_s8_t *op, int32_t c
         tinyml_finish_unevenly(op, c, at, size, factor, 4);
         return;
     }
-    for (const int32_t *const end = factor + 4; factor < end; at += size, ++factor, ++c) {
+    for (const int32_t *const end = factor + 4; factor < end; at += size, ++factor, ++multiplier) {
         tinyml_finish_t *const f = (tinyml_finish_t *)(void *)at;
-        const int32_t bias = op->bias[c], bits = TINYML_EVEN_SHIFT - 1 + op->shift[c];
-        if ((uint32_t)bits < 7 && (uint32_t)bias + room < 2 * room) {
-            f->multiplier = op->multiplier[c];
+        const int32_t b = *bias++, bits = TINYML_EVEN_SHIFT - 1 + *shift++;
+        if ((uint32_t)bits < 7 && (uint32_t)b + room < 2 * room) {
+            f->multiplier = *multiplier;
             f->rounding = rounding + (1 << bits);
             f->shift = TINYML_EVEN;
-            f->bias = tinyml_shift_left(bias, bits + 2);
+            f->bias = tinyml_shift_left(b, bits + 2);
             *factor = 4 << bits;
         } else {
-            tinyml_finish_unevenly(op, c, at, size, factor, 1);
+            tinyml_finish_unevenly(op, (int32_t)(multiplier - op->multiplier), at, size, factor, 1);
         }
     }
 }

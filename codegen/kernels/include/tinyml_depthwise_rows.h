@@ -31,7 +31,7 @@ typedef struct {
 /* Neighbouring outputs of a row. The assembly knows the order. */
 typedef struct {
     int32_t step;       /* bytes from an output to the next */
-    int32_t fours;      /* bytes of the plane to be passed by four outputs at a time */
+    uint32_t fours;     /* bytes of the plane to be passed by four outputs at a time, times 2^20: see TINYML_EVEN */
     uint32_t odd;       /* bit 31: two more, bit 30: and one */
     int32_t next_plane; /* from where a channel ends to the start of the next: plane */
     int32_t next_out;   /* and output */
@@ -72,7 +72,7 @@ typedef struct {
                 "sxtb16 r12, r7\n sxtb16 r0, r10\n strd r12, r0, " AT(2, 0) "\n sxtb16 r12, r9\n str r12, " AT(2, 2) "\n" \
                 "sxtb16 r12, r7, ror #8\n sxtb16 r0, r10, ror #8\n strd r12, r0, " AT(3, 0) "\n" \
                 "sxtb16 r12, r9, ror #8\n str r12, " AT(3, 2) "\n" \
-                "sxtb16 r12, r11\n str r12, [r5, #8]\n sxtb16 r12, lr\n sxtb16 r0, r8\n strd r12, r0, [r5], #12\n" \
+                "sxtb16 r0, lr\n sxtb16 r8, r8\n sxtb16 r11, r11\n stm r5!, {r0, r8, r11}\n" \
                 "5:\n cmp r5, r6\n bne 1b\n" \
                 "ldr r0, [sp, #4]\n cbz r0, 4f\n movs r0, #0\n str r0, [sp, #4]\n" \
                 load0("r7") load1("r8") load2("r9") "ldr r10, [sp]\n mov r11, r10\n mov r12, r10\n add r6, #12\n b 3b\n" \
@@ -158,9 +158,8 @@ SPREAD(spread_upper, "sub r2, r1\n mov r3, r7\n", AT_ROW_0, AT_ROW_1, NO_ROW_2)
                 "push {r4-r11, lr}\n sub sp, #12\n ldm r3, {r4-r9}\n mov r10, r1\n add r11, r1, #144\n push {r5-r11}\n" \
                 "sub sp, #20\n str r4, [sp]\n mov lr, r1\n mov r1, r2\n" \
                 "1:\n ldm lr!, {r2-r9, r12}\n str lr, [sp, #40]\n strd r7, r8, [sp, #12]\n" \
-                "ldr r11, [sp, #20]\n add r11, r0\n strd r11, r12, [sp, #4]\n ldr lr, [r0, #8]\n" \
-                "cmp r9, #" TEXT(TINYML_EVEN) "\n bne 7f\n" \
-                "cmp r0, r11\n ldrd r10, r11, [r0], #" ahead "\n beq 3f\n" \
+                "ldr r11, [sp, #20]\n ands r10, r11, r9\n add r11, r0, r11, lsr #20\n strd r11, r12, [sp, #4]\n" \
+                "ldr lr, [r0, #8]\n beq 7f\n ldrd r10, r11, [r0], #" ahead "\n" \
                 "2:\n" four SCALED("r7", "r7") SCALED("r8", "r8") SCALED("r9", "r9") BYTE("r7") "strb r7, [r1]\n" BYTE("r8") \
                 SCALED("r7", "r12") BYTE("r9") "ldm sp, {r10, r11, r12}\n" PUT_THREE(BYTE("r7")) "cmp r0, r11\n" \
                 "ldrd r10, r11, [r0], #" ahead "\n bne 2b\n" \
@@ -171,7 +170,8 @@ SPREAD(spread_upper, "sub r2, r1\n mov r3, r7\n", AT_ROW_0, AT_ROW_1, NO_ROW_2)
                 "ldr r10, [sp]\n" BYTE("r7") "strb r7, [r1]\n" BYTE("r8") "strb r8, [r1, r10]\n bpl 4b\n" \
                 "add r1, r1, r10, lsl #1\n ldrd r10, r11, [r0, #-" half "]\n add r0, #" half "\n" \
                 "6:\n" one "ldrd r10, r11, [sp, #12]\n" SCALED("r7", "r7") BYTE("r7") "strb r7, [r1]\n b 4b\n" \
-                "7:\n strd r0, r1, [sp, #48]\n str r9, [sp, #56]\n cmp r0, r11\n ldrd r10, r11, [r0], #" ahead "\n beq 10f\n" \
+                "7:\n strd r0, r1, [sp, #48]\n str r9, [sp, #56]\n cmp r0, r11\n ldrd r10, r11, [r0], #" ahead "\n bne 8f\n" \
+                "cmp r9, #" TEXT(TINYML_EVEN) "\n beq 3b\n b 10f\n" \
                 "8:\n" four "ldr lr, [sp, #56]\n" SCALED_ANY("r7", "r7") SCALED_ANY("r8", "r8") SCALED_ANY("r9", "r9") \
                 "strb r7, [r1]\n" SCALED_ANY("r7", "r12") "ldm sp, {r10, r11, r12}\n" PUT_THREE("") \
                 "ldr lr, [r0, #8]\n cmp r0, r11\n ldrd r10, r11, [r0], #" ahead "\n bne 8b\n" \
@@ -302,7 +302,7 @@ static region_t region_of(const tinyml_conv_s8_t *op, const tinyml_rows_t *in, i
     region_t r;
 
     r.block.step = channels;
-    r.block.fours = fours * bytes;
+    r.block.fours = (uint32_t)(fours * bytes) << 20;
     r.block.odd = (uint32_t)cols << 30;
     r.block.next_plane = 4 * PLANE - (passed + 4) * bytes;
     r.block.next_out = 1 - passed * channels;
