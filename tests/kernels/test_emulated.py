@@ -15,7 +15,7 @@ from kernel_harness import Tiling, run
 from tinyml.ir.builder import GraphBuilder
 from tinyml.ir.dtypes import DType
 from tinyml.ir.macs import macs
-from tinyml.ir.ops import RELU6, BinaryAttrs, Conv2dAttrs, FullyConnectedAttrs, Op, SoftmaxAttrs
+from tinyml.ir.ops import NO_CLAMP, RELU6, BinaryAttrs, Conv2dAttrs, FullyConnectedAttrs, Op, SoftmaxAttrs
 from tinyml.ir.quant import QuantParams
 
 pytestmark = pytest.mark.emulated
@@ -153,6 +153,29 @@ def test_add_of_all_pairs(machine: EmulatedCore, scales: tuple[float, float, flo
     assert accepted("tinyml_add_weighted_s8_dsp", Op.ADD)(case) is weighted
     if weighted:
         check(machine, "tinyml_add_weighted_s8_dsp", case, Tiling())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("symbol", ["tinyml_depthwise_s8_dsp", *_PLANAR])
+def test_depthwise_of_all_shifts(machine: EmulatedCore, symbol: str, stride: int) -> None:
+    """Factors from 2^-2 to 2^-13, powers of two and others, side by side: many products are ties. Widths of any remainder."""
+    channels = 24
+    size = 3 if symbol == "tinyml_depthwise_s8_dsp" else int(symbol.removeprefix("tinyml_depthwise_")[0])
+    for width, clamp in ((1, RELU6), (2, RELU6), (3, RELU6), (8, RELU6), (5, NO_CLAMP), (7, NO_CLAMP)):
+        rng = np.random.default_rng(width)
+        b = GraphBuilder("g")
+        x = b.input("x", (1, 6, width * stride, channels), DType.INT8, QuantParams.per_tensor(1.0, -128))
+        scales = [factor * 2.0**-k for k in range(2, 14) for factor in (1.0, 0.7)]
+        w = b.constant(
+            "w",
+            graphs.stored(rng, (channels, size, size, 1), DType.INT8),
+            QuantParams(tuple(scales), (0,) * channels, DType.INT8, 0),
+        )
+        attrs = Conv2dAttrs((stride, stride), padding=((size // 2, size // 2),) * 2, groups=channels, clamp=clamp)
+        quant = QuantParams.per_tensor(1.0, -128 if clamp == RELU6 else 3)
+        case = graphs.single(b, b.node(Op.CONV2D, [x, w], attrs, quant=quant), rng)
+        assert accepted(symbol, Op.CONV2D)(case)
+        check(machine, symbol, case, Tiling())
 
 
 @pytest.mark.parametrize(

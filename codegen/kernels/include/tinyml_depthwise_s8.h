@@ -13,7 +13,8 @@ extern "C" {
 #endif
 
 /* conv         weights [kernel_height][kernel_width][channels], channels >= 4, stride_x 1 or 2;
- *              bias includes in_offset * (sum of a channel's weights); shift from -22 to 6;
+ *              bias includes in_offset * (sum of a channel's weights); shift from -22 to 6, all of them below 0 where
+ *              out_min < out_offset;
  *              2^(shift + 1) times any sum of a channel fits into int32, where shift is positive or taken as 0
  * narrow       1 where weights are of 4 bits, as tinyml_widen_w4.h has them, but for the last four channels: they lie in the
  *              place of the last one to four that are left when all before have gone in fours
@@ -29,8 +30,8 @@ typedef struct {
 } tinyml_depthwise_s8_t;
 
 /* depthwise    as above, without weights, bias, multiplier and shift; narrow is 0
- * channels     what the kernels above make of the weights of each, times 2^(1 + shift to the left), two int16 a word; then
- *              the tinyml_finish_t of tinyml_depthwise_dsp.h. 3x3: rows 0 and 1 of columns 0, 1 and 2, row 2 of columns 0
+ * channels     what the kernels above make of the weights of each, times a power of two, two int16 a word; then the
+ *              tinyml_finish_t of tinyml_depthwise_dsp.h, which says what power. 3x3: rows 0 and 1 of columns 0, 1 and 2, row 2 of columns 0
  *              and 1, of columns 1 and 2; for others see tinyml_depthwise_planar.h
  */
 typedef struct {
