@@ -4,10 +4,10 @@
 
 #include "tinyml_depthwise_dsp.h"
 
-/* Finishes `count` channels from c on, `size` words from one to the next, that cannot be finished evenly: apart, that
- * compilers keep their registers for the others. factor: of their weights. */
-TINYML_STEP static void tinyml_finish_unevenly(const tinyml_conv_s8_t *op, int32_t c, uint32_t *to, int32_t size,
-                                               int32_t *factor, int32_t count)
+/* Finishes `count` channels from c on, `size` words from one to the next, that cannot be finished evenly. factor: of their
+ * weights. */
+static inline void tinyml_finish_unevenly(const tinyml_conv_s8_t *op, int32_t c, uint32_t *to, int32_t size,
+                                          int32_t *factor, int32_t count)
 {
     const tinyml_outputs_t outputs = tinyml_outputs_of(op);
 
