@@ -121,7 +121,7 @@ class Chooser:
 
     def with_kernels(self, choice: Choice, thrifty: Schedule, most: float) -> Choice:
         """The choice with kernels of another schedule: stage by stage, those that save the most scratch first, as far as
-        that saves memory at no more than so many cycles."""
+        that saves memory at no more than so many cycles, and a larger share of memory than it costs in cycles."""
         graph, best = thrifty.graph, choice
 
         def saved(node: Node, tile: int) -> int:
@@ -141,7 +141,7 @@ class Chooser:
                 exchanged = self._exchanged(choice, selections)
                 if cycles <= most and extra_weights(exchanged) <= most_weights:
                     size = self._measure(exchanged)
-                    if size < best.bytes:
+                    if size < best.bytes and size * cycles < best.bytes * best.cycles:
                         best = Choice(replace(choice.point, cycles=cycles), exchanged, size)
         return best if best is choice else self._rehosted(best)
 
