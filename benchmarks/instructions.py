@@ -18,7 +18,7 @@ from model_error import roomy
 from tinyml.ir.graph import Graph
 from tinyml.ir.ops import Conv2dAttrs
 from tinyml.kernels.descriptor import Array, Field
-from tinyml.pipeline import STACK_BYTES, Compilation, Options, compile_model, need
+from tinyml.pipeline import STACK_BYTES, WEIGHTS_GROWTH, Compilation, Options, compile_model, need
 from tinyml.profile import Profile
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.targets import load_board, with_limits
@@ -117,7 +117,7 @@ def inference(models: Path, case: Case, core: str, toolchain: str | None) -> Com
             toolchain=toolchain,
             objective=Objective.LATENCY,
             sram_limited=arena is not None,
-            weights_growth=None if case.growth is None else case.growth / 100,
+            weights_growth=WEIGHTS_GROWTH if case.growth is None else case.growth / 100,
         )
         return compile_model(options)
 

@@ -18,7 +18,16 @@ from instructions import WEIGHTS_BAR, pipeline_cycles, weights_ratio
 from tinyml import zoo
 from tinyml.errors import TinymlError
 from tinyml.memory import arena_capacity
-from tinyml.pipeline import ROOMY, SRAM_GROWTH_BYTES, Compilation, Options, chooser_of, compile_model, need, own_weights
+from tinyml.pipeline import (
+    ROOMY,
+    TILES_GROWTH_BYTES,
+    Compilation,
+    Options,
+    chooser_of,
+    compile_model,
+    need,
+    own_weights,
+)
 from tinyml.schedule.estimate import cycles_in_all
 from tinyml.schedule.model import Objective
 from tinyml.targets import Board, load_board
@@ -111,7 +120,7 @@ def row(name: str, bar: Bar, streamed: bool, toolchain: str | None) -> Row:
     schedule = need(done.schedule)
     weights = weights_ratio(schedule)
     passed = ram <= limit and (most is None or profile.instructions <= most * 1e6)
-    passed &= weights <= max(WEIGHTS_BAR, 1 + SRAM_GROWTH_BYTES / own_weights(schedule.graph))
+    passed &= weights <= max(WEIGHTS_BAR, 1 + TILES_GROWTH_BYTES / own_weights(schedule.graph))
     cells = (
         name,
         how,

@@ -88,7 +88,7 @@ def compile(
         input_shapes: input name -> shape, where dimensions are free; "" names the only input.
         allow_recompute: percent of the network's work that may be computed again where that saves memory.
         weights_growth: percent of flash that weights may take beyond the model's own where that saves cycles; None: 2 where
-            there is room for them, 5 KiB at least with the objective "sram", and nothing with "flash".
+            there is room for them, 5 KiB at least with the objectives "balanced" and "sram", and nothing with "flash".
         sram, flash, reserve_sram: bytes, or text such as "192K".
         place: wishes about regions of RAM, such as "input=dma", "arena=dtcm" or "auto".
         progress: called with what is under way.

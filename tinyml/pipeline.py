@@ -61,8 +61,9 @@ THRIFT = (1.0, 1.3)
 WEIGHTS_GROWTH = 0.019
 """Of the bytes of a network's weights: what kernels may add where the user does not say. With padding that makes 2 %."""
 
-SRAM_GROWTH_BYTES = 5 << 10
-"""That they may add in any case with `--objective sram`: what the channels of a small network take to be ready for tiles."""
+TILES_GROWTH_BYTES = 5 << 10
+"""That they may add in any case where memory is an objective: what the channels of a small network take to be ready for
+tiles."""
 
 PACKED_CONSTANTS = 1.25
 """Bytes of constants as kernels read them, to those of the graph: more than it was in any network that we measured."""
@@ -97,7 +98,7 @@ class Options:
         stream_input: the application hands in rows of the input; it is never there as a whole.
         recompute: share of the network's multiply-accumulates that may be computed again where that saves memory.
         weights_growth: share of the bytes of the network's weights that kernels may add to them where that saves cycles;
-            None: `WEIGHTS_GROWTH`, or `SRAM_GROWTH_BYTES` where SRAM is the objective and that is more; as far as flash
+            None: `WEIGHTS_GROWTH`, or `TILES_GROWTH_BYTES` where memory counts and that is more; as far as flash
             has room for it, and is not the objective.
         benchmark: the MLPerf Tiny benchmark whose runner is to drive the firmware, or None.
         sources: a folder with C that is taken instead of what would be emitted: a copy of src/ that somebody may have changed.
@@ -344,8 +345,9 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
     chooser = chooser_of(base, options)
     choice = chooser.choose(options.objective, capacity)
     standard = chooser.choose(Objective.LATENCY, capacity).cycles
-    if options.objective is Objective.SRAM or chooser.measured(chooser.points[-1]).bytes > capacity:
-        others: list[dict[str, Any]] = [{"thrift": thrift} for thrift in THRIFT]
+    urgent = options.objective is Objective.SRAM or chooser.measured(chooser.points[-1]).bytes > capacity
+    if urgent or _memory_counts(options):
+        others: list[dict[str, Any]] = [{"thrift": thrift} for thrift in (THRIFT if urgent else THRIFT[:1])]
         if extra_weights(base):  # kernels of larger weights are so fast that no thrift reaches others
             others += [{"more_weights": 0, **other} for other in ({}, *others)]
         for kernels in others:
@@ -379,8 +381,12 @@ def _more_weights(graph: Graph, options: Options) -> int:
     room = options.board.flash_bytes - CODE_ALLOWANCE - int(PACKED_CONSTANTS * constants)
     if options.objective is Objective.FLASH:
         return 0
-    growth = max(int(WEIGHTS_GROWTH * own), SRAM_GROWTH_BYTES if options.objective is Objective.SRAM else 0)
-    return max(0, min(growth, room))
+    for_tiles = TILES_GROWTH_BYTES if _memory_counts(options) else 0
+    return max(0, min(max(int(WEIGHTS_GROWTH * own), for_tiles), room))
+
+
+def _memory_counts(options: Options) -> bool:
+    return options.objective in (Objective.SRAM, Objective.BALANCED)
 
 
 def _in_order(choice: Choice, base: Schedule, options: Options, capacity: int) -> Choice:

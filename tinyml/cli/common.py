@@ -161,7 +161,7 @@ def add_model_flags(parser: argparse.ArgumentParser, what: str = MODEL_HELP) -> 
         type=_percent,
         metavar="PCT",
         help="let weights take up to PCT %% more flash than in the model where that saves cycles (default: 2 where "
-        "there is room, 5 KiB at least with --objective sram; nothing with --objective flash)",
+        "there is room, 5 KiB at least with --objective balanced or sram; nothing with --objective flash)",
     )
     group.add_argument(
         "--objective",

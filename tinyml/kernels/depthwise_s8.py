@@ -163,19 +163,15 @@ def _block_instructions(node: Node, graph: Graph, cols: int, rows: int, tile: in
     size, (stride_y, stride_x) = graph.value(node.inputs[1]).shape[1], attrs_of(node).stride
     (_, in_height, in_width, _), pad_top = graph.value(node.inputs[0]).shape, attrs_of(node).padding[0][0]
     _, height, width, _ = graph.value(node.output).shape
-    turns = [
-        (y, min(y + rows, top + tile, height))
-        for top in range(0, height, tile)
-        for y in range(top, min(top + tile, height), rows)
-    ]
-    spread = sum(
-        min((end - 1) * stride_y - pad_top + size, in_height) - max(y * stride_y - pad_top, 0) for y, end in turns
-    )
+    turns = height // tile * math.ceil(tile / rows) + math.ceil(height % tile / rows)
+    below = (height - 1) * stride_y + size - pad_top - in_height
+    outside = sum(range(pad_top, 0, -stride_y * rows)) + sum(range(below, 0, -stride_y * rows))
+    spread = (height - turns) * stride_y + turns * size - outside
     pairs = min(_pitch(cols, size, stride_x) / 4, in_width / 2 + 1)
     odd = (0, 10 + 6 * size, 10 + 14 * size, 18 + 20 * size)[cols % 4]
     sums = 4 * height * (20 + cols // 4 * _FOUR[size, stride_x] + odd)
     padding = 0 if cols == width and rows == tile else 40  # of a row; if a tile is one block, it is the first channels'
-    return math.ceil(width / cols) * (300 * len(turns) + spread * (50 + padding + 14 * pairs) + sums)
+    return math.ceil(width / cols) * (300 * turns + spread * (50 + padding + 14 * pairs) + sums)
 
 
 def _planar_block(node: Node, graph: Graph, ready: bool) -> int:
@@ -183,7 +179,8 @@ def _planar_block(node: Node, graph: Graph, ready: bool) -> int:
     wide blocks share few columns with their neighbours, but their rows do not all fit, and low ones share many rows."""
     _, height, width, _ = graph.value(node.output).shape
     rows = min(height, _LOW) if ready else height
-    widths = [c for c in (*range(2, width, 2), width) if _plane(node, graph, c, 1) <= _room(node, graph, ready)]
+    room = _room(node, graph, ready)
+    widths = [c for c in (*range(2, min(width, room), 2), width) if _plane(node, graph, c, 1) <= room]
     fit = {cols: min(_rows_that_fit(node, graph, cols, ready), rows) for cols in widths}
     best: int = min(reversed(widths), key=lambda cols: _block_instructions(node, graph, cols, fit[cols], rows))
     return best
@@ -347,15 +344,14 @@ def _pairs_of_taps(size: int, stride: int) -> list[tuple[int, int]]:
 def _taps_inside(node: Node, graph: Graph) -> int:
     """Multiply-accumulates, without those of padding."""
     attrs, x, w, out = attrs_of(node), *(graph.value(n) for n in (*node.inputs[:2], node.output) if n is not None)
-    inside = [
-        sum(
-            0 <= position * attrs.stride[axis] - attrs.padding[axis][0] + k * attrs.dilation[axis] < x.shape[1 + axis]
-            for position in range(out.shape[1 + axis])
-            for k in range(w.shape[1 + axis])
-        )
-        for axis in (0, 1)
-    ]
-    return inside[0] * inside[1] * out.shape[-1]
+    inside = out.shape[-1]
+    for axis, stride in enumerate(attrs.stride):
+        size, outputs = x.shape[1 + axis], out.shape[1 + axis]
+        # A tap's place is position * stride - before.
+        before = [attrs.padding[axis][0] - k * attrs.dilation[axis] for k in range(w.shape[1 + axis])]
+        last = [min((size - 1 + b) // stride, outputs - 1) for b in before]
+        inside *= sum(max(0, end - max(0, -(-b // stride)) + 1) for b, end in zip(before, last, strict=True))
+    return inside
 
 
 def _cost_of_taps(tap: float, output: float) -> Callable[[Node, Graph], float]:
