@@ -7,6 +7,7 @@
 #include "tinyml_conv_w4.h"
 #include "tinyml_lanes_w4.h"
 #include "tinyml_requant.h"
+#include "tinyml_rescale_dsp.h"
 
 #define TINYML_COLUMNS 4
 #include "tinyml_columns.h"
@@ -60,27 +61,8 @@ typedef struct {
 
 #define EIGHT_TIMES(what) what what what what what what what what
 
-/* r2 2 * bias, r3 multiplier, r12 rounding, lr shift; r1 is scratch. SHIFT doubles what was summed. */
-#define ADD_BIAS(SUM, SHIFT) "add " SUM ", r2, " SUM ", " SHIFT "\n"
-#define ROUND_TIES(SUM) "add r1, r12, " SUM ", asr #31 \n"
-#define SCALE(SUM, ROUNDING) "smmlar " SUM ", " SUM ", r3, " ROUNDING "\n"
-#define SHIFT_RIGHT(SUM) "asr " SUM ", " SUM ", lr \n"
-#define LEFT(SUM) "lsl " SUM ", " SUM ", r1 \n"
-#define SATURATE(SUM) "ssat " SUM ", #8, " SUM "\n"
-
-#define RESCALE(SUM, SHIFT) ADD_BIAS(SUM, SHIFT) ROUND_TIES(SUM) SCALE(SUM, "r1") SHIFT_RIGHT(SUM) SATURATE(SUM)
-#define RESCALE_FOUR(A, B, C, D, SHIFT) \
-    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) ROUND_TIES(A) SCALE(A, "r1") ROUND_TIES(B) SCALE(B, "r1") ADD_BIAS(C, SHIFT) \
-    ROUND_TIES(C) ADD_BIAS(D, SHIFT) SCALE(C, "r1") ROUND_TIES(D) SCALE(D, "r1") SHIFT_RIGHT(A) SATURATE(A) \
-    SHIFT_RIGHT(B) SATURATE(B) SHIFT_RIGHT(C) SATURATE(C) SHIFT_RIGHT(D) SATURATE(D)
-
-/* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
-#define RESCALE_FOUR_WITHOUT_TIES(A, B, C, D, SHIFT) \
-    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) SCALE(A, "r12") ADD_BIAS(C, SHIFT) SCALE(B, "r12") ADD_BIAS(D, SHIFT) \
-    SCALE(C, "r12") SHIFT_RIGHT(A) SCALE(D, "r12") SHIFT_RIGHT(B) SATURATE(A) SHIFT_RIGHT(C) SATURATE(B) SHIFT_RIGHT(D) \
-    SATURATE(C) SATURATE(D)
-
 /* r2 bias, r3 multiplier, r12 zero point, r1 shift to the left. SHIFT undoes the lane's. */
+#define LEFT(SUM) "lsl " SUM ", " SUM ", r1 \n"
 #define RESCALE_LEFT(SUM, SHIFT) ADD_BIAS(SUM, SHIFT) LEFT(SUM) SCALE(SUM, "r12") SATURATE(SUM)
 #define RESCALE_FOUR_LEFT(A, B, C, D, SHIFT) \
     ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) LEFT(A) LEFT(B) SCALE(A, "r12") ADD_BIAS(C, SHIFT) SCALE(B, "r12") \

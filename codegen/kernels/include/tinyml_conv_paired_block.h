@@ -18,6 +18,7 @@
 #include "tinyml_columns.h"
 #include "tinyml_conv_paired_s8.h"
 #include "tinyml_requant.h"
+#include "tinyml_rescale_dsp.h"
 
 /* One block: pairs of filters from `weights` on, results to out[i][first], out[i][first + 1], ... out[i][-1]. */
 typedef struct {
@@ -32,25 +33,11 @@ typedef struct {
 
 #if defined(__ARM_FEATURE_DSP) && (defined(__GNUC__) || defined(__clang__))
 
-/* The order lets a Cortex-M7 issue two instructions in most cycles: behind a multiplication comes one that needs neither its
- * result nor the multiplier, and a load stands two cycles before its word is needed, behind the last reader of its register. */
-
-/* r2 2 * bias, r3 multiplier, r12 rounding, lr shift; r1 is scratch. SHIFT doubles what was summed. */
-#define ADD_BIAS(SUM, SHIFT) "add " SUM ", r2, " SUM ", " SHIFT "\n"
-#define ROUND_TIES(SUM) "add r1, r12, " SUM ", asr #31 \n"
-#define SCALE(SUM, ROUNDING) "smmlar " SUM ", " SUM ", r3, " ROUNDING "\n"
-#define SHIFT_RIGHT(SUM) "asr " SUM ", " SUM ", lr \n"
-#define SATURATE(SUM) "ssat " SUM ", #8, " SUM "\n"
-
-#define RESCALE(SUM, SHIFT) ADD_BIAS(SUM, SHIFT) ROUND_TIES(SUM) SCALE(SUM, "r1") SHIFT_RIGHT(SUM) SATURATE(SUM)
-#define RESCALE_TWO(A, B, SHIFT) \
-    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) ROUND_TIES(A) SCALE(A, "r1") ROUND_TIES(B) SCALE(B, "r1") SHIFT_RIGHT(A) \
-    SATURATE(A) SHIFT_RIGHT(B) SATURATE(B)
-
 #if TINYML_COLUMNS == 4
 
 /* Two taps of both filters with four outputs: MAC is smlad, or smuad where the sums begin. r0 weights, of which r2 has the
- * next word; r1 columns, of which r12 and lr have two; r4 r6 r8 r10 sums of both lanes, r5 r7 r9 r11 sums of filter a. */
+ * next word; r1 columns, of which r12 and lr have two; r4 r6 r8 r10 sums of both lanes, r5 r7 r9 r11 sums of filter a.
+ * A load stands behind the last reader of its register, where a Cortex-M7 issues it beside that, two cycles ahead. */
 #if TINYML_DUAL_ISSUE
 /* A load for each of two registers can follow the last reader of its own: 13 instructions, but one cycle without any
  * multiplication in place of two. */
@@ -87,17 +74,6 @@ typedef struct {
 #define NEXT_TAPS \
     "ldrd r12, lr, [r1], #8 \n" \
     TAPS("smlad", ", r4", ", r5", ", r6", ", r7", ", r8", ", r9", ", r10", ", r11")
-
-#define RESCALE_FOUR(A, B, C, D, SHIFT) \
-    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) ROUND_TIES(A) SCALE(A, "r1") ROUND_TIES(B) SCALE(B, "r1") ADD_BIAS(C, SHIFT) \
-    ROUND_TIES(C) ADD_BIAS(D, SHIFT) SCALE(C, "r1") ROUND_TIES(D) SCALE(D, "r1") SHIFT_RIGHT(A) SATURATE(A) \
-    SHIFT_RIGHT(B) SATURATE(B) SHIFT_RIGHT(C) SATURATE(C) SHIFT_RIGHT(D) SATURATE(D)
-
-/* Where ties do not show: a negative result is clamped to the output's zero point, rounded up or down. */
-#define RESCALE_FOUR_WITHOUT_TIES(A, B, C, D, SHIFT) \
-    ADD_BIAS(A, SHIFT) ADD_BIAS(B, SHIFT) SCALE(A, "r12") ADD_BIAS(C, SHIFT) SCALE(B, "r12") ADD_BIAS(D, SHIFT) \
-    SCALE(C, "r12") SHIFT_RIGHT(A) SCALE(D, "r12") SHIFT_RIGHT(B) SATURATE(A) SHIFT_RIGHT(C) SATURATE(B) SHIFT_RIGHT(D) \
-    SATURATE(C) SATURATE(D)
 
 /* Compilers spill in this loop. After the second push: [sp] columns, 4 columns_end, one less where ties show, 8 rescale,
  * 12 first, 16 to 28 out, 32 the way into the loop. Aligned, because adr counts from a word: GCC's -Os and -O0 do not. */
