@@ -18,7 +18,16 @@ from model_error import roomy
 from tinyml.ir.graph import Graph
 from tinyml.ir.ops import Conv2dAttrs
 from tinyml.kernels.descriptor import Array, Field
-from tinyml.pipeline import STACK_BYTES, WEIGHTS_GROWTH, Compilation, Options, compile_model, need
+from tinyml.pipeline import (
+    STACK_BYTES,
+    TILES_GROWTH_BYTES,
+    WEIGHTS_GROWTH,
+    Compilation,
+    Options,
+    compile_model,
+    need,
+    own_weights,
+)
 from tinyml.profile import Profile
 from tinyml.schedule.model import Objective, Schedule
 from tinyml.targets import load_board, with_limits
@@ -120,6 +129,11 @@ def inference(models: Path, case: Case, core: str, toolchain: str | None) -> Com
             weights_growth=WEIGHTS_GROWTH if case.growth is None else case.growth / 100,
         )
         return compile_model(options)
+
+
+def most_weights(graph: Graph) -> float:
+    """What `weights_ratio` may be where memory is an objective."""
+    return max(WEIGHTS_BAR, 1 + TILES_GROWTH_BYTES / own_weights(graph))
 
 
 def pipeline_cycles(profile: Profile) -> int:

@@ -13,20 +13,18 @@ from pathlib import Path
 
 from common import Row, shared_folder, show
 from instructions import BARS as INSTRUCTION_BARS
-from instructions import WEIGHTS_BAR, pipeline_cycles, weights_ratio
+from instructions import most_weights, pipeline_cycles, weights_ratio
 
 from tinyml import zoo
 from tinyml.errors import TinymlError
 from tinyml.memory import arena_capacity
 from tinyml.pipeline import (
     ROOMY,
-    TILES_GROWTH_BYTES,
     Compilation,
     Options,
     chooser_of,
     compile_model,
     need,
-    own_weights,
 )
 from tinyml.schedule.estimate import cycles_in_all
 from tinyml.schedule.model import Objective
@@ -120,7 +118,7 @@ def row(name: str, bar: Bar, streamed: bool, toolchain: str | None) -> Row:
     schedule = need(done.schedule)
     weights = weights_ratio(schedule)
     passed = ram <= limit and (most is None or profile.instructions <= most * 1e6)
-    passed &= weights <= max(WEIGHTS_BAR, 1 + TILES_GROWTH_BYTES / own_weights(schedule.graph))
+    passed &= weights <= most_weights(schedule.graph)
     cells = (
         name,
         how,

@@ -15,7 +15,7 @@ from common import ROOT, Row, shared_folder, show
 
 sys.path.insert(0, str(ROOT / "tests" / "kernels"))
 
-from instructions import WEIGHTS_BAR, kind_of, weights_ratio
+from instructions import kind_of, most_weights, weights_ratio
 from kernel_core import M7, EmulatedCore, build
 from kernel_layout import Memory
 
@@ -25,7 +25,7 @@ from tinyml.ir.macs import macs
 from tinyml.ir.ops import Conv2dAttrs
 from tinyml.kernels.descriptor import KernelDescriptor
 from tinyml.passes import canonicalize, lower
-from tinyml.pipeline import TILES_GROWTH_BYTES, Options, compile_model, need, own_weights
+from tinyml.pipeline import Options, compile_model, need
 from tinyml.quantize import prepare
 from tinyml.schedule import schedule
 from tinyml.schedule.model import Objective, Schedule
@@ -133,8 +133,7 @@ def chosen_rows(model: Path, objective: Objective, toolchain: str | None) -> Ite
             yield cells, tiled <= BAR * whole
     figures = f"{sums['whole'] / 1e6:.2f} M", f"{sums['tiled'] / 1e6:.2f} M", percent(sums["tiled"] / sums["whole"])
     ratio = weights_ratio(plan)
-    most = max(WEIGHTS_BAR, 1 + TILES_GROWTH_BYTES / own_weights(plan.graph))
-    passed = sums["tiled"] <= BAR * sums["whole"] and ratio <= most
+    passed = sums["tiled"] <= BAR * sums["whole"] and ratio <= most_weights(plan.graph)
     yield ("all convolutions", f"weights {ratio:.3f} x", "", "", *figures), passed
 
 

@@ -354,7 +354,7 @@ def _schedule(done: Compilation, _: Say) -> Schedule:
             other = replace(chosen(**kernels), stream_input=options.stream_input)
             choice = _with_thrift(choice, chooser, other, options, capacity, standard)
     choice = _in_order(choice, base, options, capacity)
-    if options.recompute and (options.objective in (Objective.SRAM, Objective.BALANCED) or choice.bytes > capacity):
+    if options.recompute and (_memory_counts(options) or choice.bytes > capacity):
         live = partial(most_live, _quick_plan(choice.schedule, options))
         create = partial(chooser_of, options=options)
         choice = computed_twice(choice, base, live, create, options.recompute, options.objective, capacity, standard)

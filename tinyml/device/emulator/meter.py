@@ -68,12 +68,11 @@ class PythonMeter:
         self._price = price
         self._watched = frozenset(watched)
         self._listener = listener
-        self._known: dict[tuple[int, int], Cost] = {}
+        self._known: dict[tuple[int, int], tuple[Cost, bool]] = {}  # what a block costs, whether it tests conditions
         self._instructions = 0
         self._cycles = 0
         self._waits = 0
         self._memory: SlowMemory | None = None
-        self._testing: set[tuple[int, int]] = set()  # blocks that test conditions
         self._tests = self._tests_before = False  # of this block and of the one before, of the one before alone
         uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
 
@@ -97,17 +96,14 @@ class PythonMeter:
         if self._stop or self.fuel <= 0 or self._cycles >= self.alarm:
             uc.emu_stop()
             return
-        cost = self._known.get((address, size))
-        if cost is None:
-            cost = self._known[address, size] = self._price(address, size)
-            if _tests(uc, address, size):
-                self._testing.add((address, size))
+        if (address, size) not in self._known:
+            self._known[address, size] = self._price(address, size), _tests(uc, address, size)
+        cost, tests = self._known[address, size]
         if address in self._watched or address == self.return_to:
             self._listener(address)
         self.fuel -= cost.instructions
         self._instructions += cost.instructions
         self._cycles += cost.cycles
-        tests = (address, size) in self._testing
         self._tests, self._tests_before = tests or self._tests_before, tests
         if self._memory is not None:
             self._fetch_code(self._memory, address, size)
